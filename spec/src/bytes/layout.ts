@@ -36,7 +36,12 @@ export interface Layout<R extends FieldRows = FieldRows> {
  * Builds a layout from its rows. Throws at load if two fields overlap or one leaves the layout, so a wrong table
  * is never used.
  */
-export function layout<const R extends FieldRows>(name: string, cite: string, length: number, rows: R): Layout<R> {
+export function layout<const R extends FieldRows>(
+  name: string,
+  cite: string,
+  length: number,
+  rows: R,
+): Layout<R> {
   const usage = new Uint8Array(length)
   const field: Record<string, Field<unknown>> = {}
   for (const [key, kind] of Object.entries(rows)) {
@@ -72,7 +77,11 @@ export function layout<const R extends FieldRows>(name: string, cite: string, le
 }
 
 /** First bit of `bytes` that `usage` does not allow, or null. */
-export function strayBit(usage: Uint8Array, bytes: Uint8Array, at: number): { byte: number; bit: number } | null {
+export function strayBit(
+  usage: Uint8Array,
+  bytes: Uint8Array,
+  at: number,
+): { byte: number; bit: number } | null {
   for (let i = 0; i < usage.length; i++) {
     const stray = bytes[at + i]! & ~usage[i]!
     if (stray !== 0) return { byte: i, bit: 31 - Math.clz32(stray) }
@@ -95,6 +104,7 @@ function claim(usage: Uint8Array, kind: FieldKind<unknown>, what: string): void 
 }
 
 function show(value: unknown): string {
-  if (value instanceof Uint8Array) return Array.from(value, byte => byte.toString(16).padStart(2, '0')).join('')
+  if (value instanceof Uint8Array)
+    return Array.from(value, byte => byte.toString(16).padStart(2, '0')).join('')
   return typeof value === 'string' ? JSON.stringify(value) : String(value)
 }
