@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a device ends a task: with success, with data, with sense, or with what its store said.
+import {
+  INTERNAL_TARGET_FAILURE,
+  LOGICAL_UNIT_NOT_READY_CAUSE_NOT_REPORTABLE,
+  type SenseCode,
+  SPACE_ALLOCATION_FAILED_WRITE_PROTECT,
+  Status,
+  UNRECOVERED_READ_ERROR,
+  WRITE_ERROR,
+  WRITE_PROTECTED,
+} from '@lunkit/spec'
+import { StoreError } from './store-io.ts'
+import type { Task } from './task.ts'
+
+/** Ends the task with GOOD; data-in, if any, is in `segments` and `inLength`. */
+export function succeed(task: Task): void {
+  task.status = Status.good
+  task.done()
+}
+
+/**
+ * Ends the task with GOOD and `bytes` as its data-in, cut to the CDB's allocation length (its default: no cut).
+ * The task keeps `bytes` until the answer has left, so it must be the caller's to give.
+ */
+export function reply(task: Task, bytes: Uint8Array, allocation = bytes.length): void {
+  const length = Math.min(bytes.length, allocation)
+  task.releaseData()
+  if (length > 0) task.segments.push(Buffer.from(bytes.buffer, bytes.byteOffset, length))
+  task.inLength = length
+  succeed(task)
+}
+
+/** Where a CDB or parameter list is wrong. */
+export interface FieldPlace {
+  readonly byte: number
+  readonly bit: number
+}
+
+/**
+ * Ends the task with CHECK CONDITION and this sense; `place` is a CDB field of the row (or any byte and bit of the
+ * CDB) and becomes the field pointer.
+ */
+export function fail(task: Task, code: SenseCode, place: FieldPlace | null = null): void {
+  if (place !== null) {
+    task.fieldByte = place.byte
+    task.fieldBit = place.bit
+    task.fieldInCdb = true
+  }
+  failed(task, code)
+}
+
+/** The same for a parameter list: byte and bit count from the list's start. */
+export function failParameter(task: Task, code: SenseCode, byte = -1, bit = -1): void {
+  task.fieldByte = byte
+  task.fieldBit = bit
+  task.fieldInCdb = false
+  failed(task, code)
+}
+
+function failed(task: Task, code: SenseCode): void {
+  task.releaseData()
+  task.inLength = 0
+  task.status = Status.checkCondition
+  task.senseCode = code
+  task.done()
+}
+
+/** Ends the task with a status that carries neither data nor sense (BUSY, RESERVATION CONFLICT, TASK SET FULL). */
+export function refuse(task: Task, status: number): void {
+  task.releaseData()
+  task.inLength = 0
+  task.status = status
+  task.done()
+}
+
+/** What each store error is to an initiator; medium errors differ by direction. */
+const SENSE_OF: Readonly<Record<StoreError, SenseCode>> = {
+  [StoreError.none]: INTERNAL_TARGET_FAILURE,
+  [StoreError.medium]: UNRECOVERED_READ_ERROR,
+  [StoreError.noSpace]: SPACE_ALLOCATION_FAILED_WRITE_PROTECT,
+  [StoreError.readOnly]: WRITE_PROTECTED,
+  [StoreError.gone]: LOGICAL_UNIT_NOT_READY_CAUSE_NOT_REPORTABLE,
+  [StoreError.aborted]: INTERNAL_TARGET_FAILURE,
+  [StoreError.internal]: INTERNAL_TARGET_FAILURE,
+}
+
+/** Ends the task with the sense for its store's error; the failing LBA, where known, becomes INFORMATION. */
+export function failStore(task: Task, blockSize: number, writing: boolean): void {
+  const { error, failedAt } = task.io
+  if (failedAt >= 0) task.information = Math.floor(failedAt / blockSize)
+  fail(task, writing && error === StoreError.medium ? WRITE_ERROR : SENSE_OF[error])
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// The contract of a SCSI device type: its command set as bindings, its pages, and the opened device.
+import type { Command, Field, FieldRows } from '@lunkit/spec'
+import type { BackingStore } from './backing-store.ts'
+import type { LogicalUnit, Nexus } from './nexus.ts'
+import type { ParameterTable, ParameterValues } from './parameters.ts'
+import type { Task } from './task.ts'
+
+// biome-ignore lint/suspicious/noExplicitAny: rows of different fields share one table
+type AnyCommand = Command<any>
+
+/** A command row joined to the function that performs it, with what the engine needs at hand. */
+export interface Binding {
+  readonly command: AnyCommand
+  /** Called with checks, order and data done; MUST end the task exactly once (`succeed`, `reply`, `fail`, …). */
+  readonly run: (task: Task, device: Device) => void
+  /** CDB bits that this device takes: the row's usage without the refused fields. */
+  readonly usage: Uint8Array
+  readonly lba: Field<number> | null
+  readonly blocks: Field<number> | null
+  /** A zero in `blocks` means 256 (the 6-byte commands). */
+  readonly zeroIs256: boolean
+  readonly parameterLength: Field<number> | null
+  /** Data-out bytes the command needs, where the row's blocks or parameter length do not tell; or null. */
+  readonly dataOut: ((task: Task, device: Device) => number) | null
+}
+
+export interface BindingOptions<D, K> {
+  /** Fields of the row that this device does not support: any bit of them is INVALID FIELD IN CDB. */
+  readonly refuses?: readonly K[]
+  readonly dataOut?: (task: Task, device: D) => number
+}
+
+/** Binds a command row to its function. */
+export function on<D extends Device, const R extends FieldRows>(
+  command: Command<R>,
+  run: (task: Task, device: D) => void,
+  options: BindingOptions<D, keyof R & string> = {},
+): Binding {
+  const fields = command.cdb.field as unknown as Record<string, Field<number>>
+  const usage = Uint8Array.from(command.cdb.usage)
+  for (const name of [...(options.refuses ?? []), 'naca']) clearField(usage, fields[name]!)
+  return Object.freeze({
+    command,
+    run: run as unknown as Binding['run'],
+    usage,
+    lba: fields['lba'] ?? null,
+    blocks: fields['blocks'] ?? null,
+    zeroIs256: command.length === 6,
+    parameterLength: fields['parameterLength'] ?? null,
+    dataOut: (options.dataOut as Binding['dataOut'] | undefined) ?? null,
+  })
+}
+
+function clearField(usage: Uint8Array, field: Field<number>): void {
+  let { byte, bit } = field
+  for (let left = field.width; left > 0; left--) {
+    usage[byte]! &= ~(1 << bit)
+    if (bit-- === 0) {
+      bit = 7
+      byte++
+    }
+  }
+}
+
+/** A SCSI device type: its command set is a list, and nothing else is dispatched. Stateless. */
+export interface DeviceType {
+  readonly apiVersion: 1
+  readonly name: string
+  /** SPC peripheral device type. */
+  readonly peripheralType: number
+  readonly parameters: ParameterTable
+  readonly bindings: readonly Binding[]
+  /** MAY. Takes every command that no binding names (pass-through, absent units). */
+  readonly otherwise?: (task: Task, device: Device) => void
+  /** Rejects with OperatorError if store and values do not fit each other. */
+  open(store: BackingStore | null, values: ParameterValues): Promise<Device>
+}
+
+/** One opened device. */
+export interface Device {
+  readonly type: DeviceType
+  /** Logical block size in bytes and their number; 0 and 0 for a device without blocks. */
+  readonly blockSize: number
+  readonly blocks: number
+  readonly writable: boolean
+  /** Longest transfer of one command, in bytes. */
+  readonly maxTransfer: number
+  /** Descriptor-format sense wanted (control mode page, D_SENSE). */
+  readonly descriptorSense: boolean
+  /** Told once, by the engine, which unit it has become. */
+  attach(unit: LogicalUnit): void
+  /** MUST hurry the end of a task in state execute, if it can; the task still ends once, with any result. */
+  abort(task: Task): void
+  /** Logical unit reset: back to saved or default state. */
+  reset(): void
+  /** A nexus is gone: forget what was kept for it. */
+  nexusLost(nexus: Nexus): void
+  /** All tasks have ended. Flushes and closes the store. */
+  close(): Promise<void>
+}

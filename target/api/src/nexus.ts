@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// What drivers and devices see of a nexus, of a logical unit, and of the pair of both.
+import type { SenseCode } from '@lunkit/spec'
+import type { Device } from './device.ts'
+import type { TargetPort } from './target-driver.ts'
+
+/** An initiator port: who it is, and the name that reservations know it by. */
+export interface InitiatorPort {
+  /** iSCSI name, or the transport's own form of a name. */
+  readonly name: string
+  /** Tells ports of one initiator apart; for iSCSI the ISID as 12 hex digits. */
+  readonly port: string
+  /** SPC TransportID. */
+  readonly transportId: Uint8Array
+}
+
+/** I_T nexus: an initiator port seen through one target port. */
+export interface Nexus {
+  readonly port: TargetPort
+  readonly target: Target
+  readonly initiator: InitiatorPort
+  /**
+   * Tasks that this nexus may have in flight now, the running ones included. A driver turns it into its own command
+   * window; it falls while memory is short.
+   */
+  readonly credit: number
+  /** Tasks in flight. */
+  readonly running: number
+  /** LUNs this initiator sees, ascending. */
+  luns(): readonly number[]
+  /** The driver's session. */
+  driverData: unknown
+}
+
+/** A SCSI target device: a name and its LUN map. */
+export interface Target {
+  readonly name: string
+  readonly alias: string
+}
+
+/** Names of a logical unit: made once, stable over restarts, all settable. */
+export interface Identity {
+  /** Up to 8, 16 and 4 ASCII characters. */
+  readonly vendor: string
+  readonly product: string
+  readonly revision: string
+  /** Unit serial number, ASCII, up to 64 characters. */
+  readonly serial: string
+  /** NAA designator, 8 or 16 bytes. */
+  readonly naa: Uint8Array
+}
+
+/** A logical unit as its device sees it. */
+export interface LogicalUnit {
+  readonly identity: Identity
+  readonly device: Device
+  /** Establishes a unit attention for every nexus that sees the unit, but for `except`. */
+  attention(code: SenseCode, except: Nexus | null): void
+  /** Whether any nexus prevents medium removal. */
+  readonly removalPrevented: boolean
+}
+
+/** I_T_L nexus: one unit as one initiator sees it. */
+export interface NexusUnit {
+  readonly nexus: Nexus
+  readonly unit: LogicalUnit
+  readonly lun: number
+  /** Set by PREVENT ALLOW MEDIUM REMOVAL; cleared by the engine on resets and nexus loss. */
+  preventsRemoval: boolean
+  /** The most urgent pending unit attention, which is thereby reported; or null. */
+  takeAttention(): SenseCode | null
+}

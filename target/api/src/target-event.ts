@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// What happens in a target that somebody may want to know: typed events, for logs and for the library face.
+
+/** One observer per engine. Never called in the road of a good command. MUST NOT throw. */
+export type Observer = (event: TargetEvent) => void
+
+export type TargetEvent =
+  | {
+      readonly type: 'session-opened'
+      readonly target: string
+      readonly initiator: string
+      readonly address: string
+      readonly kind: 'normal' | 'discovery'
+    }
+  | {
+      readonly type: 'session-closed'
+      readonly target: string
+      readonly initiator: string
+      readonly address: string
+      readonly cause: 'logout' | 'lost' | 'replaced' | 'fault' | 'stopped'
+    }
+  | {
+      readonly type: 'login-failed'
+      readonly target: string
+      readonly initiator: string
+      readonly address: string
+      readonly reason: string
+    }
+  | {
+      /** A peer broke the protocol: `pdu` is its header in words, `outcome` what was done about it. */
+      readonly type: 'peer-fault'
+      readonly initiator: string
+      readonly address: string
+      readonly fault: string
+      readonly pdu: string
+      readonly outcome: 'reject' | 'close'
+    }
+  | {
+      /** A command failed for a reason on the target's side: medium or hardware error, exception. */
+      readonly type: 'command-failed'
+      readonly target: string
+      readonly initiator: string
+      readonly lun: number
+      readonly command: string
+      readonly reason: string
+    }
+  | { readonly type: 'warning'; readonly reason: string }

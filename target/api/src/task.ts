@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// The task: one SCSI command from arrival to answer, pooled, with fixed fields.
+
+import type { SenseCode } from '@lunkit/spec'
+import { type BufferPool, LARGEST, type PooledBuffer } from './buffer-pool.ts'
+import type { Binding } from './device.ts'
+import type { Nexus, NexusUnit } from './nexus.ts'
+import { StoreIo } from './store-io.ts'
+
+/** Where a task is; the name says what happens next. */
+export const TaskState = Object.freeze({
+  free: 0,
+  decode: 1,
+  waitOrder: 2,
+  waitMemory: 3,
+  waitData: 4,
+  execute: 5,
+  respond: 6,
+} as const)
+export type TaskState = (typeof TaskState)[keyof typeof TaskState]
+
+export const LONGEST_CDB = 32
+
+/**
+ * One SCSI command. OWNER: the driver until `submit()`, then the engine; the driver for the data between
+ * `fetchData()` and `dataArrived()`; the device while the state is execute; the driver again between
+ * `sendResponse()` or `abandon()` and `responseSent()`. Only the owner writes.
+ */
+export class Task {
+  // Filled by the driver before submit().
+  nexus: Nexus = null as unknown as Nexus
+  /** Decoded logical unit number, or -1 if its addressing is not supported. */
+  lun = 0
+  /** The initiator's task tag. */
+  tag = 0
+  /** spec TaskAttribute. */
+  attribute = 0
+  readonly cdb: Buffer = Buffer.alloc(LONGEST_CDB)
+  /** Bytes the initiator will take, and will give (iSCSI: expected data transfer length). */
+  expectedIn = 0
+  expectedOut = 0
+
+  // Filled by the engine.
+  state: TaskState = TaskState.free
+  aborted = false
+  /** The I_T_L nexus: LUN as this initiator sees it. */
+  nexusUnit: NexusUnit = null as unknown as NexusUnit
+  binding: Binding = null as unknown as Binding
+  lba = 0
+  blocks = 0
+  /** Data-out bytes that the command needs; the driver brings min(outLength, expectedOut). */
+  outLength = 0
+  /** Data-in bytes that the command has; the driver sends min(inLength, expectedIn) and counts the residual. */
+  inLength = 0
+  /** Bytes charged to the memory budget. */
+  charged = 0
+
+  // Data: received slices (out), or filled buffers (in). Never joined.
+  readonly segments: Buffer[] = []
+  /** Data-out bytes in `segments`. */
+  received = 0
+  /** The pool's buffers behind `segments`, for data-in that came from `reserve()`; else empty. */
+  readonly pooled: PooledBuffer[] = []
+
+  // Answer. Status other than CHECK CONDITION has no sense.
+  status = 0
+  senseCode: SenseCode | null = null
+  /** Offset of the failing bit in CDB or parameter list, or -1 (T10 field pointer). */
+  fieldByte = -1
+  fieldBit = -1
+  fieldInCdb = false
+  /** INFORMATION of the sense data, or -1. */
+  information = -1
+  /** Sense bytes, written by the engine just before sendResponse(). */
+  readonly sense: Buffer = Buffer.alloc(96)
+  senseLength = 0
+
+  // Room for the neighbours, so that nobody needs a Map beside the task.
+  driverData: unknown = null
+  deviceData: unknown = null
+  next: Task | null = null
+  previous: Task | null = null
+  readonly io: StoreIo = new StoreIo(this)
+  /** Where the device's answer goes: set by the engine. */
+  readonly #done: (task: Task) => void
+  readonly #pool: BufferPool
+
+  constructor(pool: BufferPool, done: (task: Task) => void) {
+    this.#pool = pool
+    this.#done = done
+  }
+
+  /** The device's one answer: status and data are set. Use `succeed`, `reply` or `fail`. */
+  done(): void {
+    this.#done(this)
+  }
+
+  /** Makes `segments` pooled buffers of `length` bytes in all, to be filled completely before done(). */
+  reserve(length: number): void {
+    for (let left = length; left > 0; ) {
+      const part = left < LARGEST ? left : LARGEST
+      const buffer = this.#pool.take(part)
+      this.pooled.push(buffer)
+      this.segments.push(buffer.size === part ? buffer.data : buffer.data.subarray(0, part))
+      left -= part
+    }
+  }
+
+  /** Gives back what `reserve` took and drops all slices. */
+  releaseData(): void {
+    for (let i = 0; i < this.pooled.length; i++) this.#pool.give(this.pooled[i]!)
+    this.pooled.length = 0
+    this.segments.length = 0
+    this.received = 0
+  }
+
+  /** Back to the state of a new task; called by the engine only. */
+  reset(): void {
+    this.releaseData()
+    this.nexus = null as unknown as Nexus
+    this.state = TaskState.free
+    this.aborted = false
+    this.nexusUnit = null as unknown as NexusUnit
+    this.binding = null as unknown as Binding
+    this.attribute = 0
+    this.lba = 0
+    this.blocks = 0
+    this.expectedIn = 0
+    this.expectedOut = 0
+    this.outLength = 0
+    this.inLength = 0
+    this.charged = 0
+    this.status = 0
+    this.senseCode = null
+    this.fieldByte = -1
+    this.fieldBit = -1
+    this.fieldInCdb = false
+    this.information = -1
+    this.senseLength = 0
+    this.driverData = null
+    this.deviceData = null
+    this.io.segments.length = 0
+    this.io.storeData = null
+  }
+}
