@@ -1,1 +1,46 @@
 #!/usr/bin/env node
+// SPDX-License-Identifier: Apache-2.0
+// The `lunkit` command: finds the sub-command, loads its file and no other, and turns errors into exit codes.
+import { Command } from 'commander'
+import { reportError } from './exit.ts'
+
+/** Each sub-command is a file in commands/ that exports `build(): Command`. */
+const COMMANDS = {
+  serve: {
+    summary: 'serve images and memory as disks over iSCSI',
+    load: () => import('./commands/serve.ts'),
+  },
+  ls: { summary: 'list the targets of a portal and their LUNs', load: () => import('./commands/ls.ts') },
+  info: { summary: 'show what a LUN says of itself', load: () => import('./commands/info.ts') },
+  read: { summary: 'read a LUN into a file or to standard output', load: () => import('./commands/read.ts') },
+  write: { summary: 'write a file or standard input to a LUN', load: () => import('./commands/write.ts') },
+  copy: { summary: 'copy between LUNs and files', load: () => import('./commands/copy.ts') },
+  ping: { summary: 'measure the round trip to a LUN', load: () => import('./commands/ping.ts') },
+} as const
+
+const EXAMPLES = `
+Examples:
+  lunkit serve disk.img                         serve an image on 127.0.0.1:3260
+  lunkit serve new.img,size=10G memory:256M     two LUNs, the first created
+  lunkit ls iscsi://127.0.0.1                   what is there
+  lunkit copy iscsi://127.0.0.1/IQN/0 out.img   take a LUN home
+
+'lunkit help COMMAND' tells more. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 missing or in use,
+4 unreachable, 5 refused, 130 interrupted.`
+
+async function main(argv: readonly string[]): Promise<void> {
+  const program = new Command('lunkit')
+    .description('Serve any storage as SCSI disks, and use those of others')
+    .version('0.1.0')
+    .addHelpText('after', EXAMPLES)
+    .showHelpAfterError("(see 'lunkit --help')")
+  const words = argv.slice(2)
+  const wanted = words.find(word => !word.startsWith('-') && word !== 'help')
+  for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
+    const built = name === wanted ? (await load()).build() : new Command(name)
+    program.addCommand(built.summary(summary))
+  }
+  await program.exitOverride().parseAsync([...argv])
+}
+
+main(process.argv).catch(reportError)

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// `lunkit serve`: LUN arguments in, iSCSI URLs out, until a signal.
+
+import { OperatorError, type TargetEvent } from '@lunkit/target-api'
+import { Command } from 'commander'
+import { readSecret } from '../secret.ts'
+import { createTarget, type RunningTarget } from '../target-face/create-target.ts'
+import { formatBytes } from '../units.ts'
+
+interface ServeFlags {
+  readonly portal: string[]
+  readonly name?: string
+  readonly chapUser?: string
+  readonly chapSecretFile?: string
+  readonly mutualUser?: string
+  readonly mutualSecretFile?: string
+  readonly initiator: string[]
+  readonly open?: true
+  readonly json?: true
+}
+
+/** What is served when no LUN is named: a new image of this name and size in the current folder. */
+const DEFAULT_LUN = 'lunkit.img,size=1G'
+/** A drain takes at most this long, so that the process ends well within five seconds of a signal. */
+const GRACE_MS = 3000
+
+const HELP = `
+A LUN is KIND:ARGUMENT[,key=value...]; a bare path is a file. They become LUN 0, 1, 2 ... in order.
+  disk.img                     an image that exists
+  new.img,size=10G             created, sparse, if it does not exist
+  memory:256M                  in memory, gone at the end
+  null:1T                      for measuring: writes are dropped, reads are zeros
+Keys of every disk: block, physical, readonly, removable, serial, naa, vendor, product, revision.
+Without a LUN, ./lunkit.img is served, and created with 1 GiB if it does not exist.
+
+Secrets come from a file or from LUNKIT_CHAP_SECRET and LUNKIT_MUTUAL_SECRET, never from an argument.
+
+  lunkit serve disk.img --portal 0.0.0.0 --chap-user alice --chap-secret-file ./secret
+  qemu-img info "$(lunkit serve disk.img --json | head -1 | jq -r '.luns[0].url')"`
+
+const collect = (value: string, all: string[]): string[] => [...all, value]
+
+export function build(): Command {
+  return new Command('serve')
+    .argument('[lun...]', 'what to serve')
+    .option('--portal <address>', 'listen there; repeatable, port 0 picks one (127.0.0.1:3260)', collect, [])
+    .option('--name <iqn>', "the target's iSCSI name")
+    .option('--chap-user <name>', 'initiators must log in as this user')
+    .option('--chap-secret-file <path>', 'their secret')
+    .option('--mutual-user <name>', 'the target proves itself as this user')
+    .option('--mutual-secret-file <path>', 'its secret')
+    .option('--initiator <name>', 'only this initiator may log in; repeatable, * and ? match', collect, [])
+    .option('--open', 'allow a public portal that anybody can log in to')
+    .option('--json', 'events as JSON, one a line; the first is "ready"')
+    .addHelpText('after', HELP)
+    .action((luns: string[], flags: ServeFlags) => serve(luns, flags))
+}
+
+async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> {
+  const chap = await readChap(flags)
+  const target = await createTarget({
+    luns: luns.length === 0 ? [DEFAULT_LUN] : luns,
+    portal: flags.portal.length === 0 ? ['127.0.0.1:3260'] : flags.portal,
+    ...(flags.name !== undefined && { name: flags.name }),
+    ...(chap !== null && { chap }),
+    ...(flags.initiator.length > 0 && { initiators: flags.initiator }),
+    ...(flags.open && { open: true }),
+  })
+  const stopped = stopOnSignal(target)
+  announce(target, flags.json === true)
+  target.on('event', event => tell(event, flags.json === true))
+  await stopped
+}
+
+async function readChap(flags: ServeFlags) {
+  const secret = await readSecret('CHAP secret', flags.chapSecretFile, 'LUNKIT_CHAP_SECRET')
+  const mutualSecret = await readSecret('mutual CHAP secret', flags.mutualSecretFile, 'LUNKIT_MUTUAL_SECRET')
+  if (flags.chapUser === undefined) {
+    if (flags.chapSecretFile === undefined && flags.mutualUser === undefined) return null
+    throw new OperatorError('CHAP_USER', 'CHAP needs a user name', { hint: 'add --chap-user' })
+  }
+  if (secret === null) {
+    throw new OperatorError('CHAP_SECRET', `CHAP user '${flags.chapUser}' has no secret`, {
+      hint: 'add --chap-secret-file, or set LUNKIT_CHAP_SECRET',
+    })
+  }
+  if (flags.mutualUser === undefined) return { user: flags.chapUser, secret }
+  if (mutualSecret === null) {
+    throw new OperatorError('CHAP_SECRET', `Mutual CHAP user '${flags.mutualUser}' has no secret`, {
+      hint: 'add --mutual-secret-file, or set LUNKIT_MUTUAL_SECRET',
+    })
+  }
+  return { user: flags.chapUser, secret, mutual: { user: flags.mutualUser, secret: mutualSecret } }
+}
+
+function announce(target: RunningTarget, json: boolean): void {
+  if (json) {
+    process.stdout.write(
+      `${JSON.stringify({ event: 'ready', portals: target.portals, luns: target.luns })}\n`,
+    )
+    return
+  }
+  for (const { lun, url, bytes, store } of target.luns) {
+    process.stdout.write(`LUN ${lun}  ${formatBytes(bytes).padStart(9)}  ${store.padEnd(6)}  ${url}\n`)
+  }
+  process.stdout.write(`Ready on ${target.portals.join(', ')}. Ctrl-C ends it.\n`)
+}
+
+function tell(event: TargetEvent, json: boolean): void {
+  if (json) {
+    const { type, ...fields } = event
+    process.stdout.write(`${JSON.stringify({ event: type, ...fields })}\n`)
+    return
+  }
+  const { type, ...fields } = event
+  const words = Object.entries(fields).filter(([, value]) => value !== '')
+  process.stderr.write(`${type} ${words.map(([name, value]) => `${name}=${value}`).join(' ')}\n`)
+}
+
+/** Resolves when a signal has been answered by a drained, closed target. A second signal ends at once. */
+function stopOnSignal(target: RunningTarget): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let signals = 0
+    const stop = (): void => {
+      if (++signals > 1) process.exit(130)
+      target.close({ graceMs: GRACE_MS }).then(resolve, reject)
+    }
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
+  })
+}

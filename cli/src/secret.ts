@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Secrets come from files or the environment, never from an argument that `ps` would show.
+import { readFile } from 'node:fs/promises'
+import { UsageError } from './usage-error.ts'
+
+/** The first line of the file, else the variable, else null. Never part of any message. */
+export async function readSecret(
+  what: string,
+  path: string | undefined,
+  variable: string,
+): Promise<string | null> {
+  if (path === undefined) return process.env[variable] ?? null
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    throw new UsageError(
+      'FILE_MISSING',
+      `The ${what} file '${path}' cannot be read`,
+      String((error as NodeJS.ErrnoException).code),
+    )
+  }
+  const secret = text.split(/\r?\n/, 1)[0]!
+  if (secret === '')
+    throw new UsageError(
+      'CHAP_SECRET',
+      `The ${what} file '${path}' is empty`,
+      'put the secret on its first line',
+    )
+  return secret
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// createTarget(): opens LUNs, starts the engine and the iSCSI driver, and is what `lunkit serve` runs.
+import { EventEmitter } from 'node:events'
+import {
+  type Device,
+  type DeviceType,
+  type Identity,
+  OperatorError,
+  type TargetEvent,
+} from '@lunkit/target-api'
+import { driver, type IscsiPort } from '@lunkit/target-driver-iscsi'
+import { TargetEngine } from '@lunkit/target-engine'
+import { defaultTargetName, makeIdentity } from './identity.ts'
+import { type LunSpec, parseLun, resolveLun } from './lun-spec.ts'
+import { formatPortal, isLoopback, type Portal, parsePortal } from './portal.ts'
+
+/** CHAP credentials; `mutual` is what the target proves itself with. Secrets of 12 bytes or more are advised. */
+export interface ChapOptions {
+  readonly user: string
+  readonly secret: string
+  readonly mutual?: { readonly user: string; readonly secret: string }
+}
+
+export interface TargetOptions {
+  /** A LUN argument (`disk.img,size=1G`), what `file()` and its kin give, or an object with size and read. */
+  readonly luns: readonly (string | LunSpec | object)[]
+  /** Where to listen: `127.0.0.1:0` if not given. */
+  readonly portal?: string | readonly string[]
+  /** iSCSI name of the target; made from the host name if not given. */
+  readonly name?: string
+  readonly chap?: ChapOptions
+  /** Initiator names that may log in, with * and ?; everybody if not given. */
+  readonly initiators?: readonly string[]
+  /** Allows a public portal without CHAP and without an initiator list. */
+  readonly open?: boolean
+  /** Closes the target when it fires. */
+  readonly signal?: AbortSignal
+}
+
+export interface LunView {
+  readonly lun: number
+  readonly url: string
+  readonly bytes: number
+  readonly kind: string
+  readonly store: string
+}
+
+type EventsByName = { [T in TargetEvent['type']]: [event: Extract<TargetEvent, { type: T }>] } & {
+  event: [event: TargetEvent]
+}
+
+/** How long a close waits for initiators to log out before it cuts them off. */
+const GRACE_MS = 2000
+
+/** A running target. Emits each TargetEvent under its type and under `event`. */
+export class RunningTarget extends EventEmitter<EventsByName> {
+  readonly name: string
+  /** As bound: `127.0.0.1:3260`. */
+  readonly portals: readonly string[]
+  readonly luns: readonly LunView[]
+  readonly #port: IscsiPort
+  readonly #engine: TargetEngine
+  #closing: Promise<void> | null = null
+
+  constructor(name: string, luns: readonly LunView[], port: IscsiPort, engine: TargetEngine) {
+    super()
+    this.name = name
+    this.portals = port.portals.map(formatPortal)
+    this.luns = luns
+    this.#port = port
+    this.#engine = engine
+  }
+
+  /** URL of LUN 0, as libiscsi and QEMU take it. */
+  get url(): string {
+    return this.luns[0]!.url
+  }
+
+  /** Asks initiators to log out, ends their sessions, flushes and closes the stores. May be called twice. */
+  close({ graceMs = GRACE_MS }: { graceMs?: number } = {}): Promise<void> {
+    this.#closing ??= (async () => {
+      await this.#port.stop(graceMs)
+      await this.#engine.close()
+    })()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+/** Opens everything and listens; what was opened is closed again if anything fails. */
+export async function createTarget(options: TargetOptions): Promise<RunningTarget> {
+  const portals = [options.portal ?? '127.0.0.1:0'].flat().map(parsePortal)
+  checkAccess(portals, options)
+  if (options.luns.length === 0)
+    throw new OperatorError('NO_LUNS', 'No LUN was given', { hint: 'name an image file' })
+  options.signal?.throwIfAborted()
+  const name = options.name ?? defaultTargetName()
+  let running: RunningTarget | null = null
+  // Events before the target exists (a warning at open) are kept for whoever listens first.
+  const early: TargetEvent[] = []
+  const observe = (event: TargetEvent): void => {
+    if (running === null) early.push(event)
+    else tell(running, event)
+  }
+  const absent = await openAbsent()
+  const opened = await openLuns(options, name)
+  const engine = new TargetEngine({ observe, absent })
+  try {
+    const target = engine.addTarget({ name })
+    for (const [lun, { device, identity }] of opened.entries()) {
+      target.map(lun, engine.addUnit(device, identity))
+    }
+    const access = {
+      ...(options.chap && { chap: options.chap }),
+      ...(options.initiators && { initiators: options.initiators }),
+    }
+    const port = await driver.start(engine, { portals, access: { [name]: access } })
+    const luns = opened.map(({ device, spec }, lun) => ({
+      lun,
+      url: `iscsi://${formatPortal(reachable(port.portals[0]!))}/${name}/${lun}`,
+      bytes: device.blocks * device.blockSize,
+      kind: spec.kind,
+      store: spec.store,
+    }))
+    running = new RunningTarget(name, luns, port, engine)
+  } catch (error) {
+    await engine.close()
+    throw error
+  }
+  const target = running
+  process.nextTick(() => early.forEach(event => void tell(target, event)))
+  options.signal?.addEventListener('abort', () => void target.close(), { once: true })
+  return target
+}
+
+function tell(target: RunningTarget, event: TargetEvent): void {
+  target.emit('event', event)
+  // The names and the events match by the type's construction; the compiler cannot follow a union that far.
+  ;(target as EventEmitter).emit(event.type, event)
+}
+
+interface OpenedLun {
+  readonly spec: LunSpec
+  readonly device: Device
+  readonly identity: Identity
+}
+
+async function openLuns(options: TargetOptions, target: string): Promise<OpenedLun[]> {
+  const opened: OpenedLun[] = []
+  try {
+    for (const [lun, given] of options.luns.entries()) {
+      const spec = toSpec(given, `${target} LUN ${lun}`)
+      const { deviceType, store, deviceValues, unitValues } = await resolveLun(spec)
+      try {
+        const identity = makeIdentity(store.identity, unitValues)
+        const device = await deviceType.open(store, deviceValues)
+        opened.push({ spec, device, identity })
+      } catch (error) {
+        await store.close()
+        throw error
+      }
+    }
+  } catch (error) {
+    await closeAll(opened)
+    throw error
+  }
+  return opened
+}
+
+async function closeAll(opened: readonly OpenedLun[]): Promise<void> {
+  for (const { device } of opened) await device.close()
+}
+
+async function openAbsent(): Promise<Device> {
+  const { device } = (await import('@lunkit/target-devices/absent')) as { device: DeviceType }
+  return device.open(null, {})
+}
+
+function toSpec(given: string | LunSpec | object, label: string): LunSpec {
+  if (typeof given === 'string') return parseLun(given)
+  if ('store' in given && 'keys' in given) return given as LunSpec
+  return { kind: 'disk', store: 'object', keys: {}, object: given, label }
+}
+
+function checkAccess(portals: readonly Portal[], options: TargetOptions): void {
+  const exposed = portals.find(({ host }) => !isLoopback(host))
+  if (exposed === undefined || options.open || options.chap || options.initiators?.length) return
+  throw new OperatorError(
+    'PORTAL_OPEN',
+    `Portal ${formatPortal(exposed)} can be reached from other machines, and anybody could log in`,
+    { hint: 'set CHAP or a list of initiators, or say --open if that is wanted' },
+  )
+}
+
+/** A wildcard address cannot be connected to: in URLs it becomes loopback. */
+function reachable(portal: Portal): Portal {
+  if (portal.host === '0.0.0.0') return { ...portal, host: '127.0.0.1' }
+  return portal.host === '::' ? { ...portal, host: '::1' } : portal
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Names of a target and its units: made from what they serve, so that they are the same after every restart.
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { type Identity, OperatorError, type ParameterValues } from '@lunkit/target-api'
+
+/** The naming authority in iqn names that lunkit makes. */
+const AUTHORITY = 'iqn.2026-11.org.lunkit'
+
+/** What tells this machine from others: two machines that serve the same path must not serve the same serial. */
+function machineSeed(): string {
+  try {
+    const id = readFileSync('/etc/machine-id', 'utf8').trim()
+    if (id !== '') return id
+  } catch {
+    // Not every system has one; the host name is the next best thing.
+  }
+  return hostname()
+}
+
+/** `iqn.2026-11.org.lunkit:HOST`, with what RFC 3722 does not allow in a host name left out. */
+export function defaultTargetName(): string {
+  const host = hostname()
+    .toLowerCase()
+    .replace(/[^a-z0-9.-]/g, '')
+  return `${AUTHORITY}:${host === '' ? 'target' : host}`.slice(0, 223)
+}
+
+/**
+ * Serial, NAA and strings of a unit. What is not set is derived from the storage's identity and this machine.
+ * The NAA is of the locally assigned kind (3h), as lunkit has no IEEE company identifier.
+ */
+export function makeIdentity(storage: string, values: ParameterValues): Identity {
+  const digest = createHash('sha256').update(`lunkit\0${machineSeed()}\0${storage}`).digest()
+  const serial = ascii('serial', values['serial'], 64) ?? digest.toString('hex', 0, 8)
+  const naa = parseNaa(values['naa']) ?? naaFrom(serial, digest, values['serial'] !== undefined)
+  return {
+    vendor: ascii('vendor', values['vendor'], 8) ?? 'LUNKIT',
+    product: ascii('product', values['product'], 16) ?? 'VIRTUAL-DISK',
+    revision: ascii('revision', values['revision'], 4) ?? '0001',
+    serial,
+    naa,
+  }
+}
+
+function naaFrom(serial: string, digest: Buffer, serialGiven: boolean): Uint8Array {
+  const source = serialGiven ? createHash('sha256').update(`lunkit naa\0${serial}`).digest() : digest
+  const naa = Buffer.from(source.subarray(8, 16))
+  naa[0] = 0x30 | (naa[0]! & 0x0f)
+  return naa
+}
+
+function parseNaa(value: unknown): Uint8Array | null {
+  if (value === undefined) return null
+  const text = String(value).toLowerCase()
+  const wanted = text.startsWith('6') ? 32 : 16
+  if (!/^[2356][0-9a-f]+$/.test(text) || text.length !== wanted) {
+    throw new OperatorError('NAA', `'${value}' is no NAA designator`, {
+      hint: 'give 16 hex digits that begin with 2, 3 or 5, or 32 that begin with 6',
+    })
+  }
+  return Buffer.from(text, 'hex')
+}
+
+function ascii(name: string, value: unknown, length: number): string | null {
+  if (value === undefined) return null
+  const text = String(value)
+  if (text.length <= length && /^[\x20-\x7e]+$/.test(text)) return text
+  throw new OperatorError('IDENTITY', `'${text}' is no value for '${name}'`, {
+    hint: `give 1 to ${length} printable ASCII characters`,
+  })
+}

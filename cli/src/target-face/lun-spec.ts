@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// A LUN as a person writes it (`KIND:ARGUMENT[,key=value…]`) or as a program gives it, made into plug-ins and values.
+import {
+  type BackingStore,
+  type DeviceType,
+  OperatorError,
+  type ParameterTable,
+  parseSize,
+  readParameters,
+  type StoreType,
+} from '@lunkit/target-api'
+
+/** Which plug-ins make the unit, and the texts of their keys. */
+export interface LunSpec {
+  /** Device type: `disk`. */
+  readonly kind: string
+  /** Store plug-in, or null where `object` is given. */
+  readonly store: string
+  /** Keys of store and device type, as texts. */
+  readonly keys: Readonly<Record<string, string>>
+  /** The user's own storage, for the store `object`. */
+  readonly object?: unknown
+  /** What to call it in messages. */
+  readonly label: string
+}
+
+/** Keys that belong to the unit itself, whatever its store and type. */
+export const UNIT_PARAMETERS = Object.freeze({
+  serial: { type: 'string', help: 'Unit serial number (made from the storage if not given)' },
+  naa: { type: 'string', help: 'NAA designator, 16 or 32 hex digits (made from the serial if not given)' },
+  vendor: { type: 'string', help: 'Vendor identification, up to 8 characters' },
+  product: { type: 'string', help: 'Product identification, up to 16 characters' },
+  revision: { type: 'string', help: 'Product revision, up to 4 characters' },
+} as const satisfies ParameterTable)
+
+/** Stores that a LUN argument can name; each is loaded when one does. */
+export const STORES = ['file', 'memory', 'null'] as const
+
+/**
+ * Reads a LUN argument. A bare path is `file:`. Commas separate keys; a comma inside a value is written `\\,`.
+ * Throws OperatorError for an unknown kind or a part that is no key=value.
+ */
+export function parseLun(text: string): LunSpec {
+  const kind = /^([a-z][a-z0-9-]*):/.exec(text)?.[1]
+  if (kind !== undefined && !(STORES as readonly string[]).includes(kind)) {
+    throw new OperatorError('LUN_KIND_UNKNOWN', `'${text}' names the unknown kind '${kind}'`, {
+      hint: `kinds are ${STORES.join(', ')}; for a file of that name write file:${text}`,
+    })
+  }
+  const store = kind ?? 'file'
+  const [argument = '', ...rest] = splitCommas(kind === undefined ? text : text.slice(kind.length + 1))
+  const keys: Record<string, string> = {}
+  if (argument !== '') keys[''] = argument
+  for (const part of rest) {
+    const at = part.indexOf('=')
+    if (at < 1) {
+      throw new OperatorError('LUN_ARGUMENT', `'${part}' in '${text}' is no key=value`, {
+        hint: 'separate keys with commas, as in disk.img,size=10G,readonly=yes',
+      })
+    }
+    keys[part.slice(0, at)] = part.slice(at + 1)
+  }
+  return { kind: 'disk', store, keys, label: text }
+}
+
+function splitCommas(text: string): string[] {
+  return text.split(/(?<!\\),/).map(part => part.replaceAll('\\,', ','))
+}
+
+/** The plug-ins a LUN needs, loaded by name, and its keys dealt out to them. */
+export interface ResolvedLun {
+  readonly deviceType: DeviceType
+  readonly store: BackingStore
+  readonly deviceValues: Readonly<Record<string, string | number | boolean>>
+  readonly unitValues: Readonly<Record<string, string | number | boolean>>
+}
+
+/** Loads the plug-ins of one LUN and opens its store. The caller closes the store. */
+export async function resolveLun(spec: LunSpec): Promise<ResolvedLun> {
+  const { device: deviceType } = (await import(`@lunkit/target-devices/${spec.kind}`)) as {
+    device: DeviceType
+  }
+  const storeModule = (await import(`@lunkit/target-stores/${spec.store}`)) as {
+    store?: StoreType
+    fromObject?: (object: never) => BackingStore
+  }
+  const storeTable = spec.store === 'object' ? {} : storeModule.store!.parameters
+  const dealt = deal(spec, storeTable, deviceType.parameters)
+  const deviceValues = readParameters(spec.label, deviceType.parameters, dealt.device)
+  const unitValues = readParameters(spec.label, UNIT_PARAMETERS, dealt.unit)
+  const store =
+    spec.store === 'object'
+      ? storeModule.fromObject!(spec.object as never)
+      : await storeModule.store!.open(readParameters(spec.label, storeTable, dealt.store))
+  return { deviceType, store, deviceValues, unitValues }
+}
+
+type Texts = Record<string, string>
+
+/** A key goes to every table that has it (`readonly` concerns both the store and the disk). */
+function deal(
+  spec: LunSpec,
+  store: ParameterTable,
+  device: ParameterTable,
+): { store: Texts; device: Texts; unit: Texts } {
+  const dealt = { store: {} as Texts, device: {} as Texts, unit: {} as Texts }
+  const tables = [
+    [store, dealt.store],
+    [device, dealt.device],
+    [UNIT_PARAMETERS as ParameterTable, dealt.unit],
+  ] as const
+  for (const [key, text] of Object.entries(spec.keys)) {
+    const name = key === '' ? argumentName(spec, store, text) : key
+    const takers = tables.filter(([table]) => Object.hasOwn(table, name))
+    if (takers.length === 0) {
+      const known = [...new Set(tables.flatMap(([table]) => Object.keys(table)))]
+      throw new OperatorError('LUN_KEY_UNKNOWN', `'${spec.label}' has the unknown key '${name}'`, {
+        hint: `keys of ${spec.store} are ${known.join(', ')}`,
+      })
+    }
+    for (const [, texts] of takers) texts[name] = text
+  }
+  return dealt
+}
+
+function argumentName(spec: LunSpec, store: ParameterTable, text: string): string {
+  const found = Object.entries(store).find(([, parameter]) => parameter.argument)
+  if (found !== undefined) return found[0]
+  throw new OperatorError('LUN_ARGUMENT', `'${spec.store}' takes no argument, but '${text}' was given`)
+}
+
+/** A program's way to say the same: `{ size: '1G', readonly: true }` to texts. */
+export function keysOf(options: Readonly<Record<string, string | number | boolean | undefined>>): Texts {
+  const keys: Texts = {}
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined) continue
+    keys[name] = typeof value === 'boolean' ? (value ? 'yes' : 'no') : String(value)
+  }
+  return keys
+}
+
+/** A size as number or text, checked. */
+export function sizeText(size: number | string): string {
+  if (typeof size === 'number' ? Number.isSafeInteger(size) && size > 0 : parseSize(size) !== null)
+    return String(size)
+  throw new OperatorError('SIZE', `'${size}' is no size`, {
+    hint: 'give bytes, or a text such as 512M or 10G',
+  })
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// The library face `lunkit/target`: serve storage as SCSI disks from a Node program.
+import { keysOf, type LunSpec, sizeText } from './target-face/lun-spec.ts'
+
+export { OperatorError, type TargetEvent } from '@lunkit/target-api'
+export {
+  type ChapOptions,
+  createTarget,
+  type LunView,
+  type RunningTarget,
+  type TargetOptions,
+} from './target-face/create-target.ts'
+export type { LunSpec } from './target-face/lun-spec.ts'
+
+/** Keys that every disk takes, whatever its store. */
+export interface DiskOptions {
+  /** Logical block size: 512 (default), 1024, 2048 or 4096 bytes. */
+  readonly block?: number
+  /** Physical block size that is reported. */
+  readonly physical?: number
+  readonly readonly?: boolean
+  readonly removable?: boolean
+  readonly serial?: string
+  readonly naa?: string
+  readonly vendor?: string
+  readonly product?: string
+  readonly revision?: string
+}
+
+/** A disk image. `size` creates it, sparse, where it does not exist. */
+export function file(
+  path: string,
+  { size, ...options }: DiskOptions & { size?: number | string } = {},
+): LunSpec {
+  const keys = keysOf({ path, ...options, ...(size !== undefined && { size: sizeText(size) }) })
+  return { kind: 'disk', store: 'file', keys, label: path }
+}
+
+/** A disk in memory, zeros at first, gone when the target closes. */
+export function memory(size: number | string, options: DiskOptions = {}): LunSpec {
+  const keys = keysOf({ size: sizeText(size), ...options })
+  return { kind: 'disk', store: 'memory', keys, label: `memory:${size}` }
+}
+
+/** A disk that forgets what is written and reads zeros; for measuring everything above it. */
+export function nothing(size: number | string = '1T', options: DiskOptions = {}): LunSpec {
+  const keys = keysOf({ size: sizeText(size), ...options })
+  return { kind: 'disk', store: 'null', keys, label: `null:${size}` }
+}
+
+/** What a program's own storage offers; `read` alone makes a read-only disk. Offsets and sizes in bytes. */
+export interface StorageObject {
+  readonly size: number
+  /** Fills the whole of `buffer`; rejects, or resolves to fewer bytes, where it cannot (a medium error). */
+  read(
+    offset: number,
+    buffer: Buffer,
+    options: { signal: AbortSignal },
+  ): Promise<number | undefined> | number | undefined
+  /** Takes the whole of `buffer`, which is reused afterwards. */
+  write?(offset: number, buffer: Buffer, options: { signal: AbortSignal }): Promise<void> | void
+  /** Resolves when all writes that were answered are durable. */
+  flush?(options: { signal: AbortSignal }): Promise<void> | void
+  discard?(offset: number, length: number, options: { signal: AbortSignal }): Promise<void> | void
+  close?(): Promise<void> | void
+}
+
+/** A disk made of a program's own storage, where keys such as `block` are wanted; else pass the object itself. */
+export function disk(object: StorageObject, options: DiskOptions = {}): LunSpec {
+  return { kind: 'disk', store: 'object', keys: keysOf({ ...options }), object, label: 'storage object' }
+}
