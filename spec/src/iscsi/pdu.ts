@@ -59,12 +59,14 @@ const stages = { transit: bit(1, 7), continue: bit(1, 6), csg: bits(1, 3, 2), ns
  */
 export const BHS = layout('iSCSI PDU', 'RFC 7143, 11.2.1', BHS_LENGTH, { ...request, final, lun, itt })
 
+/** `priority` is RFC 7144's (command priority), zero below iSCSIProtocolLevel 2. */
 export const SCSI_COMMAND = layout('SCSI Command', 'RFC 7143, 11.3', BHS_LENGTH, {
   ...request,
   final,
   read: bit(1, 6),
   write: bit(1, 5),
   attribute: bits(1, 2, 0),
+  priority: bits(2, 7, 4),
   lun,
   itt,
   expectedDataTransferLength: u32(20),
@@ -73,6 +75,7 @@ export const SCSI_COMMAND = layout('SCSI Command', 'RFC 7143, 11.3', BHS_LENGTH,
   cdb: bytes(32, 16),
 })
 
+/** `statusQualifier` is RFC 7144's, zero below iSCSIProtocolLevel 2. */
 export const SCSI_RESPONSE = layout('SCSI Response', 'RFC 7143, 11.4', BHS_LENGTH, {
   ...answer,
   final,
@@ -82,6 +85,7 @@ export const SCSI_RESPONSE = layout('SCSI Response', 'RFC 7143, 11.4', BHS_LENGT
   underflow: bit(1, 1),
   response: u8(2),
   status: u8(3),
+  statusQualifier: u16(8),
   itt,
   snackTag: u32(20),
   ...numbers,
@@ -108,11 +112,12 @@ export const TASK_MANAGEMENT_REQUEST = layout(
   },
 )
 
+/** `additionalResponseInformation` is RFC 7144's, the answer to a query function. */
 export const TASK_MANAGEMENT_RESPONSE = layout(
   'Task Management Function Response',
   'RFC 7143, 11.6',
   BHS_LENGTH,
-  { ...answer, final, response: u8(2), itt, ...numbers },
+  { ...answer, final, response: u8(2), additionalResponseInformation: u24(8), itt, ...numbers },
 )
 
 export const DATA_OUT = layout('SCSI Data-Out', 'RFC 7143, 11.7', BHS_LENGTH, {
