@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real peers that the suites need: where they come from, and what happens where they are not.
+import { spawnSync } from 'node:child_process'
+import { accessSync, constants, existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import type { TestContext } from 'node:test'
+
+/** Program to Debian package. The Linux VM's own parts are downloaded by its suite, not installed. */
+const PACKAGES = {
+  'iscsi-ls': 'libiscsi-bin',
+  'iscsi-inq': 'libiscsi-bin',
+  'iscsi-readcapacity16': 'libiscsi-bin',
+  'iscsi-test-cu': 'libiscsi-bin',
+  'iscsi-perf': 'libiscsi-bin',
+  'qemu-img': 'qemu-utils',
+  'qemu-io': 'qemu-utils',
+  'qemu-system-x86_64': 'qemu-system-x86',
+  tgtd: 'tgt',
+  tgtadm: 'tgt',
+  xz: 'xz-utils',
+  zstd: 'zstd',
+} as const
+
+export type Peer = keyof typeof PACKAGES
+
+/** Parts without a program of their own: QEMU's iscsi driver. */
+const WITHOUT_PROGRAM = [['/usr/lib/x86_64-linux-gnu/qemu/block-iscsi.so', 'qemu-block-extra']] as const
+
+function onPath(program: string): boolean {
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin']
+  return folders.some(folder => {
+    try {
+      accessSync(join(folder, program), constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
+
+/** Packages whose programs are missing here. */
+function missingPackages(): string[] {
+  const programs = Object.entries(PACKAGES).filter(([program]) => !onPath(program))
+  const parts = WITHOUT_PROGRAM.filter(([path]) => !existsSync(path))
+  return [...new Set([...programs, ...parts].map(([, name]) => name))]
+}
+
+/** On Debian as root, installs what is missing; elsewhere leaves it, and the suites say what they lack. */
+export function installPeers(): void {
+  const missing = missingPackages()
+  if (missing.length === 0 || process.getuid?.() !== 0 || !existsSync('/etc/debian_version')) return
+  process.stdout.write(`Installing ${missing.join(', ')}\n`)
+  const apt = (...words: string[]): boolean =>
+    spawnSync('apt-get', ['-qq', ...words], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    }).status === 0
+  const install = (): boolean => apt('install', '-y', '--no-install-recommends', ...missing)
+  // Package lists may be old or absent: ask for new ones first, and go on with what there is if that fails.
+  apt('update')
+  if (!install()) process.stdout.write('Some packages could not be installed; their suites will be skipped\n')
+}
+
+/**
+ * True if all the peers are here. Otherwise the test is skipped by the missing package's name; with CI=true that
+ * is a failure, so that nothing is left out unseen.
+ */
+export function need(t: TestContext, ...peers: Peer[]): boolean {
+  const missing = peers.filter(peer => !onPath(peer))
+  if (missing.length === 0) return true
+  return absent(t, missing.map(peer => `${peer} (Debian package ${PACKAGES[peer]})`).join(', '))
+}
+
+/** Skips the test because `what` is not here; with CI=true fails it. Always false. */
+export function absent(t: TestContext, what: string): false {
+  if (process.env['CI'] === 'true') throw new Error(`${what} is missing, and with CI=true nothing is skipped`)
+  t.skip(`${what} is missing`)
+  return false
+}
