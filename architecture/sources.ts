@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tree's source files, as git knows them, and their import specifiers.
-import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+// The tree's source files, and their import specifiers.
+import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 
-/** Tracked and new files with one of these endings, relative to the root. */
+const LEFT_OUT = new Set(['node_modules', '.git', 'build', '.cache'])
+
+/** Files of the tree with one of these endings, relative to the root. */
 export function files(...endings: string[]): string[] {
-  const list = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
-    cwd: ROOT,
-    encoding: 'utf8',
-    maxBuffer: 1 << 26,
-  })
-  return list.split('\n').filter(file => endings.some(ending => file.endsWith(ending)))
+  const found: string[] = []
+  const walk = (folder: string): void => {
+    for (const entry of readdirSync(join(ROOT, folder), { withFileTypes: true })) {
+      const path = folder === '' ? entry.name : `${folder}/${entry.name}`
+      if (entry.isDirectory()) {
+        if (!LEFT_OUT.has(entry.name)) walk(path)
+      } else if (endings.some(ending => path.endsWith(ending))) found.push(path)
+    }
+  }
+  walk('')
+  return found.sort()
 }
 
 export const isTest = (file: string): boolean => /\.(test|bench)\.ts$|\.test-kit\.ts$/.test(file)
