@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// `lunkit serve` as a child process, as a user starts it: ready means ready, and it is gone at the end.
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+
+const MAIN = join(dirname(fileURLToPath(import.meta.url)), '../../cli/src/main.ts')
+
+/** The first line that `--json` prints. */
+export interface Ready {
+  readonly event: 'ready'
+  readonly portals: readonly string[]
+  readonly luns: readonly { lun: number; url: string; bytes: number; kind: string; store: string }[]
+}
+
+export interface ServedTarget {
+  readonly ready: Ready
+  readonly pid: number
+  /** Every later line of `--json`, as it comes. */
+  readonly events: Record<string, unknown>[]
+  /** What it wrote to standard error. */
+  stderr(): string
+  /** SIGTERM, and its exit code. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>
+}
+
+/** Starts `lunkit serve ARGUMENTS --json` on a free loopback port; rejects with its words if it ends before it is ready. */
+export async function serve(words: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<ServedTarget> {
+  const portal = words.includes('--portal') ? [] : ['--portal', '127.0.0.1:0']
+  const child: ChildProcessByStdio<null, Readable, Readable> = spawn(
+    process.execPath,
+    [MAIN, 'serve', ...words, ...portal, '--json'],
+    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } },
+  )
+  const closed = new Promise<number | null>(resolve => child.on('close', code => resolve(code)))
+  const killOnExit = (): void => void child.kill('SIGKILL')
+  process.once('exit', killOnExit)
+  void closed.then(() => process.removeListener('exit', killOnExit))
+  let errors = ''
+  child.stderr.on('data', data => {
+    errors += data
+  })
+  const events: Record<string, unknown>[] = []
+  const ready = await new Promise<Ready>((resolve, reject) => {
+    const lines = createInterface({ input: child.stdout })
+    lines.once('line', line => {
+      resolve(JSON.parse(line) as Ready)
+      lines.on('line', later => events.push(JSON.parse(later) as Record<string, unknown>))
+    })
+    void closed.then(code =>
+      reject(new Error(`lunkit serve ended with ${code} before it was ready: ${errors}`)),
+    )
+  })
+  return {
+    ready,
+    pid: child.pid!,
+    events,
+    stderr: () => errors,
+    stop(signal = 'SIGTERM') {
+      child.kill(signal)
+      return closed
+    },
+  }
+}
+
+/** A folder for images that is gone when `dispose` is called. */
+export function workFolder(): { path: string; dispose(): void } {
+  const path = mkdtempSync(join(tmpdir(), 'lunkit-test-'))
+  return { path, dispose: () => rmSync(path, { recursive: true, force: true }) }
+}
