@@ -48,7 +48,11 @@ export class StoreIo {
   /** Called by the store, exactly once for each call of read, write, flush, discard or writeZeroes. */
   finish(error: StoreError): void {
     this.error = error
-    this.onFinish(this.task)
+    try {
+      this.onFinish(this.task)
+    } catch (cause) {
+      this.task.fault(cause)
+    }
   }
 }
 

@@ -7,7 +7,7 @@ import type { Binding } from './device.ts'
 import type { Nexus, NexusUnit } from './nexus.ts'
 import { StoreIo } from './store-io.ts'
 
-/** Where a task is; the name says what happens next. */
+/** Where a task is; the name says what happens next. The waits and `execute` end by a call from outside. */
 export const TaskState = Object.freeze({
   free: 0,
   decode: 1,
@@ -16,6 +16,10 @@ export const TaskState = Object.freeze({
   waitData: 4,
   execute: 5,
   respond: 6,
+  admit: 7,
+  fetch: 8,
+  run: 9,
+  finish: 10,
 } as const)
 export type TaskState = (typeof TaskState)[keyof typeof TaskState]
 
@@ -54,6 +58,8 @@ export class Task {
   inLength = 0
   /** Bytes charged to the memory budget. */
   charged = 0
+  /** How it stands in the unit's task set: the engine's own numbers, 0 outside. */
+  order = 0
 
   // Data: received slices (out), or filled buffers (in). Never joined.
   readonly segments: Buffer[] = []
@@ -83,16 +89,27 @@ export class Task {
   readonly io: StoreIo = new StoreIo(this)
   /** Where the device's answer goes: set by the engine. */
   readonly #done: (task: Task) => void
+  readonly #fault: (task: Task, cause: unknown) => void
   readonly #pool: BufferPool
 
-  constructor(pool: BufferPool, done: (task: Task) => void) {
+  constructor(
+    pool: BufferPool,
+    done: (task: Task) => void,
+    fault: (task: Task, cause: unknown) => void = rethrow,
+  ) {
     this.#pool = pool
     this.#done = done
+    this.#fault = fault
   }
 
   /** The device's one answer: status and data are set. Use `succeed`, `reply` or `fail`. */
   done(): void {
     this.#done(this)
+  }
+
+  /** What handled the store's answer threw: the engine ends the task, unless it has ended already. */
+  fault(cause: unknown): void {
+    this.#fault(this, cause)
   }
 
   /** Makes `segments` pooled buffers of `length` bytes in all, to be filled completely before done(). */
@@ -130,6 +147,7 @@ export class Task {
     this.outLength = 0
     this.inLength = 0
     this.charged = 0
+    this.order = 0
     this.status = 0
     this.senseCode = null
     this.fieldByte = -1
@@ -142,4 +160,8 @@ export class Task {
     this.io.segments.length = 0
     this.io.storeData = null
   }
+}
+
+function rethrow(_task: Task, cause: unknown): never {
+  throw cause
 }
