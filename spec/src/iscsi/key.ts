@@ -419,7 +419,10 @@ export const keyByName = (name: string): Key | undefined => byName.get(name)
 /** Whether a name is a private (`X-`) or public (`X#`) extension key (RFC 7143, 13.22). */
 export const isExtensionKey = (name: string): boolean => name.startsWith('X-') || name.startsWith('X#')
 
-/** Whether a key must be answered Irrelevant, given the values settled so far (undefined: not settled). */
+/**
+ * Whether a key must be answered Irrelevant, given the values settled so far; the default stands for what is not
+ * settled (undefined). Ask when the keys of the condition, which may come later in the same text, are settled.
+ */
 export function isIrrelevant(key: Key, settled: (name: string) => KeyValue | undefined): boolean {
   return key.irrelevantWhen.some(condition =>
     Object.entries(condition).every(([name, value]) => (settled(name) ?? keyByName(name)?.default) === value),

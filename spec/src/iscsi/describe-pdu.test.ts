@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one-line description: its words, and that any bytes get one printable line.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { describePdu } from './describe-pdu.ts'
+import { LOGIN_RESPONSE, Opcode, REJECT, RESERVED_TAG, SCSI_COMMAND } from './pdu.ts'
+
+test('a command shows what is not zero', () => {
+  const header = SCSI_COMMAND.write({
+    opcode: Opcode.scsiCommand,
+    final: 1,
+    read: 1,
+    attribute: 1,
+    lun: Uint8Array.of(0, 1, 0, 0, 0, 0, 0, 0),
+    itt: 0x2a,
+    expectedDataTransferLength: 512,
+    cmdSn: 7,
+    cdb: Uint8Array.of(0x28, 0, 0, 0, 0, 1, 0, 0, 1),
+  })
+  assert.equal(
+    describePdu(header),
+    'SCSI Command final=1 read=1 attribute=1 lun=0001000000000000 itt=0x0000002a ' +
+      'expectedDataTransferLength=512 cmdSn=7 cdb=28000000000100000100000000000000',
+  )
+})
+
+test('codes are told in words and stray bits are named', () => {
+  const reject = REJECT.write({ opcode: Opcode.reject, final: 1, reason: 9, itt: RESERVED_TAG })
+  assert.equal(describePdu(reject), 'Reject (Invalid PDU field) final=1 reason=9 itt=0xffffffff')
+  const login = LOGIN_RESPONSE.write({ opcode: Opcode.loginResponse, statusClass: 2, statusDetail: 1 })
+  login[39] = 0x10
+  assert.equal(
+    describePdu(login),
+    'Login Response (Authentication failure) itt=0x00000000 statusClass=2 statusDetail=1 ' +
+      'reserved bit set in byte 39 bit 4',
+  )
+})
+
+test('short headers and unknown opcodes are shown as they are', () => {
+  assert.equal(describePdu(new Uint8Array(0)), 'Short PDU header of 0 bytes')
+  assert.equal(describePdu(Uint8Array.of(1, 2)), 'Short PDU header of 2 bytes 0102')
+  assert.equal(describePdu(new Uint8Array(48).fill(0x0f)), `Unknown opcode 0x0f ${'0f'.repeat(48)}`)
+})
+
+test('the header is found in a larger array, and the data after it is not shown', () => {
+  const pool = new Uint8Array(200).fill(0x73)
+  pool.set(REJECT.write({ opcode: Opcode.reject, reason: 4 }), 10)
+  assert.equal(describePdu(pool, 10), 'Reject (Protocol error) reason=4 itt=0x00000000')
+})
+
+test('any bytes give one printable line', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 60 }), fc.nat(70), (bytes, at) => {
+      assert.match(describePdu(bytes, at), /^[ -~]+$/)
+    }),
+    { numRuns: 2000 },
+  )
+})
