@@ -8,8 +8,8 @@ import { LogoutReason, LogoutResponse, logoutReasonText, logoutResponseText } fr
 import { RejectReason, rejectAllowsResend, rejectReasonText } from './reject-reason.ts'
 import { ScsiResponse, SENSE_SEGMENT, scsiResponseText } from './scsi-response.ts'
 import {
-  TaskManagementFunction,
-  TaskManagementResponse,
+  IscsiTaskFunction,
+  IscsiTaskResponse,
   taskManagementFunctionText,
   taskManagementResponseText,
 } from './task-management.ts'
@@ -25,8 +25,8 @@ test('codes have the standard’s numbers', () => {
   assert.equal(numbers(LoginStatusClass), '0 1 2 3')
   assert.equal(numbers(RejectReason), '2 3 4 5 6 7 8 9 10 11 12')
   assert.equal(numbers(AsyncEvent), '0 1 2 3 4 5 255')
-  assert.equal(numbers(TaskManagementFunction), '1 2 3 4 5 6 7 8 9 10 11 12')
-  assert.equal(numbers(TaskManagementResponse), '0 1 2 3 4 5 6 7 255')
+  assert.equal(numbers(IscsiTaskFunction), '1 2 3 4 5 6 7 8 9 10 11 12')
+  assert.equal(numbers(IscsiTaskResponse), '0 1 2 3 4 5 6 7 255')
   assert.equal(numbers(LogoutReason), '0 1 2')
   assert.equal(numbers(LogoutResponse), '0 1 2 3')
   assert.equal(numbers(ScsiResponse), '0 1 128')
@@ -36,8 +36,8 @@ const tables: [string, Readonly<Record<string, number>>, (code: number) => strin
   ['login status', LoginStatus, loginStatusText, 0x10000],
   ['reject reason', RejectReason, rejectReasonText, 256],
   ['async event', AsyncEvent, asyncEventText, 256],
-  ['task management function', TaskManagementFunction, taskManagementFunctionText, 128],
-  ['task management response', TaskManagementResponse, taskManagementResponseText, 256],
+  ['task management function', IscsiTaskFunction, taskManagementFunctionText, 128],
+  ['task management response', IscsiTaskResponse, taskManagementResponseText, 256],
   ['logout reason', LogoutReason, logoutReasonText, 128],
   ['logout response', LogoutResponse, logoutResponseText, 256],
   ['SCSI response', ScsiResponse, scsiResponseText, 256],

@@ -2,7 +2,7 @@
 // Functions and responses of task management (RFC 7143, 11.5.1 and 11.6.1; RFC 7144 adds functions 9 to 12).
 
 /** Functions. Those from `queryTask` on need iSCSIProtocolLevel 2 or higher (RFC 7144). */
-export const TaskManagementFunction = Object.freeze({
+export const IscsiTaskFunction = Object.freeze({
   abortTask: 1,
   abortTaskSet: 2,
   clearAca: 3,
@@ -17,7 +17,7 @@ export const TaskManagementFunction = Object.freeze({
   queryAsynchronousEvent: 12,
 } as const)
 
-export const TaskManagementResponse = Object.freeze({
+export const IscsiTaskResponse = Object.freeze({
   functionComplete: 0,
   taskDoesNotExist: 1,
   lunDoesNotExist: 2,
