@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// `lunkit copy`: between LUNs and files, either way.
+import { Command } from 'commander'
+import { type ConnectionFlags, connectOptions, withConnection } from '../connection-options.ts'
+import { isLun } from '../transfer/endpoint.ts'
+import { transfer } from '../transfer/run.ts'
+import { UsageError } from '../usage-error.ts'
+
+export function build(): Command {
+  return withConnection(new Command('copy'))
+    .argument('<from>', 'a LUN or a file')
+    .argument('<to>', 'a LUN or a file; a file is made anew, with holes for zeros')
+    .action(async (from: string, to: string, flags: ConnectionFlags) => {
+      if (!isLun(from) && !isLun(to)) {
+        throw new UsageError('USAGE', 'Neither side is a LUN', 'name at least one as iscsi://HOST/TARGET/LUN')
+      }
+      const options = await connectOptions(flags)
+      await transfer({
+        source: from,
+        sink: to,
+        from: 0,
+        to: 0,
+        length: null,
+        options,
+        json: flags.json === true,
+      })
+    })
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// `lunkit write`: a file or standard input to a LUN; done means durable.
+import { Command } from 'commander'
+import { type ConnectionFlags, connectOptions, withConnection } from '../connection-options.ts'
+import { transfer } from '../transfer/run.ts'
+import { parseBytes } from '../units.ts'
+
+interface WriteFlags extends ConnectionFlags {
+  readonly offset: string
+}
+
+export function build(): Command {
+  return withConnection(new Command('write'))
+    .argument('<url>', 'the LUN')
+    .argument('[file]', 'what to write; - is standard input', '-')
+    .option('--offset <bytes>', 'where on the LUN to begin', '0')
+    .action(async (url: string, file: string, flags: WriteFlags) =>
+      transfer({
+        source: file,
+        sink: url,
+        from: 0,
+        to: parseBytes('--offset', flags.offset),
+        length: null,
+        options: await connectOptions(flags),
+        json: flags.json === true,
+      }),
+    )
+}

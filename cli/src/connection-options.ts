@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Options that every initiator command shares: who logs in, how, and how the answer is printed.
+import type { ConnectOptions } from '@lunkit/initiator-driver-iscsi'
+import type { Command } from 'commander'
+import { readSecret } from './secret.ts'
+import { UsageError } from './usage-error.ts'
+
+export interface ConnectionFlags {
+  readonly chapUser?: string
+  readonly chapSecretFile?: string
+  readonly mutualUser?: string
+  readonly mutualSecretFile?: string
+  readonly initiatorName?: string
+  readonly digests?: true
+  readonly timeout: string
+  readonly json?: true
+}
+
+export const CONNECTION_HELP = `
+A LUN is iscsi://[USER@]HOST[:PORT]/TARGET/LUN; IPv6 addresses stand in brackets.
+Secrets come from a file or from LUNKIT_CHAP_SECRET and LUNKIT_MUTUAL_SECRET.`
+
+export function withConnection(command: Command): Command {
+  return command
+    .option('--chap-user <name>', 'log in as this user')
+    .option('--chap-secret-file <path>', 'its secret')
+    .option('--mutual-user <name>', 'the target must prove itself as this user')
+    .option('--mutual-secret-file <path>', 'its secret')
+    .option('--initiator-name <iqn>', 'name to log in with')
+    .option('--digests', 'CRC32C over headers and data')
+    .option('--timeout <seconds>', 'give up on a login or a command after that long', '30')
+    .option('--json', 'print JSON')
+    .addHelpText('after', CONNECTION_HELP)
+}
+
+/** What the initiator's `connect` and `discover` take, from the flags; secrets are read here. */
+export async function connectOptions(flags: ConnectionFlags): Promise<ConnectOptions> {
+  const seconds = Number(flags.timeout)
+  if (!(seconds > 0))
+    throw new UsageError('OPTION_VALUE', `'${flags.timeout}' is no value for --timeout`, 'give seconds')
+  const secret = await readSecret('CHAP secret', flags.chapSecretFile, 'LUNKIT_CHAP_SECRET')
+  const mutualSecret = await readSecret('mutual CHAP secret', flags.mutualSecretFile, 'LUNKIT_MUTUAL_SECRET')
+  if (flags.chapUser !== undefined && secret === null) {
+    throw new UsageError(
+      'CHAP_SECRET',
+      `User '${flags.chapUser}' has no secret`,
+      'add --chap-secret-file, or set LUNKIT_CHAP_SECRET',
+    )
+  }
+  if (flags.mutualUser !== undefined && mutualSecret === null) {
+    throw new UsageError(
+      'CHAP_SECRET',
+      `User '${flags.mutualUser}' has no secret`,
+      'add --mutual-secret-file, or set LUNKIT_MUTUAL_SECRET',
+    )
+  }
+  return {
+    loginTimeoutMs: seconds * 1000,
+    commandTimeoutMs: seconds * 1000,
+    ...(flags.initiatorName !== undefined && { initiatorName: flags.initiatorName }),
+    ...(flags.chapUser !== undefined && { chap: { user: flags.chapUser, secret: secret! } }),
+    ...(flags.mutualUser !== undefined && { mutual: { user: flags.mutualUser, secret: mutualSecret! } }),
+    ...(flags.digests && { headerDigest: 'require', dataDigest: 'require' }),
+  }
+}
