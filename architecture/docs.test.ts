@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// The documentation against the tree: links, paths, commands, examples and the README's two lines are real.
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { test } from 'node:test'
+import { files, ROOT, read } from './sources.ts'
+
+const pages = files('.md')
+const strip = (page: string): string => page.replaceAll(/```[\s\S]*?```/g, '')
+
+test('every link and every named path leads somewhere', () => {
+  let seen = 0
+  const broken: string[] = []
+  for (const page of pages) {
+    for (const [, target] of strip(read(page)).matchAll(/\]\(([^)#\s]+)[^)]*\)/g)) {
+      if (/^[a-z]+:/.test(target!)) continue
+      seen++
+      if (!existsSync(join(ROOT, dirname(page), target!))) broken.push(`${page} links to ${target}`)
+    }
+    for (const [, path] of strip(read(page)).matchAll(
+      /`((?:spec|target|initiator|cli|testing|architecture|docs)\/[\w./-]+)`/g,
+    )) {
+      seen++
+      if (!existsSync(join(ROOT, path!))) broken.push(`${page} names ${path}`)
+    }
+  }
+  assert.deepEqual(broken, [])
+  assert.ok(seen > 30, `only ${seen} links and paths were seen`)
+})
+
+test('the two commands of the README are scripts of the tree', () => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+  const commands = [...read('README.md').matchAll(/^npm ci && npm (\w+)$/gm)].map(match => match[1]!)
+  assert.deepEqual(commands, ['start', 'test'])
+  for (const command of commands) assert.ok(scripts[command] !== undefined)
+  assert.match(read('.ci/run'), /^npm ci && npm test$/m)
+})
+
+test('every lunkit command in the pages exists', () => {
+  const commands = [...read('cli/src/main.ts').matchAll(/^ {2}(\w+): \{ summary/gm)].map(match => match[1]!)
+  assert.ok(commands.length >= 7)
+  const words = pages.flatMap(page =>
+    [...read(page).matchAll(/(?:npx |^|`)lunkit ([a-z]+)/gm)].map(match => ({ page, word: match[1]! })),
+  )
+  assert.ok(words.length > 8, `only ${words.length} commands were seen`)
+  assert.deepEqual(
+    words.filter(({ word }) => !commands.includes(word) && word !== 'help'),
+    [],
+  )
+})
+
+test('examples in the pages are the files that are compiled and run', () => {
+  let seen = 0
+  for (const page of pages) {
+    for (const [, path, code] of read(page).matchAll(/<!-- example: (\S+) -->\n```ts\n([\s\S]*?)```/g)) {
+      seen++
+      const source = read(path!).split('\n').slice(2).join('\n')
+      assert.equal(source.trim(), code!.trim(), `${page} and ${path} differ`)
+      const run = spawnSync(process.execPath, [join(ROOT, path!)], {
+        cwd: ROOT,
+        encoding: 'utf8',
+        timeout: 20_000,
+      })
+      assert.equal(run.status, 0, `${path}: ${run.stderr}`)
+    }
+  }
+  assert.ok(seen >= 2, `only ${seen} examples were seen`)
+})
+
+test('every plug-in folder has a README', () => {
+  const plugins = files('/store.ts').map(file => dirname(file))
+  assert.ok(plugins.length >= 4)
+  assert.deepEqual(
+    plugins.filter(folder => !existsSync(join(ROOT, folder, 'README.md'))),
+    [],
+  )
+})
