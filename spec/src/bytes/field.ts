@@ -104,16 +104,26 @@ function set32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 3] = value
 }
 
-/** A big-endian 32-bit number. */
-export const u32 = (byte: number): FieldKind<number> => ({
-  byte,
-  bit: 7,
-  width: 32,
-  build: () => ({
-    get: (bytes, at) => get32(bytes, at + byte),
-    set: (bytes, at, value) => set32(bytes, at + byte, value),
-  }),
-})
+/** A big-endian 32-bit number; `width` keeps only its low bits, as in a 31-bit alignment. */
+export function u32(byte: number, width = 32): FieldKind<number> {
+  const mask = 0xffff_ffff >>> (32 - width)
+  return {
+    byte,
+    bit: (width - 1) & 7,
+    width,
+    build: () =>
+      width === 32
+        ? {
+            get: (bytes, at) => get32(bytes, at + byte),
+            set: (bytes, at, value) => set32(bytes, at + byte, value),
+          }
+        : {
+            get: (bytes, at) => (get32(bytes, at + byte) & mask) >>> 0,
+            set: (bytes, at, value) =>
+              set32(bytes, at + byte, (get32(bytes, at + byte) & ~mask) | (value & mask)),
+          },
+  }
+}
 
 /** A big-endian 48-bit number. */
 export const u48 = (byte: number): FieldKind<number> => ({
