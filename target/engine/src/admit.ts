@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The fourth stage, when the task's turn has come: what the state of the unit says to it, and how much data it needs.
+import { INVALID_FIELD_IN_CDB, LBA_OUT_OF_RANGE, WRITE_PROTECTED } from '@lunkit/spec'
+import type { Device, Task } from '@lunkit/target-api'
+import type { Route } from './dispatch.ts'
+import type { ItlNexus } from './nexus.ts'
+import { refuse, refuseCdb } from './refuse.ts'
+
+/** True if the task goes on; else it has its answer. */
+export function admit(task: Task): boolean {
+  const route = task.binding as Route
+  const itl = task.nexusUnit as ItlNexus
+  const { device } = itl.unit
+  // SAM-5: a unit attention is reported when the command's turn comes, not when it arrives.
+  if (itl.attentions.length > 0 && route.reportsAttention) return refuse(task, itl.takeAttention()!)
+  if (route.writesMedium && !device.writable) return refuse(task, WRITE_PROTECTED)
+  if (route.lba !== null && !inRange(task, route, device)) return refuse(task, LBA_OUT_OF_RANGE)
+  return measure(task, route, device)
+}
+
+function inRange(task: Task, route: Route, device: Device): boolean {
+  // A transfer of no blocks may stand right behind the last one; a bare LBA has to name a block.
+  return route.blocks === null ? task.lba < device.blocks : task.lba + task.blocks <= device.blocks
+}
+
+function measure(task: Task, route: Route, device: Device): boolean {
+  const bytes = task.blocks * device.blockSize
+  if (route.movesOut) {
+    if (route.dataOut !== null) task.outLength = route.dataOut(task, device)
+    else if (route.blocks !== null) task.outLength = bytes
+    else if (route.parameterLength !== null) task.outLength = route.parameterLength.get(task.cdb, 0)
+  }
+  const moved = route.movesIn ? bytes : Math.min(bytes, task.outLength)
+  if (route.blocks === null || moved <= device.maxTransfer) return true
+  return refuseCdb(task, INVALID_FIELD_IN_CDB, route.blocks.byte, route.blocks.bit)
+}

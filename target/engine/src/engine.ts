@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine: owns targets, units and nexuses, and is the door by which drivers and devices come in.
+import type { SenseCode } from '@lunkit/spec'
+import {
+  type Device,
+  type Engine,
+  type Identity,
+  type InitiatorPort,
+  type Management,
+  type Nexus,
+  type Observer,
+  OperatorError,
+  type Target,
+  type TargetPort,
+  type Task,
+  TaskState,
+} from '@lunkit/target-api'
+import { Core, type Limits } from './core.ts'
+import { Dispatch } from './dispatch.ts'
+import { returned } from './finish.ts'
+import { Unit, unitOf } from './logical-unit.ts'
+import { TargetDevice } from './lun-map.ts'
+import { ItNexus } from './nexus.ts'
+import { receive } from './receive.ts'
+import { refuse } from './refuse.ts'
+import { faultLater, walk } from './road.ts'
+import { abortMatching, manage, whenDrained } from './task-management.ts'
+
+export interface EngineOptions {
+  readonly observe: Observer
+  /** Answers commands for LUNs that an initiator does not see. The engine closes it. */
+  readonly absent: Device
+  /** Bytes for command buffers, and tasks in flight. */
+  readonly limits?: {
+    /** In total: 128 MiB if not given. */
+    readonly memory?: number
+    /** 32 MiB if not given. */
+    readonly memoryPerSession?: number
+    /** 64 MiB if not given: a stuck unit leaves memory for the others. */
+    readonly memoryPerUnit?: number
+    /** 128 if not given. */
+    readonly tasksPerSession?: number
+  }
+}
+
+const MIB = 1024 * 1024
+/** What the absent unit is called, should its device ask. */
+const NOBODY: Identity = Object.freeze({
+  vendor: 'LUNKIT',
+  product: 'NO UNIT',
+  revision: '1',
+  serial: '',
+  naa: new Uint8Array(8),
+})
+
+/** A SCSI target subsystem. Several of them live in one process without knowing each other. */
+export class TargetEngine implements Engine {
+  readonly observe: Observer
+  readonly #core: Core
+  readonly #targets: TargetDevice[] = []
+  readonly #units: Unit[] = []
+  readonly #absent: Unit
+
+  constructor({ observe, absent, limits = {} }: EngineOptions) {
+    this.observe = observe
+    const all: Limits = {
+      total: limits.memory ?? 128 * MIB,
+      perSession: limits.memoryPerSession ?? 32 * MIB,
+      perUnit: limits.memoryPerUnit ?? 64 * MIB,
+      tasksPerSession: limits.tasksPerSession ?? 128,
+    }
+    const done = (task: Task): void => this.#done(task)
+    const fault = (task: Task, cause: unknown): void => faultLater(this.#core, task, cause)
+    this.#core = new Core(all, observe, done, fault)
+    this.#absent = this.#newUnit(absent, NOBODY, false)
+  }
+
+  get targets(): readonly Target[] {
+    return this.#targets
+  }
+
+  findTarget(name: string): Target | null {
+    return this.#targets.find(target => target.name === name) ?? null
+  }
+
+  /** Throws OperatorError if the name is taken. */
+  addTarget({ name, alias = '' }: { name: string; alias?: string }): TargetDevice {
+    if (this.findTarget(name) !== null) {
+      throw new OperatorError('TARGET_EXISTS', `There is already a target ${name}`, {
+        hint: 'give this one another name',
+      })
+    }
+    const target = new TargetDevice(name, alias)
+    this.#targets.push(target)
+    return target
+  }
+
+  /** Makes a unit of an opened device, which the engine then owns. Throws OperatorError if the plug-in is faulty. */
+  addUnit(device: Device, identity: Identity): Unit {
+    const unit = this.#newUnit(device, identity, true)
+    this.#units.push(unit)
+    return unit
+  }
+
+  #newUnit(device: Device, identity: Identity, present: boolean): Unit {
+    const { type } = device
+    if (type.apiVersion !== 1) {
+      throw new OperatorError('PLUGIN_VERSION', `Device type '${type.name}' is made for another lunkit`, {
+        hint: `it has apiVersion ${type.apiVersion}, this lunkit takes 1`,
+      })
+    }
+    const unit = new Unit(device, identity, new Dispatch(type, present))
+    device.attach(unit)
+    return unit
+  }
+
+  openNexus(port: TargetPort, target: Target, initiator: InitiatorPort): Nexus {
+    const device = target as TargetDevice
+    const nexus = new ItNexus(port, device, initiator, this.#absent, this.#core.limits.tasksPerSession)
+    device.open(nexus)
+    return nexus
+  }
+
+  closeNexus(nexus: Nexus): Promise<void> {
+    const core = this.#core
+    const lost = nexus as ItNexus
+    lost.closed = true
+    lost.target.close(lost)
+    for (const { device } of this.#units) core.guardDevice('nexusLost', device, () => device.nexusLost(lost))
+    const tasks = abortMatching(core, [...this.#units, this.#absent], task => task.nexus === lost)
+    const drained = new Promise<void>(resolve => whenDrained(core, tasks, resolve))
+    walk(core)
+    return drained
+  }
+
+  takeTask(nexus: Nexus): Task {
+    return this.#core.takeTask(nexus as ItNexus)
+  }
+
+  submit(task: Task): void {
+    receive(this.#core, task)
+    walk(this.#core)
+  }
+
+  dataArrived(task: Task): void {
+    if (!this.#endWait(task, 'dataArrived()')) return
+    this.#core.proceed(task, TaskState.run)
+    walk(this.#core)
+  }
+
+  dataFailed(task: Task, code: SenseCode): void {
+    if (!this.#endWait(task, 'dataFailed()')) return
+    refuse(task, code)
+    this.#core.proceed(task, TaskState.finish)
+    walk(this.#core)
+  }
+
+  #endWait(task: Task, call: string): boolean {
+    if (task.state !== TaskState.waitData) {
+      this.#core.reportMisuse(call, task)
+      return false
+    }
+    unitOf(task).enabled.remove(task)
+    return true
+  }
+
+  #done(task: Task): void {
+    if (task.state !== TaskState.execute) {
+      this.#core.reportMisuse('done()', task)
+      return
+    }
+    unitOf(task).enabled.remove(task)
+    this.#core.proceed(task, TaskState.finish)
+    walk(this.#core)
+  }
+
+  responseSent(task: Task): void {
+    if (task.state !== TaskState.respond) {
+      this.#core.reportMisuse('responseSent()', task)
+      return
+    }
+    returned(this.#core, task)
+    walk(this.#core)
+  }
+
+  manage(request: Management): void {
+    manage(this.#core, request)
+    walk(this.#core)
+  }
+
+  /**
+   * Ends what is left of the nexuses, waits until no task can touch a store, and closes all devices. Ports are to be
+   * stopped before. Rejects with the first device's error when all of them have been tried.
+   */
+  async close(): Promise<void> {
+    const nexuses = this.#targets.flatMap(target => [...target.nexuses])
+    await Promise.all(nexuses.map(nexus => this.closeNexus(nexus)))
+    // Tasks of nexuses that were closed before may still be with their stores.
+    const left = abortMatching(this.#core, [...this.#units, this.#absent], () => true)
+    await new Promise<void>(resolve => whenDrained(this.#core, left, resolve))
+    const devices = [...this.#units, this.#absent].map(({ device }) => device)
+    const results = await Promise.allSettled(devices.map(device => device.close()))
+    for (const result of results) if (result.status === 'rejected') throw result.reason
+  }
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sixth stage: the device does what the command says.
+import { type Task, TaskState } from '@lunkit/target-api'
+import { unitOf } from './logical-unit.ts'
+
+export function execute(task: Task): void {
+  if (task.received > task.outLength) trim(task)
+  const unit = unitOf(task)
+  task.state = TaskState.execute
+  unit.enabled.push(task)
+  task.binding.run(task, unit.device)
+}
+
+/** Cuts off data beyond what the command takes, so that handlers may give `segments` to a store as they are. */
+function trim(task: Task): void {
+  const { segments } = task
+  let left = task.outLength
+  let kept = 0
+  while (left > 0) {
+    const segment = segments[kept]!
+    if (segment.length > left) segments[kept] = segment.subarray(0, left)
+    left -= segments[kept++]!.length
+  }
+  segments.length = kept
+  task.received = task.outLength
+}

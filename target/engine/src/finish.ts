@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// The last stage: sense data, then the task goes back to its driver.
+import {
+  INTERNAL_TARGET_FAILURE,
+  REPORT_LUNS,
+  REPORTED_LUNS_DATA_HAS_CHANGED,
+  SenseKey,
+  Status,
+  writeSense,
+} from '@lunkit/spec'
+import { type Task, TaskState } from '@lunkit/target-api'
+import { type Core, describe } from './core.ts'
+import { unitOf } from './logical-unit.ts'
+import type { ItNexus } from './nexus.ts'
+import { leave } from './order.ts'
+
+export function finish(core: Core, task: Task): void {
+  leave(core, task)
+  const { port } = task.nexus
+  if (!task.aborted) {
+    if (task.status === Status.checkCondition) addSense(core, task)
+    else if (task.cdb[0] === REPORT_LUNS.opcode && task.status === Status.good) lunsReported(task)
+  }
+  task.state = TaskState.respond
+  try {
+    if (task.aborted) port.abandon(task)
+    else port.sendResponse(task)
+  } catch (error) {
+    core.reportFailed(task, `The driver failed to send the response: ${describe(error)}`)
+    // It will hardly call responseSent(); should it do so after all, that is ignored.
+    if (task.state === TaskState.respond) {
+      core.taint(task)
+      returned(core, task)
+    }
+  }
+}
+
+/** The driver has let go of the task. */
+export function returned(core: Core, task: Task): void {
+  const nexus = task.nexus as ItNexus
+  nexus.running--
+  if (task.charged > 0) core.memory.release(task)
+  if (task.aborted && core.waits.size > 0) settle(core, task)
+  core.giveTask(task)
+}
+
+function settle(core: Core, task: Task): void {
+  for (const wait of core.waits) {
+    if (!wait.tasks.delete(task) || wait.tasks.size > 0) continue
+    core.waits.delete(wait)
+    wait.over()
+  }
+}
+
+function addSense(core: Core, task: Task): void {
+  if (task.senseCode === null) {
+    core.reportFailed(task, 'The device ended with CHECK CONDITION and gave no sense code')
+    task.senseCode = INTERNAL_TARGET_FAILURE
+  }
+  const code = task.senseCode
+  task.senseLength = writeSense(task.sense, unitOf(task).device.descriptorSense, code, {
+    ...(task.information >= 0 && { information: task.information }),
+    ...(task.fieldByte >= 0 && {
+      fieldPointer: { byte: task.fieldByte, bit: task.fieldBit, inCdb: task.fieldInCdb },
+    }),
+  })
+  if (code.key !== SenseKey.mediumError && code.key !== SenseKey.hardwareError) return
+  // What an exception led to has been told with its stack already.
+  if (!core.tainted.has(task)) core.reportFailed(task, code.text)
+}
+
+/** The initiator has the new list: SAM-5 clears the condition at every unit that it sees. */
+function lunsReported(task: Task): void {
+  for (const { attentions } of (task.nexus as ItNexus).units())
+    attentions.remove(REPORTED_LUNS_DATA_HAS_CHANGED)
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// A logical unit: its device, its task set, and the I_T_L nexuses that see it.
+import type { SenseCode } from '@lunkit/spec'
+import type { Device, Identity, LogicalUnit, Nexus, Task } from '@lunkit/target-api'
+import type { Dispatch } from './dispatch.ts'
+import type { ItlNexus } from './nexus.ts'
+import { TaskList } from './task-list.ts'
+
+export class Unit implements LogicalUnit {
+  readonly identity: Identity
+  readonly device: Device
+  readonly dispatch: Dispatch
+  readonly nexuses = new Set<ItlNexus>()
+
+  /** Tasks that wait for their turn, by arrival. */
+  readonly blocked = new TaskList()
+  /** Tasks with the device or waiting for their data. */
+  readonly enabled = new TaskList()
+  /** Tasks whose turn has come and that have not ended; how many of them are ORDERED, and HEAD OF QUEUE. */
+  active = 0
+  ordered = 0
+  head = 0
+  /** Bytes charged, tasks that wait for memory, and the last pass in which it was found at its ceiling. */
+  memory = 0
+  waiting = 0
+  shortIn = 0
+
+  constructor(device: Device, identity: Identity, dispatch: Dispatch) {
+    this.device = device
+    this.identity = identity
+    this.dispatch = dispatch
+  }
+
+  attention(code: SenseCode, except: Nexus | null): void {
+    for (const itl of this.nexuses) if (itl.nexus !== except) itl.attentions.add(code)
+  }
+
+  get removalPrevented(): boolean {
+    for (const itl of this.nexuses) if (itl.preventsRemoval) return true
+    return false
+  }
+}
+
+/** The unit that a task of this engine is for. */
+export const unitOf = (task: Task): Unit => task.nexusUnit.unit as Unit

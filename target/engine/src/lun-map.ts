@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// A SCSI target device: which unit stands behind which LUN, for everybody and for groups of initiators.
+import {
+  I_T_NEXUS_LOSS_OCCURRED,
+  POWER_ON_RESET_OR_BUS_DEVICE_RESET_OCCURRED,
+  REPORTED_LUNS_DATA_HAS_CHANGED,
+  type SenseCode,
+} from '@lunkit/spec'
+import { OperatorError, type Target } from '@lunkit/target-api'
+import type { Unit } from './logical-unit.ts'
+import { ItlNexus, type ItNexus } from './nexus.ts'
+
+/** The highest LUN of the flat space addressing method (SAM-5). */
+const HIGHEST_LUN = 16383
+
+/** Closed nexuses that are remembered; one that was forgotten hears of a power on, which says more, not less. */
+const MOST_REMEMBERED = 1024
+
+type View = Map<number, Unit>
+
+/** Initiators with a LUN map of their own. */
+interface Group {
+  readonly name: string
+  readonly patterns: readonly RegExp[]
+  readonly view: View
+}
+
+export class TargetDevice implements Target {
+  readonly name: string
+  readonly alias: string
+  readonly nexuses = new Set<ItNexus>()
+  readonly #everybody: View = new Map()
+  readonly #groups: Group[] = []
+  /** Initiator ports that have been here, the latest last. */
+  readonly #gone = new Set<string>()
+
+  constructor(name: string, alias: string) {
+    this.name = name
+    this.alias = alias
+  }
+
+  /**
+   * Adds a group: initiators whose name matches one of `initiators` (`*` any text, `?` one character) see the group's
+   * LUNs and no others. An initiator belongs to the first group that matches.
+   */
+  addGroup(name: string, initiators: readonly string[]): void {
+    if (this.#groups.some(group => group.name === name)) {
+      throw new OperatorError('GROUP_EXISTS', `Target ${this.name} already has a group '${name}'`)
+    }
+    this.#groups.push({ name, patterns: initiators.map(glob), view: new Map() })
+    this.#refresh()
+  }
+
+  /** Puts a unit behind a LUN, for the group of that name or for everybody who is in none. */
+  map(lun: number, unit: Unit, group: string | null = null): void {
+    if (!Number.isInteger(lun) || lun < 0 || lun > HIGHEST_LUN) {
+      throw new OperatorError('LUN_INVALID', `${lun} is no LUN`, { hint: `give 0 to ${HIGHEST_LUN}` })
+    }
+    const view = this.#view(group)
+    if (view.has(lun)) {
+      throw new OperatorError('LUN_EXISTS', `LUN ${lun} of target ${this.name} is taken`, {
+        hint: 'unmap it first or choose another number',
+      })
+    }
+    view.set(lun, unit)
+    this.#refresh()
+  }
+
+  /** Takes a LUN away. Commands under way end as usual; later ones get LOGICAL UNIT NOT SUPPORTED. */
+  unmap(lun: number, group: string | null = null): void {
+    if (!this.#view(group).delete(lun)) {
+      throw new OperatorError('LUN_MISSING', `Target ${this.name} has no LUN ${lun}`)
+    }
+    this.#refresh()
+  }
+
+  /** Every unit of every map, once. */
+  units(): Set<Unit> {
+    const found = new Set(this.#everybody.values())
+    for (const { view } of this.#groups) for (const unit of view.values()) found.add(unit)
+    return found
+  }
+
+  /** First contact is a power on to the initiator; coming back is the loss of the nexus that it had. */
+  open(nexus: ItNexus): void {
+    this.nexuses.add(nexus)
+    const back = this.#gone.delete(portOf(nexus))
+    const code = back ? I_T_NEXUS_LOSS_OCCURRED : POWER_ON_RESET_OR_BUS_DEVICE_RESET_OCCURRED
+    for (const [lun, unit] of this.#viewOf(nexus)) see(nexus, unit, lun, code)
+  }
+
+  close(nexus: ItNexus): void {
+    if (!this.nexuses.delete(nexus)) return
+    for (const itl of nexus.units()) nexus.remove(itl)
+    this.#gone.add(portOf(nexus))
+    if (this.#gone.size > MOST_REMEMBERED) this.#gone.delete(this.#gone.values().next().value!)
+  }
+
+  /** All who come back hear of a power on. */
+  forgetAll(): void {
+    this.#gone.clear()
+  }
+
+  #view(group: string | null): View {
+    if (group === null) return this.#everybody
+    const found = this.#groups.find(({ name }) => name === group)
+    if (found !== undefined) return found.view
+    throw new OperatorError('GROUP_MISSING', `Target ${this.name} has no group '${group}'`)
+  }
+
+  #viewOf(nexus: ItNexus): View {
+    const { name } = nexus.initiator
+    const group = this.#groups.find(({ patterns }) => patterns.some(pattern => pattern.test(name)))
+    return group?.view ?? this.#everybody
+  }
+
+  /** Brings open nexuses to their view; those whose view changes are told, and only they. */
+  #refresh(): void {
+    this.forgetAll()
+    for (const nexus of this.nexuses) {
+      const view = this.#viewOf(nexus)
+      let changed = false
+      for (const itl of nexus.units()) {
+        if (view.get(itl.lun) === itl.unit) continue
+        nexus.remove(itl)
+        changed = true
+      }
+      for (const [lun, unit] of view) {
+        if (nexus.at(lun) !== nexus.absent) continue
+        see(nexus, unit, lun, POWER_ON_RESET_OR_BUS_DEVICE_RESET_OCCURRED)
+        changed = true
+      }
+      if (!changed) continue
+      for (const { attentions } of nexus.units()) attentions.add(REPORTED_LUNS_DATA_HAS_CHANGED)
+    }
+  }
+}
+
+function glob(pattern: string): RegExp {
+  const escaped = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&')
+  return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`, 'i')
+}
+
+const portOf = ({ initiator }: ItNexus): string => `${initiator.name},${initiator.port}`
+
+function see(nexus: ItNexus, unit: Unit, lun: number, code: SenseCode): void {
+  const itl = new ItlNexus(nexus, unit, lun)
+  itl.attentions.add(code)
+  nexus.set(itl)
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// I_T nexus and I_T_L nexus as the engine keeps them.
+import type { SenseCode } from '@lunkit/spec'
+import type { InitiatorPort, Nexus, NexusUnit, TargetPort } from '@lunkit/target-api'
+import type { Unit } from './logical-unit.ts'
+import type { TargetDevice } from './lun-map.ts'
+import { UnitAttentions } from './unit-attention.ts'
+
+/** LUNs up to here are found by index, the few others by Map. */
+const BY_INDEX = 256
+
+export class ItNexus implements Nexus {
+  readonly port: TargetPort
+  readonly target: TargetDevice
+  readonly initiator: InitiatorPort
+  /** What commands reach that name a LUN this initiator does not see. */
+  readonly absent: ItlNexus
+  credit: number
+  running = 0
+  driverData: unknown = null
+  closed = false
+  /** Bytes charged, tasks that wait for memory, and the last pass in which it was found at its ceiling. */
+  memory = 0
+  waiting = 0
+  shortIn = 0
+  readonly #low: (ItlNexus | null)[] = []
+  readonly #high = new Map<number, ItlNexus>()
+
+  constructor(
+    port: TargetPort,
+    target: TargetDevice,
+    initiator: InitiatorPort,
+    absent: Unit,
+    credit: number,
+  ) {
+    this.port = port
+    this.target = target
+    this.initiator = initiator
+    this.absent = new ItlNexus(this, absent, -1)
+    this.credit = credit
+  }
+
+  /** The unit behind a LUN of this initiator's view; the absent one if there is none. */
+  at(lun: number): ItlNexus {
+    if (lun >= 0 && lun < this.#low.length) return this.#low[lun] ?? this.absent
+    return this.#high.get(lun) ?? this.absent
+  }
+
+  set(itl: ItlNexus): void {
+    const { lun } = itl
+    if (lun >= BY_INDEX) this.#high.set(lun, itl)
+    else {
+      // No holes: the array stays of the fast kind.
+      while (this.#low.length <= lun) this.#low.push(null)
+      this.#low[lun] = itl
+    }
+    itl.unit.nexuses.add(itl)
+  }
+
+  remove(itl: ItlNexus): void {
+    if (itl.lun >= BY_INDEX) this.#high.delete(itl.lun)
+    else this.#low[itl.lun] = null
+    itl.unit.nexuses.delete(itl)
+  }
+
+  /** All units that this initiator sees, by ascending LUN. */
+  units(): ItlNexus[] {
+    const high = [...this.#high.values()].sort((a, b) => a.lun - b.lun)
+    return [...this.#low.filter(itl => itl !== null), ...high]
+  }
+
+  luns(): readonly number[] {
+    return this.units().map(({ lun }) => lun)
+  }
+}
+
+export class ItlNexus implements NexusUnit {
+  readonly nexus: ItNexus
+  readonly unit: Unit
+  readonly lun: number
+  preventsRemoval = false
+  readonly attentions = new UnitAttentions()
+
+  constructor(nexus: ItNexus, unit: Unit, lun: number) {
+    this.nexus = nexus
+    this.unit = unit
+    this.lun = lun
+  }
+
+  takeAttention(): SenseCode | null {
+    return this.attentions.take()
+  }
+}
