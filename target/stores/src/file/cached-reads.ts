@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads on the event loop, for bytes that are in the page cache: the hot road of a read.
+import type { StoreIo } from '@lunkit/target-api'
+import type { FileCalls } from './file-calls.ts'
+import { InlineBudget } from './inline-budget.ts'
+import type { LinuxCalls } from './linux-calls.ts'
+
+/** One road for reads that need no thread. */
+export interface CachedReads {
+  readonly how: 'preadv2' | 'readSync' | 'threads'
+  /** Fills as many bytes from the request's start as it can at once; the thread pool reads the rest. Never throws. */
+  read(io: StoreIo): number
+}
+
+const MOST_VECTORS = 64
+/** A longer copy is better made by another core. */
+const MOST_BYTES = 262144
+
+/** preadv2 with RWF_NOWAIT: never blocks, allocates nothing. */
+export class NoWaitReads implements CachedReads {
+  readonly how = 'preadv2'
+  readonly #fd: number
+  readonly #calls: LinuxCalls
+  /** iovec[]: address and length, each as two 32-bit words. */
+  readonly #vectors = new Uint32Array(4 * MOST_VECTORS)
+  readonly #addresses = new WeakMap<ArrayBufferLike, number>()
+  constructor(fd: number, calls: LinuxCalls) {
+    this.#fd = fd
+    this.#calls = calls
+  }
+
+  read(io: StoreIo): number {
+    const { segments } = io
+    if (io.length > MOST_BYTES || segments.length > MOST_VECTORS) return 0
+    let length = 0
+    for (let i = 0; i < segments.length; i++) {
+      const part = segments[i]!
+      this.#point(i, part)
+      length += part.length
+    }
+    if (length !== io.length) return 0
+    const got = this.#calls.readCached(this.#fd, this.#vectors, segments.length, io.offset)
+    return Math.max(got, 0)
+  }
+
+  #point(index: number, part: Buffer): void {
+    const memory = part.buffer
+    let base = this.#addresses.get(memory)
+    if (base === undefined) {
+      base = this.#calls.addressOf(memory)
+      this.#addresses.set(memory, base)
+    }
+    const address = base + part.byteOffset
+    const at = 4 * index
+    this.#vectors[at] = address >>> 0
+    this.#vectors[at + 1] = Math.floor(address / 0x1_0000_0000)
+    this.#vectors[at + 2] = part.length
+  }
+}
+
+const MOST_TIMED_BYTES = 65536
+/** Well above a cached 64 KiB (about 5 µs), below most disks' answers. */
+const SLOW_READ = 0.25
+
+/** readSync under a time budget: may block, but not often. */
+export class TimedReads implements CachedReads {
+  readonly how = 'readSync'
+  readonly #fd: number
+  readonly #calls: FileCalls
+  readonly #budget = new InlineBudget(SLOW_READ)
+  constructor(fd: number, calls: FileCalls) {
+    this.#fd = fd
+    this.#calls = calls
+  }
+
+  read(io: StoreIo): number {
+    if (io.length > MOST_TIMED_BYTES) return 0
+    const from = performance.now()
+    if (!this.#budget.allows(from)) return 0
+    let got = 0
+    try {
+      const { segments } = io
+      const first = segments[0]!
+      got =
+        segments.length === 1
+          ? this.#calls.readSync(this.#fd, first, 0, first.length, io.offset)
+          : this.#calls.readvSync(this.#fd, segments, io.offset)
+    } catch {
+      // The thread pool meets the same error and answers it.
+      got = 0
+    }
+    this.#budget.spent(from, performance.now())
+    return got
+  }
+}
+
+/** Every read takes a thread. */
+export class NoReads implements CachedReads {
+  readonly how = 'threads'
+  read(_io: StoreIo): number {
+    return 0
+  }
+}
+
+/**
+ * Whether preadv2 brings what an ordinary read brings: proves koffi, the C library, the kernel and this file system
+ * at once. The bytes are cached by the ordinary read just before.
+ */
+export async function noWaitWorks(fd: number, calls: LinuxCalls, usual: FileCalls): Promise<boolean> {
+  const wanted = Buffer.alloc(64)
+  const got = Buffer.alloc(64)
+  const length = await new Promise<number>(resolve => {
+    usual.read(fd, wanted, 0, wanted.length, 0, (error, bytes) => resolve(error === null ? bytes : 0))
+  })
+  const address = calls.addressOf(got.buffer) + got.byteOffset
+  const vector = Uint32Array.of(address >>> 0, Math.floor(address / 0x1_0000_0000), length, 0)
+  const read = calls.readCached(fd, vector, 1, 0)
+  if (read < 0) return calls.errno() === calls.again
+  return length > 0 && read === length && got.equals(wanted)
+}

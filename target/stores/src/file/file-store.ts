@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// An opened file as a store: picks the road of each request and never trusts bytes that the file no longer has.
+import { type BackingStore, StoreError, type StoreIo } from '@lunkit/target-api'
+import type { CachedReads } from './cached-reads.ts'
+import { CachedWrites } from './cached-writes.ts'
+import type { FileCalls } from './file-calls.ts'
+import { Flusher } from './flusher.ts'
+import { ThreadTransfers, type TransferEnd } from './thread-transfers.ts'
+
+/** The file's state is looked at with the first request after so many ms. */
+const EXAMINE_AFTER = 500
+
+/** What `open` found out and made. */
+export interface OpenedFile {
+  readonly fd: number
+  /** The same file opened with O_DSYNC, for forced unit access; -1 where a flush has to do. */
+  readonly durableFd: number
+  readonly realPath: string
+  readonly size: number
+  readonly preferredBlock: number
+  readonly canWrite: boolean
+  readonly reads: CachedReads
+  /** What this machine lacks and what that costs; or empty. */
+  readonly note: string
+  /** Lets other lunkits open the file; called once, last. */
+  readonly unlock: () => Promise<void>
+}
+
+export class FileStore implements BackingStore, TransferEnd {
+  readonly size: number
+  readonly preferredBlock: number
+  readonly canWrite: boolean
+  readonly volatileCache: boolean
+  readonly discards = 'none'
+  readonly writesZeroes: 'none' | 'emulated'
+  readonly identity: string
+  /** The road of cached reads: `preadv2`, `readSync` or `threads`. */
+  readonly how: string
+  readonly note: string
+  readonly #file: OpenedFile
+  readonly #calls: FileCalls
+  readonly #reads: CachedReads
+  readonly #writes: CachedWrites
+  readonly #threads: ThreadTransfers
+  readonly #flusher: Flusher
+  /** Bytes from the start that the file has had without interruption; falls when it is cut, never rises. */
+  #trusted: number
+  #gone = false
+  #closed = false
+  /** The next request has to look at the file first. */
+  #examineDue = false
+  readonly #examineTimer: NodeJS.Timeout
+  #examining = 0
+  #idle: (() => void) | null = null
+
+  constructor(file: OpenedFile, calls: FileCalls) {
+    this.#file = file
+    this.#calls = calls
+    this.size = file.size
+    this.preferredBlock = file.preferredBlock
+    this.canWrite = file.canWrite
+    this.volatileCache = file.canWrite
+    this.writesZeroes = file.canWrite ? 'emulated' : 'none'
+    this.identity = `file:${file.realPath}`
+    this.how = file.reads.how
+    this.note = file.note
+    this.#trusted = file.size
+    this.#reads = file.reads
+    this.#writes = new CachedWrites(file.fd, calls)
+    this.#threads = new ThreadTransfers(calls, this)
+    this.#flusher = new Flusher(file.fd, calls, (io, error) => this.#answer(io, error))
+    this.#examineTimer = setTimeout(() => {
+      this.#examineDue = true
+    }, EXAMINE_AFTER).unref()
+  }
+
+  read(io: StoreIo): void {
+    if (this.#examineDue || io.offset + io.length > this.#trusted) this.#doubted(io, readRoad)
+    else this.#read(io)
+  }
+
+  write(io: StoreIo): void {
+    if (this.#examineDue || io.offset + io.length > this.#trusted) this.#doubted(io, writeRoad)
+    else this.#write(io)
+  }
+
+  /** Always looks whether the file still has a name: a flush of an unlinked file would keep nothing. */
+  flush(io: StoreIo): void {
+    if (!this.canWrite) io.finish(StoreError.none)
+    else this.#doubted(io, flushRoad)
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#examineDue = true
+    clearTimeout(this.#examineTimer)
+    if (!this.#isIdle()) await new Promise<void>(resolve => (this.#idle = resolve))
+    const { fd, durableFd, unlock } = this.#file
+    if (durableFd !== -1) await closed(this.#calls, durableFd)
+    await closed(this.#calls, fd)
+    await unlock()
+  }
+
+  #read(io: StoreIo): void {
+    if (!sumsUp(io)) {
+      io.finish(StoreError.internal)
+      return
+    }
+    const got = io.length === 0 ? 0 : this.#reads.read(io)
+    if (got === io.length) io.finish(StoreError.none)
+    else this.#threads.start(io, this.#file.fd, false, got)
+  }
+
+  #write(io: StoreIo): void {
+    if (!sumsUp(io)) {
+      io.finish(StoreError.internal)
+      return
+    }
+    if (!this.canWrite) {
+      io.finish(StoreError.readOnly)
+      return
+    }
+    if (io.forceUnitAccess) {
+      this.#writeDurably(io)
+      return
+    }
+    const put = io.length === 0 ? 0 : this.#writes.write(io)
+    if (put === io.length) io.finish(StoreError.none)
+    else this.#threads.start(io, this.#file.fd, true, put)
+  }
+
+  #writeDurably(io: StoreIo): void {
+    if (io.length === 0) {
+      io.finish(StoreError.none)
+      return
+    }
+    const { fd, durableFd } = this.#file
+    this.#threads.start(io, durableFd === -1 ? fd : durableFd, true, 0)
+  }
+
+  transferred(io: StoreIo, error: StoreError, moved: number, writing: boolean): void {
+    if (error === StoreError.none && writing && io.forceUnitAccess && this.#file.durableFd === -1) {
+      this.#flusher.add(io)
+      return
+    }
+    if (error !== StoreError.none) io.failedAt = io.offset + moved
+    this.#answer(io, error)
+  }
+
+  endMet(offset: number): void {
+    if (offset < this.#trusted) this.#trusted = offset
+  }
+
+  /** Ends a request that left the event loop; a waiting close may then go on. */
+  #answer(io: StoreIo, error: StoreError): void {
+    io.finish(error)
+    if (this.#idle !== null && this.#isIdle()) this.#idle()
+  }
+
+  #isIdle(): boolean {
+    return this.#threads.running === 0 && this.#flusher.idle && this.#examining === 0
+  }
+
+  /** The rare road: the file is looked at before the request, or the request cannot be served. */
+  #doubted(io: StoreIo, road: Road): void {
+    if (this.#closed) {
+      io.finish(StoreError.gone)
+      return
+    }
+    if (io.offset < 0 || io.offset + io.length > this.size) {
+      io.finish(StoreError.internal)
+      return
+    }
+    this.#examineDue = false
+    this.#examining++
+    this.#calls.fstat(this.#file.fd, (error, stats) => {
+      this.#examining--
+      this.#gone = error !== null || stats.nlink === 0
+      if (error === null && stats.size < this.#trusted) this.#trusted = stats.size
+      // A file that is gone is looked at again by every request.
+      if (this.#gone || this.#closed) this.#examineDue = true
+      else this.#examineTimer.refresh()
+      this.#proceed(io, road)
+    })
+  }
+
+  #proceed(io: StoreIo, road: Road): void {
+    if (this.#gone) {
+      this.#answer(io, StoreError.gone)
+      return
+    }
+    if (road === flushRoad) {
+      if (this.#trusted < this.size) {
+        this.#answer(io, StoreError.medium)
+        return
+      }
+      this.#flusher.add(io)
+      return
+    }
+    if (io.offset + io.length > this.#trusted) {
+      io.failedAt = Math.max(io.offset, this.#trusted)
+      this.#answer(io, StoreError.medium)
+      return
+    }
+    if (road === readRoad) this.#read(io)
+    else this.#write(io)
+    if (this.#idle !== null && this.#isIdle()) this.#idle()
+  }
+}
+
+const readRoad = 0
+const writeRoad = 1
+const flushRoad = 2
+type Road = 0 | 1 | 2
+
+function sumsUp(io: StoreIo): boolean {
+  const { segments } = io
+  let sum = 0
+  for (let i = 0; i < segments.length; i++) sum += segments[i]!.length
+  return sum === io.length
+}
+
+/** An error of close says nothing that a flush has not said. */
+function closed(calls: FileCalls, fd: number): Promise<void> {
+  return new Promise(resolve => calls.close(fd, () => resolve()))
+}

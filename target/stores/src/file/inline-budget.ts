@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Decides whether a call that may block is worth making on the event loop: yes until it has blocked.
+
+const FIRST_PAUSE = 50
+const LONGEST_PAUSE = 3200
+
+/**
+ * Each call made inline is timed. One that took longer than `limit` ms sends its successors to the thread pool for a
+ * while, which doubles as long as the first call after it is slow again.
+ */
+export class InlineBudget {
+  readonly #limit: number
+  #until = 0
+  #pause = FIRST_PAUSE
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  /** `now` as of `performance.now()`. */
+  allows(now: number): boolean {
+    return now >= this.#until
+  }
+
+  /** To be called after each inline call, with its begin and end. */
+  spent(from: number, to: number): void {
+    if (to - from <= this.#limit) {
+      this.#pause = FIRST_PAUSE
+      return
+    }
+    this.#until = to + this.#pause
+    if (this.#pause < LONGEST_PAUSE) this.#pause *= 2
+  }
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opens or creates a store's file: refuses what cannot serve, says why, and leaves nothing behind when it fails.
+import fs from 'node:fs'
+import { realpath, stat, unlink } from 'node:fs/promises'
+import { OperatorError } from '@lunkit/target-api'
+import { codeOf } from '../errno.ts'
+import { chooseReads } from './choose-reads.ts'
+import { type FileCalls, fileCalls } from './file-calls.ts'
+import { inUse, lockByName } from './file-lock.ts'
+import { FileStore } from './file-store.ts'
+import { linuxCalls } from './linux-calls.ts'
+
+export interface FileOptions {
+  readonly path: string
+  /** Bytes: made so long if it is missing or empty; else its length must be the same. */
+  readonly size?: number
+  readonly readonly?: boolean
+  /** The road of cached reads; initially the best that works. */
+  readonly reads?: 'preadv2' | 'readSync' | 'threads'
+  /** The machine's calls; a test gives failing ones. */
+  readonly calls?: FileCalls
+}
+
+type Undo = (() => Promise<unknown>)[]
+
+/** Rejects with OperatorError (`FILE_MISSING`, `FILE_IN_USE`, …). */
+export async function openFile(options: FileOptions): Promise<FileStore> {
+  const { path, size } = options
+  if (size !== undefined && !(Number.isSafeInteger(size) && size > 0)) {
+    throw new OperatorError('FILE_SIZE', `File '${path}' cannot have ${size} bytes`, {
+      hint: 'give size= as 1 byte or more, such as size=10G',
+    })
+  }
+  const undo: Undo = []
+  try {
+    const missing = await lookAt(options)
+    return await openLocked(options, missing, undo)
+  } catch (error) {
+    for (const step of undo.reverse()) await step()
+    throw error instanceof OperatorError ? error : cannotOpen(options, error)
+  }
+}
+
+/** Refuses what is no regular file before it is opened: a FIFO would block. True if there is nothing yet. */
+async function lookAt({ path, size, readonly }: FileOptions): Promise<boolean> {
+  const stats = await stat(path).catch(error => {
+    if (codeOf(error) === 'ENOENT') return null
+    throw error
+  })
+  if (stats !== null) {
+    refuseSpecial(path, stats)
+    return false
+  }
+  if (size !== undefined && !readonly) return true
+  throw new OperatorError('FILE_MISSING', `File '${path}' does not exist`, {
+    hint: readonly ? 'create it without readonly first' : `give its size= to create it, such as size=10G`,
+  })
+}
+
+type Kind = Pick<
+  fs.StatsBase<unknown>,
+  'isFile' | 'isDirectory' | 'isBlockDevice' | 'isCharacterDevice' | 'isFIFO'
+>
+
+function refuseSpecial(path: string, stats: Kind): void {
+  if (stats.isFile()) return
+  const kind = stats.isDirectory()
+    ? 'a directory'
+    : stats.isBlockDevice()
+      ? 'a block device'
+      : stats.isCharacterDevice()
+        ? 'a character device'
+        : stats.isFIFO()
+          ? 'a FIFO'
+          : 'a socket'
+  throw new OperatorError('FILE_NOT_REGULAR', `'${path}' is ${kind}, not a regular file`, {
+    hint: 'name a disk image',
+  })
+}
+
+async function openLocked(options: FileOptions, missing: boolean, undo: Undo): Promise<FileStore> {
+  const { path } = options
+  const canWrite = options.readonly !== true
+  const { fd, created } = await openFd(path, canWrite, missing)
+  undo.push(() => closeFd(fd))
+  const stats = await statFd(fd)
+  refuseSpecial(path, stats)
+  const unlock = process.platform === 'linux' ? await lockByName(path, stats, !canWrite) : async () => {}
+  undo.push(unlock)
+  const linux = await linuxCalls()
+  if (linux !== null && linux.lock(fd, !canWrite) === linux.again) throw inUse(path, null)
+  // From here on nobody else can have taken the file that this call made.
+  if (created) undo.push(() => unlink(path).catch(() => {}))
+
+  const size = await agreeOnSize(options, fd)
+  const durableFd = canWrite && process.platform === 'linux' ? await openDurably(path, stats, undo) : -1
+  const calls = options.calls ?? fileCalls
+  const { reads, note } = await chooseReads(path, fd, linux, calls, options.reads)
+  const realPath = await realpath(path)
+  const block = Number(stats.blksize)
+  const preferredBlock = block >= 512 && Number.isInteger(Math.log2(block)) ? block : 4096
+  return new FileStore(
+    { fd, durableFd, realPath, size, preferredBlock, canWrite, reads, note, unlock },
+    calls,
+  )
+}
+
+async function openFd(
+  path: string,
+  canWrite: boolean,
+  missing: boolean,
+): Promise<{ fd: number; created: boolean }> {
+  const access = canWrite ? fs.constants.O_RDWR : fs.constants.O_RDONLY
+  // Non-blocking, because what was looked at may have become a FIFO since.
+  const flags = access | (fs.constants.O_NONBLOCK ?? 0) | exclusionFlag(canWrite)
+  if (missing) {
+    try {
+      const fd = await openWith(path, flags | fs.constants.O_CREAT | fs.constants.O_EXCL)
+      return { fd, created: true }
+    } catch (error) {
+      // Made by somebody else meanwhile: the lock and the size say whether it can be shared.
+      if (codeOf(error) !== 'EEXIST') throw error
+    }
+  }
+  return { fd: await openWith(path, flags), created: false }
+}
+
+/** Open flags that lock, where Linux's way is missing: O_EXLOCK and O_SHLOCK of the BSDs, libuv's own on Windows. */
+function exclusionFlag(canWrite: boolean): number {
+  if (process.platform === 'win32') return canWrite ? 0x10000000 : 0
+  const bsd = ['darwin', 'freebsd', 'openbsd', 'netbsd'].includes(process.platform)
+  if (bsd) return canWrite ? 0x20 : 0x10
+  return 0
+}
+
+/** The same file with O_DSYNC: a write through it is durable when it returns. */
+async function openDurably(path: string, first: fs.BigIntStats, undo: Undo): Promise<number> {
+  const { O_RDWR, O_DSYNC, O_NONBLOCK } = fs.constants
+  const fd = await openWith(path, O_RDWR | O_DSYNC | O_NONBLOCK)
+  undo.push(() => closeFd(fd))
+  const second = await statFd(fd)
+  if (second.ino === first.ino && second.dev === first.dev) return fd
+  throw new OperatorError('FILE_REPLACED', `File '${path}' was replaced while it was opened`, {
+    hint: 'try again when it is left alone',
+  })
+}
+
+/** The size to serve; makes a new or empty file as long as asked, without filling it. */
+async function agreeOnSize({ path, size, readonly }: FileOptions, fd: number): Promise<number> {
+  const found = Number((await statFd(fd)).size)
+  if (found > 0) {
+    if (size === undefined || size === found) return found
+    const way = size > found ? `grow it first: truncate -s ${size} '${path}'` : 'name another file'
+    throw new OperatorError('FILE_SIZE_DIFFERS', `File '${path}' has ${found} bytes, not ${size}`, {
+      hint: `leave size= away to serve it as it is, or ${way}`,
+    })
+  }
+  if (size === undefined || readonly) {
+    throw new OperatorError('FILE_EMPTY', `File '${path}' is empty`, {
+      hint: 'open it with a size=, such as size=10G, and without readonly',
+    })
+  }
+  await new Promise<void>((resolve, reject) => {
+    fs.ftruncate(fd, size, error => (error === null ? resolve() : reject(error)))
+  })
+  return size
+}
+
+const REASONS: Readonly<Record<string, readonly [code: string, reason: string, hint: string]>> = {
+  EACCES: ['FILE_ACCESS', 'permission denied', 'change its permissions, or open it with readonly=yes'],
+  EPERM: ['FILE_ACCESS', 'permission denied', 'change its permissions, or open it with readonly=yes'],
+  EROFS: ['FILE_ACCESS', 'its file system is read-only', 'open it with readonly=yes'],
+  EFBIG: ['FILE_SIZE', 'its file system has no room for files so long', 'give a smaller size='],
+  EINVAL: ['FILE_SIZE', 'its file system has no room for files so long', 'give a smaller size='],
+  ENOSPC: ['FILE_SIZE', 'its file system is full', 'make room there'],
+  ENOENT: ['FILE_MISSING', 'its directory does not exist', 'create the directory first'],
+  ENOTDIR: ['FILE_MISSING', 'a part of its path is no directory', 'check the path'],
+  ELOOP: ['FILE_MISSING', 'its symbolic links lead in a circle', 'check the path'],
+  EAGAIN: ['FILE_IN_USE', 'another program has locked it', 'stop the other one'],
+  EBUSY: ['FILE_IN_USE', 'another program has locked it', 'stop the other one'],
+}
+
+function cannotOpen({ path, readonly }: FileOptions, error: unknown): OperatorError {
+  const known = REASONS[codeOf(error)]
+  const [code, reason, way] = known ?? [
+    'FILE_OPEN',
+    error instanceof Error ? error.message : String(error),
+    '',
+  ]
+  const hint = readonly && code === 'FILE_ACCESS' ? 'change its permissions' : way
+  return new OperatorError(code, `File '${path}' cannot be opened: ${reason}`, { hint, cause: error })
+}
+
+function openWith(path: string, flags: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.open(path, flags, 0o666, (error, fd) => (error === null ? resolve(fd) : reject(error)))
+  })
+}
+
+function statFd(fd: number): Promise<fs.BigIntStats> {
+  return new Promise((resolve, reject) => {
+    fs.fstat(fd, { bigint: true }, (error, stats) => (error === null ? resolve(stats) : reject(error)))
+  })
+}
+
+function closeFd(fd: number): Promise<void> {
+  return new Promise(resolve => fs.close(fd, () => resolve()))
+}

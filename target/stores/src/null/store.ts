@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// The null store: forgets what is written and reads zeros, for tests and for measuring everything above it.
+import { randomUUID } from 'node:crypto'
+import {
+  type BackingStore,
+  OperatorError,
+  StoreError,
+  type StoreIo,
+  type StoreType,
+} from '@lunkit/target-api'
+
+class NullStore implements BackingStore {
+  readonly size: number
+  readonly preferredBlock = 4096
+  readonly canWrite = true
+  readonly volatileCache = false
+  readonly discards = 'native'
+  readonly writesZeroes = 'native'
+  readonly identity = `null:${randomUUID()}`
+  constructor(size: number) {
+    this.size = size
+  }
+
+  read(io: StoreIo): void {
+    const { segments } = io
+    for (let i = 0; i < segments.length; i++) segments[i]!.fill(0)
+    this.#end(io)
+  }
+
+  write(io: StoreIo): void {
+    this.#end(io)
+  }
+
+  flush(io: StoreIo): void {
+    io.finish(StoreError.none)
+  }
+
+  discard(io: StoreIo): void {
+    this.#end(io)
+  }
+
+  writeZeroes(io: StoreIo): void {
+    this.#end(io)
+  }
+
+  async close(): Promise<void> {}
+
+  #end(io: StoreIo): void {
+    const inside = io.offset >= 0 && io.offset + io.length <= this.size
+    io.finish(inside ? StoreError.none : StoreError.internal)
+  }
+}
+
+export const store: StoreType = {
+  apiVersion: 1,
+  name: 'null',
+  parameters: {
+    size: { type: 'size', help: 'Size of the unit', initial: 2 ** 40, argument: true },
+  },
+  open: async values => {
+    const size = Number(values['size'])
+    if (!Number.isSafeInteger(size) || size < 1) {
+      throw new OperatorError('NULL_SIZE', `A null store cannot have ${size} bytes`, {
+        hint: 'give a size such as null:1T',
+      })
+    }
+    return new NullStore(size)
+  },
+}

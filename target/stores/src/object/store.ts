@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The object store: storage written as a plain object, given in code or as a module's default export.
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { OperatorError, type StoreType } from '@lunkit/target-api'
+import { fromObject, type ObjectStorage } from './from-object.ts'
+
+export { type CallOptions, fromObject, type ObjectOptions, type ObjectStorage } from './from-object.ts'
+
+export const store: StoreType = {
+  apiVersion: 1,
+  name: 'object',
+  parameters: {
+    module: {
+      type: 'path',
+      help: 'JavaScript module whose default export is the object, or a function that resolves to it',
+      required: true,
+      argument: true,
+    },
+  },
+  open: async values => fromObject(await load(String(values['module']))),
+}
+
+async function load(path: string): Promise<ObjectStorage> {
+  const failed = (why: string, cause?: unknown): OperatorError =>
+    new OperatorError('OBJECT_MODULE', `Module '${path}' gives no storage object: ${why}`, {
+      hint: 'its default export is the object, or an async function that makes it',
+      cause,
+    })
+  try {
+    const { default: given } = (await import(pathToFileURL(resolve(path)).href)) as { default?: unknown }
+    if (given === undefined) throw failed('it has no default export')
+    return (await (typeof given === 'function' ? given() : given)) as ObjectStorage
+  } catch (error) {
+    if (error instanceof OperatorError) throw error
+    throw failed(error instanceof Error ? error.message : String(error), error)
+  }
+}
