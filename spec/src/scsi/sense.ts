@@ -152,7 +152,7 @@ function writeFixed(into: Uint8Array, code: SenseCode, extra: SenseExtra): numbe
 
 function writeDescriptor(into: Uint8Array, code: SenseCode, extra: SenseExtra): number {
   const f = DESCRIPTOR_SENSE.field
-  into.fill(0, 0, SENSE_LENGTH_MAX)
+  into.fill(0, 0, DESCRIPTOR_SENSE.length)
   f.responseCode.set(into, 0, extra.deferred ? 0x73 : 0x72)
   f.key.set(into, 0, code.key)
   f.asc.set(into, 0, code.asc)
@@ -160,13 +160,16 @@ function writeDescriptor(into: Uint8Array, code: SenseCode, extra: SenseExtra): 
   let at = DESCRIPTOR_SENSE.length
   const { information, commandSpecific } = extra
   if (information !== undefined) {
+    into.fill(0, at, at + INFORMATION_SENSE.length)
     INFORMATION_SENSE.write({ type: 0x00, additionalLength: 10, valid: 1, information }, into, at)
     at += INFORMATION_SENSE.length
   }
   if (commandSpecific !== undefined) {
+    into.fill(0, at, at + COMMAND_SPECIFIC_SENSE.length)
     COMMAND_SPECIFIC_SENSE.write({ type: 0x01, additionalLength: 10, information: commandSpecific }, into, at)
     at += COMMAND_SPECIFIC_SENSE.length
   }
+  into.fill(0, at, at + KEY_SPECIFIC_SENSE.length)
   if (writeKeySpecific(into, KEY_SPECIFIC_SENSE.field, at, code, extra)) {
     KEY_SPECIFIC_SENSE.write({ type: 0x02, additionalLength: 6 }, into, at)
     at += KEY_SPECIFIC_SENSE.length
@@ -179,6 +182,7 @@ function writeDescriptor(into: Uint8Array, code: SenseCode, extra: SenseExtra): 
       endOfMedium: extra.endOfMedium ? 1 : 0,
       incorrectLength: extra.incorrectLength ? 1 : 0,
     }
+    into.fill(0, at, at + STREAM_SENSE.length)
     STREAM_SENSE.write(values, into, at)
     at += STREAM_SENSE.length
   }
