@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// READ (6), (10), (12) and (16): blocks from the store into pooled buffers, which leave as they are.
+import { type Field, READ_6, READ_10, READ_12, READ_16 } from '@lunkit/spec'
+import { type Binding, fail, failStore, on, StoreError, succeed, type Task } from '@lunkit/target-api'
+import type { Disk } from '../disk.ts'
+
+function read(task: Task, disk: Disk, forced: boolean) {
+  if (disk.notReady !== null) return fail(task, disk.notReady)
+  const length = task.blocks * disk.blockSize
+  const wanted = Math.min(length, task.expectedIn)
+  task.inLength = length
+  if (wanted === 0) return succeed(task)
+  const io = task.io
+  if (forced && !disk.writeThrough) {
+    // What the cache holds newer than the medium has to reach the medium before it may be shown.
+    io.onFinish = afterFlush
+    disk.store.flush(io)
+  } else fetch(task, disk, wanted)
+}
+
+function fetch(task: Task, disk: Disk, wanted: number): void {
+  const io = task.io
+  task.reserve(wanted)
+  io.segments.length = 0
+  for (let i = 0; i < task.segments.length; i++) io.segments.push(task.segments[i]!)
+  io.offset = task.lba * disk.blockSize
+  io.length = wanted
+  io.forceUnitAccess = false
+  io.onFinish = afterRead
+  disk.store.read(io)
+}
+
+function afterFlush(task: Task): void {
+  const disk = task.nexusUnit.unit.device as Disk
+  if (task.io.error !== StoreError.none) failStore(task, disk.blockSize, true)
+  else fetch(task, disk, Math.min(task.inLength, task.expectedIn))
+}
+
+function afterRead(task: Task): void {
+  if (task.io.error === StoreError.none) succeed(task)
+  else failStore(task, task.nexusUnit.unit.device.blockSize, false)
+}
+
+const reader = (fua: Field<number>) => (task: Task, disk: Disk) =>
+  read(task, disk, fua.get(task.cdb, 0) === 1)
+
+const refuses = ['protect', 'rarc', 'group'] as const
+
+export const reads: readonly Binding[] = [
+  on(READ_6, (task: Task, disk: Disk) => read(task, disk, false)),
+  on(READ_10, reader(READ_10.cdb.field.fua), { refuses }),
+  on(READ_12, reader(READ_12.cdb.field.fua), { refuses }),
+  on(READ_16, reader(READ_16.cdb.field.fua), { refuses }),
+]

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// One opened disk: the store's bytes as blocks, and the state that commands share.
+import {
+  CACHING,
+  CONTROL,
+  LONG_BLOCK_DESCRIPTOR,
+  MEDIUM_NOT_PRESENT,
+  ModeCode,
+  type SenseCode,
+  SHORT_BLOCK_DESCRIPTOR,
+  VersionDescriptor,
+} from '@lunkit/spec'
+import {
+  type BackingStore,
+  type Device,
+  type DeviceType,
+  failStore,
+  type LogicalUnit,
+  type Nexus,
+  StoreError,
+  succeed,
+  type Task,
+} from '@lunkit/target-api'
+import { ModePages } from '../primary/mode-pages.ts'
+import type { PrimaryDevice } from '../primary/primary-device.ts'
+import { BackgroundFlush } from './background-flush.ts'
+import { diskModePages } from './mode-pages.ts'
+import { isPaused } from './sweep.ts'
+import { diskVpdPages } from './vpd.ts'
+
+/** Longest transfer of one command, in bytes. */
+export const MAX_TRANSFER = 16 * 1024 * 1024
+/** What a short block descriptor says where the number of blocks does not fit. */
+const BEYOND = 0xffff_ffff
+
+/** What a disk is opened with, checked. Sizes in bytes. */
+export interface DiskOptions {
+  readonly block: number
+  readonly physical: number
+  readonly readonly: boolean
+  readonly removable: boolean
+  /** Write cache on at first; counts only where the store has a volatile cache. */
+  readonly writeCache: boolean
+  /** Turns a minute, 1 for none, 0 for not said. */
+  readonly rotation: number
+}
+
+export class Disk implements Device, PrimaryDevice {
+  readonly type: DeviceType
+  readonly store: BackingStore
+  readonly blockSize: number
+  readonly blocks: number
+  readonly physicalBlock: number
+  readonly removable: boolean
+  readonly rotation: number
+  readonly maxTransfer = MAX_TRANSFER
+  readonly versions = [
+    VersionDescriptor.sam5,
+    VersionDescriptor.spc4,
+    VersionDescriptor.sbc3,
+    VersionDescriptor.sbc4,
+    VersionDescriptor.iscsi,
+  ]
+  readonly vpdPages = diskVpdPages
+  readonly modePages: ModePages
+  readonly initialWriteCache: boolean
+  readonly #readonly: boolean
+  readonly #background: BackgroundFlush
+  unit: LogicalUnit = null as unknown as LogicalUnit
+  notReady: SenseCode | null = null
+  /** Every write has to be durable before its answer: the write cache is off, or there is none. */
+  writeThrough = true
+  descriptorSense = false
+  writable = false
+
+  constructor(type: DeviceType, store: BackingStore, options: DiskOptions) {
+    this.type = type
+    this.store = store
+    this.blockSize = options.block
+    this.blocks = store.size / options.block
+    this.physicalBlock = options.physical
+    this.removable = options.removable
+    this.rotation = options.rotation
+    this.initialWriteCache = store.volatileCache && options.writeCache
+    this.#readonly = options.readonly || !store.canWrite
+    this.#background = new BackgroundFlush(store)
+    this.modePages = new ModePages(diskModePages, this)
+    this.#takeModes()
+  }
+
+  attach(unit: LogicalUnit): void {
+    this.unit = unit
+  }
+
+  abort(task: Task): void {
+    if (!isPaused(task)) this.store.abort?.(task.io)
+  }
+
+  /** Mode pages to their defaults, a stopped unit started; a medium that was ejected stays out. */
+  reset(): void {
+    this.modePages.reset()
+    this.#takeModes()
+    if (this.notReady !== MEDIUM_NOT_PRESENT) this.notReady = null
+  }
+
+  nexusLost(_nexus: Nexus): void {}
+
+  async close(): Promise<void> {
+    if (this.store.canWrite) this.#background.start()
+    await this.#background.idle()
+    await this.store.close()
+  }
+
+  /** WP and DPOFUA (SBC-4, mode parameter header for direct access block devices). */
+  modeParameter(): number {
+    return (this.writable ? 0 : 0x80) | 0x10
+  }
+
+  blockDescriptor(long: boolean): Uint8Array {
+    const blocks = this.notReady === MEDIUM_NOT_PRESENT ? 0 : this.blocks
+    const blockLength = this.blockSize
+    if (long) return LONG_BLOCK_DESCRIPTOR.write({ blocks, blockLength })
+    return SHORT_BLOCK_DESCRIPTOR.write({ blocks: Math.min(blocks, BEYOND), blockLength })
+  }
+
+  /** Neither the number of blocks nor their size can be set: zero and the present values are taken. */
+  checkBlockDescriptor(bytes: Uint8Array, long: boolean): number {
+    const { blocks, blockLength } = (long ? LONG_BLOCK_DESCRIPTOR : SHORT_BLOCK_DESCRIPTOR).field
+    const count = blocks.get(bytes, 0)
+    if (count !== 0 && count !== blocks.get(this.blockDescriptor(long), 0)) return blocks.byte
+    return blockLength.get(bytes, 0) === this.blockSize ? -1 : blockLength.byte
+  }
+
+  modesSelected(task: Task): void {
+    const cached = !this.writeThrough
+    this.#takeModes()
+    // What the cache held when it was switched off has to be as durable as what comes after.
+    if (cached && this.writeThrough) this.flush(task, flushed)
+    else succeed(task)
+  }
+
+  flush(task: Task, next: (task: Task) => void) {
+    const { io } = task
+    io.error = this.#background.takeError()
+    if (io.error !== StoreError.none || !this.store.canWrite) return next(task)
+    io.onFinish = next
+    this.store.flush(io)
+  }
+
+  flushInBackground(): void {
+    if (this.store.canWrite) this.#background.start()
+  }
+
+  #takeModes(): void {
+    const caching = this.modePages.get(ModeCode.caching)
+    const control = this.modePages.get(ModeCode.control)
+    this.writeThrough = CACHING.field.wce.get(caching, 0) === 0
+    this.descriptorSense = CONTROL.field.dSense.get(control, 0) === 1
+    this.writable = !this.#readonly && CONTROL.field.swp.get(control, 0) === 0
+  }
+}
+
+function flushed(task: Task): void {
+  if (task.io.error === StoreError.none) succeed(task)
+  else failStore(task, task.nexusUnit.unit.device.blockSize, true)
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// The disk: its parameters, its command set, and how one is opened.
+import { DeviceType as Peripheral } from '@lunkit/spec'
+import {
+  type BackingStore,
+  type Device,
+  type DeviceType,
+  OperatorError,
+  type ParameterTable,
+  type ParameterValues,
+} from '@lunkit/target-api'
+import { inquiry } from '../primary/inquiry.ts'
+import { modeSelects } from '../primary/mode-select.ts'
+import { modeSenses } from '../primary/mode-sense.ts'
+import { preventAllowMediumRemoval } from '../primary/prevent-removal.ts'
+import { reportLuns } from '../primary/report-luns.ts'
+import { reportSupportedOperationCodes } from '../primary/report-opcodes.ts'
+import { reportSupportedTaskManagementFunctions } from '../primary/report-task-management.ts'
+import { requestSense } from '../primary/request-sense.ts'
+import { startStopUnit } from '../primary/start-stop.ts'
+import { testUnitReady } from '../primary/test-unit-ready.ts'
+import { reads } from './commands/read.ts'
+import { capacities } from './commands/read-capacity.ts'
+import { synchronizations } from './commands/synchronize-cache.ts'
+import { verifies } from './commands/verify.ts'
+import { writes } from './commands/write.ts'
+import { Disk, type DiskOptions } from './disk.ts'
+
+const SIZES = [512, 1024, 2048, 4096] as const
+
+const parameters = {
+  block: { type: 'size', help: 'Logical block size in bytes', choices: SIZES, initial: 512 },
+  physical: {
+    type: 'size',
+    help: 'Physical block size in bytes, at least the logical one',
+    choices: SIZES,
+    initial: 4096,
+  },
+  readonly: { type: 'boolean', help: 'Refuse every write', initial: false },
+  removable: { type: 'boolean', help: 'The medium can be ejected and loaded', initial: false },
+  wce: {
+    type: 'boolean',
+    help: 'Write cache on at first, where the store has one; off makes every write durable at once',
+    initial: true,
+  },
+  rotation: {
+    type: 'integer',
+    help: 'Turns a minute (1025 to 65534), 1 for a disk that does not turn, 0 to say nothing',
+    initial: 1,
+  },
+} as const satisfies ParameterTable
+
+export const device: DeviceType = {
+  apiVersion: 1,
+  name: 'disk',
+  peripheralType: Peripheral.disk,
+  parameters,
+  bindings: [
+    testUnitReady,
+    requestSense,
+    inquiry,
+    reportLuns,
+    ...modeSenses,
+    ...modeSelects,
+    reportSupportedOperationCodes,
+    reportSupportedTaskManagementFunctions,
+    startStopUnit,
+    preventAllowMediumRemoval,
+    ...capacities,
+    ...reads,
+    ...writes,
+    ...verifies,
+    ...synchronizations,
+  ],
+  open: async (store, values) => open(store, values),
+}
+
+function open(store: BackingStore | null, values: ParameterValues): Device {
+  if (store === null) {
+    throw new OperatorError('STORE_MISSING', 'A disk needs a store for its blocks', {
+      hint: 'name a file, or a store such as memory:1G',
+    })
+  }
+  const options = optionsOf(values)
+  checkSize(store, options)
+  return new Disk(device, store, options)
+}
+
+function optionsOf(values: ParameterValues): DiskOptions {
+  const value = (name: keyof typeof parameters) => values[name] ?? parameters[name].initial
+  const options = {
+    block: sizeOf('block', value('block')),
+    physical: sizeOf('physical', value('physical')),
+    readonly: value('readonly') === true,
+    removable: value('removable') === true,
+    writeCache: value('wce') === true,
+    rotation: Number(value('rotation')),
+  }
+  if (options.physical < options.block) {
+    throw new OperatorError(
+      'PHYSICAL_BELOW_BLOCK',
+      `Disk: a physical block of ${options.physical} bytes cannot hold a logical block of ${options.block}`,
+      { hint: `give physical=${options.block} or more` },
+    )
+  }
+  if (!isRotation(options.rotation)) {
+    throw new OperatorError('ROTATION_VALUE', `Disk: ${options.rotation} is no value for 'rotation'`, {
+      hint: 'give 1025 to 65534 turns a minute, 1 for none, or 0 to say nothing',
+    })
+  }
+  return options
+}
+
+function sizeOf(name: string, value: string | number | boolean): number {
+  if (SIZES.some(size => size === value)) return Number(value)
+  throw new OperatorError('BLOCK_SIZE', `Disk: '${value}' is no value for '${name}'`, {
+    hint: `give one of ${SIZES.join(', ')}`,
+  })
+}
+
+/** NOMINAL ROTATION RATE (SBC-4 Block Device Characteristics VPD page): what is between is reserved. */
+const isRotation = (rate: number): boolean => rate === 0 || rate === 1 || (rate > 0x400 && rate < 0xffff)
+
+function checkSize(store: BackingStore, { block }: DiskOptions): void {
+  const { size, identity } = store
+  if (size === 0) {
+    throw new OperatorError('STORE_EMPTY', `Disk: ${identity} is empty`, {
+      hint: 'give it a size, such as size=10G',
+    })
+  }
+  if (!Number.isSafeInteger(size) || size < 0) {
+    throw new OperatorError('STORE_TOO_LARGE', `Disk: ${identity} has more bytes than 2^53`, {
+      hint: 'serve a smaller store',
+    })
+  }
+  if (size % block !== 0) {
+    throw new OperatorError(
+      'STORE_SIZE',
+      `Disk: the ${size} bytes of ${identity} are no multiple of the block of ${block}`,
+      { hint: `make it ${size - (size % block)} or ${size - (size % block) + block} bytes long` },
+    )
+  }
+}

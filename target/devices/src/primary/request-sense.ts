@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// REQUEST SENSE: a pending unit attention, else why the unit is not ready, else no sense.
+import {
+  NO_ADDITIONAL_SENSE_INFORMATION,
+  REQUEST_SENSE,
+  SENSE_LENGTH_MAX,
+  type SenseCode,
+  writeSense,
+} from '@lunkit/spec'
+import { on, reply, type Task } from '@lunkit/target-api'
+import type { PrimaryDevice } from './primary-device.ts'
+
+const { desc, allocation } = REQUEST_SENSE.cdb.field
+
+/** Answers with `code` as parameter data, in the format that the CDB asks for. */
+export function replySense(task: Task, code: SenseCode): void {
+  const bytes = Buffer.alloc(SENSE_LENGTH_MAX)
+  const length = writeSense(bytes, desc.get(task.cdb, 0) === 1, code)
+  reply(task, bytes.subarray(0, length), allocation.get(task.cdb, 0))
+}
+
+export const requestSense = on(REQUEST_SENSE, (task: Task, device: PrimaryDevice) => {
+  replySense(task, task.nexusUnit.takeAttention() ?? device.notReady ?? NO_ADDITIONAL_SENSE_INFORMATION)
+})
