@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The library face `lunkit/target`: serve storage as SCSI disks from a Node program.
+import type { ObjectStorage } from '@lunkit/target-stores/object'
 import { keysOf, type LunSpec, sizeText } from './target-face/lun-spec.ts'
 
 export { OperatorError, type TargetEvent } from '@lunkit/target-api'
+export type { ObjectStorage } from '@lunkit/target-stores/object'
 export {
   type ChapOptions,
   createTarget,
@@ -48,24 +50,7 @@ export function nothing(size: number | string = '1T', options: DiskOptions = {})
   return { kind: 'disk', store: 'null', keys, label: `null:${size}` }
 }
 
-/** What a program's own storage offers; `read` alone makes a read-only disk. Offsets and sizes in bytes. */
-export interface StorageObject {
-  readonly size: number
-  /** Fills the whole of `buffer`; rejects, or resolves to fewer bytes, where it cannot (a medium error). */
-  read(
-    offset: number,
-    buffer: Buffer,
-    options: { signal: AbortSignal },
-  ): Promise<number | undefined> | number | undefined
-  /** Takes the whole of `buffer`, which is reused afterwards. */
-  write?(offset: number, buffer: Buffer, options: { signal: AbortSignal }): Promise<void> | void
-  /** Resolves when all writes that were answered are durable. */
-  flush?(options: { signal: AbortSignal }): Promise<void> | void
-  discard?(offset: number, length: number, options: { signal: AbortSignal }): Promise<void> | void
-  close?(): Promise<void> | void
-}
-
 /** A disk made of a program's own storage, where keys such as `block` are wanted; else pass the object itself. */
-export function disk(object: StorageObject, options: DiskOptions = {}): LunSpec {
+export function disk(object: ObjectStorage, options: DiskOptions = {}): LunSpec {
   return { kind: 'disk', store: 'object', keys: keysOf({ ...options }), object, label: 'storage object' }
 }

@@ -30,6 +30,7 @@ A LUN is KIND:ARGUMENT[,key=value...]; a bare path is a file. They become LUN 0,
   new.img,size=10G             created, sparse, if it does not exist
   memory:256M                  in memory, gone at the end
   null:1T                      for measuring: writes are dropped, reads are zeros
+  object:./storage.js          your own: a module whose default export has size and read
 Keys of every disk: block, physical, readonly, removable, serial, naa, vendor, product, revision.
 Without a LUN, ./lunkit.img is served, and created with 1 GiB if it does not exist.
 

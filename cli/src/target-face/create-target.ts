@@ -23,7 +23,7 @@ export interface ChapOptions {
 
 export interface TargetOptions {
   /** A LUN argument (`disk.img,size=1G`), what `file()` and its kin give, or an object with size and read. */
-  readonly luns: readonly (string | LunSpec | object)[]
+  readonly luns: readonly (string | LunSpec | ObjectStorage)[]
   /** Where to listen: `127.0.0.1:0` if not given. */
   readonly portal?: string | readonly string[]
   /** iSCSI name of the target; made from the host name if not given. */
@@ -136,10 +136,12 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
   return target
 }
 
+/** An emitter as it is at run time: the compiler cannot follow that a name and its event belong together. */
+type AnyEmitter = { emit(name: string, event: TargetEvent): boolean }
+
 function tell(target: RunningTarget, event: TargetEvent): void {
   target.emit('event', event)
-  // The names and the events match by the type's construction; the compiler cannot follow a union that far.
-  ;(target as EventEmitter).emit(event.type, event)
+  ;(target as AnyEmitter).emit(event.type, event)
 }
 
 interface OpenedLun {
@@ -155,7 +157,7 @@ async function openLuns(options: TargetOptions, target: string): Promise<OpenedL
       const spec = toSpec(given, `${target} LUN ${lun}`)
       const { deviceType, store, deviceValues, unitValues } = await resolveLun(spec)
       try {
-        const identity = makeIdentity(store.identity, unitValues)
+        const identity = makeIdentity(store.identity || `${spec.store}:${target}/${lun}`, unitValues)
         const device = await deviceType.open(store, deviceValues)
         opened.push({ spec, device, identity })
       } catch (error) {
@@ -179,9 +181,9 @@ async function openAbsent(): Promise<Device> {
   return device.open(null, {})
 }
 
-function toSpec(given: string | LunSpec | object, label: string): LunSpec {
+function toSpec(given: string | LunSpec | ObjectStorage, label: string): LunSpec {
   if (typeof given === 'string') return parseLun(given)
-  if ('store' in given && 'keys' in given) return given as LunSpec
+  if ('store' in given && 'keys' in given) return given
   return { kind: 'disk', store: 'object', keys: {}, object: given, label }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A LUN as a person writes it (`KIND:ARGUMENT[,key=value…]`) or as a program gives it, made into plug-ins and values.
+
 import {
   type BackingStore,
   type DeviceType,
@@ -9,17 +10,18 @@ import {
   readParameters,
   type StoreType,
 } from '@lunkit/target-api'
+import type { ObjectStorage } from '@lunkit/target-stores/object'
 
 /** Which plug-ins make the unit, and the texts of their keys. */
 export interface LunSpec {
   /** Device type: `disk`. */
   readonly kind: string
-  /** Store plug-in, or null where `object` is given. */
+  /** Store plug-in. */
   readonly store: string
   /** Keys of store and device type, as texts. */
   readonly keys: Readonly<Record<string, string>>
   /** The user's own storage, for the store `object`. */
-  readonly object?: unknown
+  readonly object?: ObjectStorage
   /** What to call it in messages. */
   readonly label: string
 }
@@ -34,7 +36,7 @@ export const UNIT_PARAMETERS = Object.freeze({
 } as const satisfies ParameterTable)
 
 /** Stores that a LUN argument can name; each is loaded when one does. */
-export const STORES = ['file', 'memory', 'null'] as const
+export const STORES = ['file', 'memory', 'null', 'object'] as const
 
 /**
  * Reads a LUN argument. A bare path is `file:`. Commas separate keys; a comma inside a value is written `\\,`.
@@ -81,17 +83,17 @@ export async function resolveLun(spec: LunSpec): Promise<ResolvedLun> {
     device: DeviceType
   }
   const storeModule = (await import(`@lunkit/target-stores/${spec.store}`)) as {
-    store?: StoreType
-    fromObject?: (object: never) => BackingStore
+    store: StoreType
+    fromObject?: (object: ObjectStorage) => BackingStore
   }
-  const storeTable = spec.store === 'object' ? {} : storeModule.store!.parameters
+  const storeTable = spec.object === undefined ? storeModule.store.parameters : {}
   const dealt = deal(spec, storeTable, deviceType.parameters)
   const deviceValues = readParameters(spec.label, deviceType.parameters, dealt.device)
   const unitValues = readParameters(spec.label, UNIT_PARAMETERS, dealt.unit)
   const store =
-    spec.store === 'object'
-      ? storeModule.fromObject!(spec.object as never)
-      : await storeModule.store!.open(readParameters(spec.label, storeTable, dealt.store))
+    spec.object !== undefined
+      ? storeModule.fromObject!(spec.object)
+      : await storeModule.store.open(readParameters(spec.label, storeTable, dealt.store))
   return { deviceType, store, deviceValues, unitValues }
 }
 

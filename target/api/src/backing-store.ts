@@ -30,7 +30,10 @@ export interface BackingStore {
   readonly volatileCache: boolean
   readonly discards: Ability
   readonly writesZeroes: Ability
-  /** What tells this storage from all others, such as `file:/srv/disk.img`; seeds the unit's identity. */
+  /**
+   * What tells this storage from all others, such as `file:/srv/disk.img`; seeds the unit's identity. Empty where it
+   * has no name of its own: then target and LUN do.
+   */
   readonly identity: string
   read(io: StoreIo): void
   write(io: StoreIo): void

@@ -36,13 +36,13 @@ test('no memory for a write is no space, not a crash', async context => {
   const opened = new MemoryStore(2 ** 20)
   const exchange = new StoreExchange(opened)
   await exchange.wrote(0, pattern(4096, 1))
-  context.mock.method(Buffer, 'alloc', () => {
-    throw new RangeError('Array buffer allocation failed')
-  })
   const io = exchange.io()
   io.offset = 262144 - 4096
   io.length = 8192
   io.segments.push(pattern(8192, 2))
+  context.mock.method(Buffer, 'alloc', () => {
+    throw new RangeError('Array buffer allocation failed')
+  })
   const answer = await exchange.put('write', io)
   context.mock.restoreAll()
   assert.deepEqual(answer, { error: StoreError.noSpace, failedAt: 262144 })

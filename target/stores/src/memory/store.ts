@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The memory store: bytes in this process, gone when it ends; takes memory only for what was written.
-import { randomUUID } from 'node:crypto'
 import {
   type BackingStore,
   OperatorError,
@@ -19,7 +18,7 @@ export class MemoryStore implements BackingStore {
   readonly volatileCache = false
   readonly discards = 'native'
   readonly writesZeroes = 'native'
-  readonly identity = `memory:${randomUUID()}`
+  readonly identity = ''
   /** Chunks that were written, by offset / CHUNK; what is absent reads as zeros. */
   readonly #chunks = new Map<number, Buffer>()
   constructor(size: number) {

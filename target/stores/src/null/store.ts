@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The null store: forgets what is written and reads zeros, for tests and for measuring everything above it.
-import { randomUUID } from 'node:crypto'
 import {
   type BackingStore,
   OperatorError,
@@ -16,7 +15,7 @@ class NullStore implements BackingStore {
   readonly volatileCache = false
   readonly discards = 'native'
   readonly writesZeroes = 'native'
-  readonly identity = `null:${randomUUID()}`
+  readonly identity = ''
   constructor(size: number) {
     this.size = size
   }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes a backing store of a plain object with async functions: what a user of the library writes.
-import { randomUUID } from 'node:crypto'
 import { type BackingStore, OperatorError, StoreError, type StoreIo } from '@lunkit/target-api'
 import { errorOf } from '../errno.ts'
 
@@ -16,7 +15,7 @@ export interface CallOptions {
 export interface ObjectStorage {
   /** Bytes, fixed from `fromObject` on. */
   readonly size: number
-  /** What tells this storage from all others; seeds the unit's serial number. Absent: a new one for each call. */
+  /** What tells this storage from all others; seeds the unit's serial number. Absent: target and LUN do. */
   readonly identity?: string
   /** Bytes best read and written at once; a power of two, initially 4096. */
   readonly preferredBlock?: number
@@ -104,7 +103,7 @@ class ObjectStore implements BackingStore {
     this.volatileCache = this.canWrite && object.flush !== undefined
     this.discards = this.canWrite && object.discard !== undefined ? 'native' : 'none'
     this.writesZeroes = this.canWrite ? 'emulated' : 'none'
-    this.identity = object.identity ?? `object:${randomUUID()}`
+    this.identity = object.identity ?? ''
   }
 
   read(io: StoreIo): void {
