@@ -266,7 +266,7 @@ export const BLOCK_LIMITS_EXTENSION = layout(
     optimalStreamWrite: u16(8),
     streamGranularity: u32(10),
     maxScatteredRange: u32(16),
-    maxScatteredRanges: u16(20),
+    maxScatteredRanges: u16(22),
     maxScatteredTransfer: u32(24),
   },
 )
