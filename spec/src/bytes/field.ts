@@ -187,13 +187,20 @@ export const bytes = (byte: number, length: number): FieldKind<Uint8Array> => ({
   }),
 })
 
-/** Left-aligned ASCII of `length` bytes, padded with spaces (SPC-4 ASCII data field requirements). */
+/**
+ * Left-aligned ASCII of `length` bytes, padded with spaces (SPC-4 ASCII data field requirements). Anything else
+ * reads and writes as a space.
+ */
 export const text = (byte: number, length: number): FieldKind<string> => ({
   byte,
   bit: 7,
   width: length * 8,
   build: () => ({
-    get: (source, at) => decoder.decode(source.subarray(at + byte, at + byte + length)).trimEnd(),
+    get: (source, at) =>
+      decoder
+        .decode(source.subarray(at + byte, at + byte + length))
+        .replace(/[^ -~]/g, ' ')
+        .trimEnd(),
     set: (target, at, value) => {
       for (let i = 0; i < length; i++) {
         const code = i < value.length ? value.charCodeAt(i) : 0x20
