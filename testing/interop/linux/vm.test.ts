@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { skipped } from './skip.ts'
+import { noGuest } from './skip.ts'
 import { runInGuest } from './vm.ts'
 
 function scriptFile(t: TestContext, ...lines: readonly string[]): string {
@@ -29,7 +29,7 @@ function children(pid: number): number[] {
 }
 
 test('a script gets its variables, asks the host, and its output and status come back', async t => {
-  if (skipped(t)) return
+  if (noGuest(t)) return
   let asked = 0
   const script = scriptFile(
     t,
@@ -55,18 +55,19 @@ test('a script gets its variables, asks the host, and its output and status come
 })
 
 test('a script that runs too long is ended', async t => {
-  if (skipped(t)) return
+  if (noGuest(t)) return
   const run = runInGuest({ script: scriptFile(t, 'sleep 1000'), timeoutSeconds: 1 })
   await assert.rejects(run, /Guest ran longer than 1 s/)
   assert.deepEqual(children(process.pid), [])
 })
 
 test('QEMU ends with the process that started it', async t => {
-  if (skipped(t)) return
+  if (noGuest(t)) return
   const script = scriptFile(t, 'echo running', 'sleep 1000')
   const command = [join(import.meta.dirname, 'run.ts'), '--timeout', '60', script]
   const parent = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'inherit'] })
-  await once(parent.stdout, 'data')
+  const [ready] = await Promise.race([once(parent.stdout, 'data'), once(parent, 'close')])
+  assert.equal(String(ready), 'running\n')
   const [qemu] = children(parent.pid!)
   assert.ok(qemu !== undefined && readFileSync(`/proc/${qemu}/comm`, 'utf8').startsWith('qemu-system'))
   parent.kill('SIGKILL')

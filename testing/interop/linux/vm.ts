@@ -10,7 +10,7 @@ import { Cpio } from './cpio.ts'
 import { currentKernel } from './debian.ts'
 import { ensureImage, imageIsBuilt } from './image.ts'
 import { kernelPackage } from './packages.ts'
-import { installed } from './process.ts'
+import { environment, installed } from './process.ts'
 import type { Relay } from './relay.ts'
 
 export type GuestRun = {
@@ -130,6 +130,7 @@ function startQemu(kernel: string, initrd: number): ChildProcess {
   // The host's kernel ends QEMU when this process ends, however that comes about
   return spawn('setpriv', ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...args], {
     stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', initrd],
+    env: environment(),
   })
 }
 
