@@ -10,6 +10,7 @@ import {
 } from '@lunkit/target-api'
 import { driver, type IscsiPort } from '@lunkit/target-driver-iscsi'
 import { TargetEngine } from '@lunkit/target-engine'
+import type { ObjectStorage } from '@lunkit/target-stores/object'
 import { defaultTargetName, makeIdentity } from './identity.ts'
 import { type LunSpec, parseLun, resolveLun } from './lun-spec.ts'
 import { formatPortal, isLoopback, type Portal, parsePortal } from './portal.ts'
@@ -136,12 +137,10 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
   return target
 }
 
-/** An emitter as it is at run time: the compiler cannot follow that a name and its event belong together. */
-type AnyEmitter = { emit(name: string, event: TargetEvent): boolean }
-
 function tell(target: RunningTarget, event: TargetEvent): void {
   target.emit('event', event)
-  ;(target as AnyEmitter).emit(event.type, event)
+  // The compiler cannot follow that a name and its event belong together.
+  ;(target as unknown as EventEmitter).emit(event.type, event)
 }
 
 interface OpenedLun {
