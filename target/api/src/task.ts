@@ -158,6 +158,7 @@ export class Task {
     this.driverData = null
     this.deviceData = null
     this.io.segments.length = 0
+    this.io.failedAt = -1
     this.io.storeData = null
   }
 }
