@@ -138,9 +138,10 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
 }
 
 function tell(target: RunningTarget, event: TargetEvent): void {
-  target.emit('event', event)
   // The compiler cannot follow that a name and its event belong together.
-  ;(target as unknown as EventEmitter).emit(event.type, event)
+  const emitter = target as unknown as EventEmitter
+  emitter.emit('event', event)
+  emitter.emit(event.type, event)
 }
 
 interface OpenedLun {
