@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Downloads Debian packages, with the libraries they need, and unpacks them into a folder; nothing is installed.
-import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readdirSync, renameSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { run } from './process.ts'
 
@@ -37,18 +37,21 @@ export function withLibraries(names: readonly string[]): string[] {
   return [...all]
 }
 
-/** Downloads the packages into `folder`, where those of an earlier call are kept, and gives their paths. */
-export function download(names: readonly string[], folder: string): string[] {
-  mkdirSync(folder, { recursive: true })
+/** Downloads the packages into the new folder `to`, but takes from `cache` what is there, and keeps them there. */
+export function download(names: readonly string[], cache: string, to: string): string[] {
+  mkdirSync(cache, { recursive: true })
+  mkdirSync(to)
+  // Links, so that another process may do the same with the same cache at the same time
+  for (const file of readdirSync(cache)) linkSync(join(cache, file), join(to, file))
   const options = ['-q', '-o', 'APT::Sandbox::User=root', 'download']
   // apt-get lists only what is not in the current folder yet
   const listed = run('apt-get', [...options, '--print-uris', ...names], { cwd: '/' }).toString()
   const files = [...listed.matchAll(/^'\S+' (\S+\.deb) /gm)].map(match => match[1]!)
   if (files.length !== names.length)
     throw new Error(`apt-get knows ${files.length} of ${names.length} packages`)
-  run('apt-get', [...options, ...names], { cwd: folder })
-  for (const file of readdirSync(folder)) if (!files.includes(file)) rmSync(join(folder, file))
-  return files.map(file => join(folder, file))
+  run('apt-get', [...options, ...names], { cwd: to })
+  for (const file of files) if (!existsSync(join(cache, file))) renameSync(join(to, file), join(cache, file))
+  return files.map(file => join(cache, file))
 }
 
 /** Unpacks package files into a folder; /bin and its neighbours are there, be they folders or links. */

@@ -18,8 +18,9 @@ import { basename, dirname, join, relative } from 'node:path'
 import { Cpio } from './cpio.ts'
 import { currentKernel, download, unpack, withLibraries } from './debian.ts'
 import { unpackKernel } from './kernel.ts'
-import { extraLibraries, kernelPackage, modules, packages, programLinks, programs } from './packages.ts'
+import { kernelPackage, modules, packages, programLinks, programs } from './packages.ts'
 import { run } from './process.ts'
+import { UnpackedPrograms } from './unpacked-programs.ts'
 
 /** Paths of the plain ELF kernel and of the cpio archive of the root file system. */
 export type Image = { kernel: string; root: string }
@@ -33,7 +34,14 @@ function cacheFolder(): string {
 /** Where the image made by this recipe lies, or would lie. */
 function imageFolder(): string {
   const hash = createHash('sha256')
-  for (const file of ['packages.ts', 'image.ts', 'debian.ts', 'kernel.ts', 'cpio.ts']) {
+  for (const file of [
+    'packages.ts',
+    'image.ts',
+    'debian.ts',
+    'kernel.ts',
+    'cpio.ts',
+    'unpacked-programs.ts',
+  ]) {
     hash.update(readFileSync(join(import.meta.dirname, file)))
   }
   return join(cacheFolder(), hash.digest('hex').slice(0, 16))
@@ -57,7 +65,8 @@ function build(folder: string): void {
   try {
     const kernel = currentKernel(kernelPackage)
     const debian = join(work, 'debian')
-    unpack(download([kernel, ...withLibraries(packages)], join(cache, 'debs')), debian)
+    const names = [kernel, ...withLibraries(packages)]
+    unpack(download(names, join(cache, 'debs'), join(work, 'debs')), debian)
     const version = kernel.replace('linux-image-', '')
     const made = join(work, 'made')
     mkdirSync(made)
@@ -67,7 +76,11 @@ function build(folder: string): void {
     )
     writeFileSync(join(made, 'root.cpio'), rootArchive(debian, join(work, 'root'), version))
     // Another process may have built the same meanwhile; either will do
-    if (!existsSync(folder)) renameSync(made, folder)
+    try {
+      renameSync(made, folder)
+    } catch (error) {
+      if (!existsSync(folder)) throw error
+    }
   } finally {
     rmSync(work, { recursive: true, force: true })
   }
@@ -94,19 +107,19 @@ function rootArchive(debian: string, root: string, version: string): Buffer {
   for (const [name, to] of Object.entries({ ...links, ...variable })) symlinkSync(to, join(root, name))
 
   const bin = join(root, 'bin')
-  const libraries = new Libraries(debian)
-  const busybox = libraries.program('busybox')
+  const unpacked = new UnpackedPrograms(debian)
+  const busybox = unpacked.program('busybox')
   const others = new Set<string>([...programs, ...Object.keys(programLinks), 'busybox'])
   copyFileSync(busybox, join(bin, 'busybox'))
   for (const applet of run(busybox, ['--list']).toString().trim().split('\n')) {
     if (!others.has(applet)) symlinkSync('busybox', join(bin, applet))
   }
-  for (const name of programs) copyFileSync(libraries.program(name), join(bin, name))
+  for (const name of programs) copyFileSync(unpacked.program(name), join(bin, name))
   for (const [name, to] of Object.entries(programLinks)) symlinkSync(to, join(bin, name))
-  for (const file of libraries.needed(programs)) copyFileSync(file, join(root, 'lib', basename(file)))
-  symlinkSync(`../lib/${libraries.loaderName}`, join(root, 'lib64', libraries.loaderName))
+  for (const file of unpacked.needed(programs)) copyFileSync(file, join(root, 'lib', basename(file)))
+  symlinkSync(`../lib/${unpacked.loaderName}`, join(root, 'lib64', unpacked.loaderName))
 
-  copyModules(libraries, debian, root, version)
+  copyModules(unpacked, debian, root, version)
   writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n')
   writeFileSync(join(root, 'etc/group'), 'root:x:0:\n')
   const settings = readFileSync(join(debian, 'etc/iscsi/iscsid.conf'), 'utf8')
@@ -121,57 +134,8 @@ function rootArchive(debian: string, root: string, version: string): Buffer {
   return archive.end()
 }
 
-/** Programs of the unpacked packages and the libraries they need, independent of what the host has. */
-class Libraries {
-  readonly loaderName = 'ld-linux-x86-64.so.2'
-  readonly #folder: string
-  readonly #path: string[]
-
-  constructor(folder: string) {
-    this.#folder = folder
-    this.#path = ['lib', 'usr/lib'].map(name => join(folder, name, 'x86_64-linux-gnu'))
-  }
-
-  program(name: string): string {
-    return this.#find(
-      name,
-      ['bin', 'sbin', 'usr/bin', 'usr/sbin'].map(bin => join(this.#folder, bin)),
-    )
-  }
-
-  library(name: string): string {
-    return this.#find(name, this.#path)
-  }
-
-  #find(name: string, folders: readonly string[]): string {
-    const found = folders.map(folder => join(folder, name)).find(file => existsSync(file))
-    if (found === undefined) throw new Error(`No ${name} in the packages ${packages.join(' ')}`)
-    return found
-  }
-
-  /** Runs one of the programs on the host with its own libraries. */
-  runProgram(name: string, as: string, args: readonly string[]): string {
-    const loader = ['--library-path', this.#path.join(':'), '--argv0', as, this.program(name)]
-    return run(this.library(this.loaderName), [...loader, ...args]).toString()
-  }
-
-  needed(names: readonly string[]): Set<string> {
-    const files = new Set([this.library(this.loaderName), ...extraLibraries.map(name => this.library(name))])
-    for (const name of names) {
-      const list = ['--library-path', this.#path.join(':'), '--list', this.program(name)]
-      for (const [, library, file] of run(this.library(this.loaderName), list)
-        .toString()
-        .matchAll(/^\s*(\S+) => (.+) \(0x/gm)) {
-        if (!file!.startsWith(this.#folder)) throw new Error(`${name} needs ${library}, which no package has`)
-        files.add(file!)
-      }
-    }
-    return files
-  }
-}
-
-function copyModules(libraries: Libraries, debian: string, root: string, version: string): void {
-  const kmod = (as: string, ...args: string[]) => libraries.runProgram('kmod', as, args)
+function copyModules(unpacked: UnpackedPrograms, debian: string, root: string, version: string): void {
+  const kmod = (as: string, ...args: string[]) => unpacked.runProgram('kmod', as, args)
   kmod('depmod', '-b', debian, version)
   const from = join(debian, 'lib/modules', version)
   const to = join(root, 'lib/modules', version)
