@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Serial numbers and the window of commands that a target accepts (RFC 7143, 4.2.2).
+
+/** Whether `a` comes after `b` in 32-bit serial arithmetic (RFC 1982). */
+export const isAfter = (a: number, b: number): boolean => ((a - b) | 0) > 0
+
+/** The number after `n`. */
+export const next = (n: number): number => (n + 1) >>> 0
+
+/** The initiator's numbers of one session. */
+export class CommandWindow {
+  /** Number of the next command that is not immediate. */
+  cmdSn: number
+  /** StatSN expected next, and so the acknowledgement of all before it. */
+  expStatSn = 0
+  #expCmdSn: number
+  #maxCmdSn: number
+
+  constructor(cmdSn: number) {
+    this.cmdSn = cmdSn
+    this.#expCmdSn = cmdSn
+    this.#maxCmdSn = cmdSn
+  }
+
+  /** Commands that may still be sent. */
+  get room(): number {
+    return Math.max(0, ((this.#maxCmdSn - this.cmdSn) | 0) + 1)
+  }
+
+  /** Takes the numbers of an answer; ones that run backwards are ignored (RFC 7143, 4.2.2.1). */
+  update(expCmdSn: number, maxCmdSn: number): void {
+    if (isAfter((expCmdSn - 1) >>> 0, maxCmdSn)) return
+    if (isAfter(maxCmdSn, this.#maxCmdSn)) this.#maxCmdSn = maxCmdSn
+    if (isAfter(expCmdSn, this.#expCmdSn)) this.#expCmdSn = expCmdSn
+  }
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+// One TCP connection to a portal: PDUs out in gathered writes, the byte stream in to the framer.
+import { connect, type Socket } from 'node:net'
+import { TransportError } from '@lunkit/initiator-core'
+import { BHS, BHS_LENGTH, crc32c, DIGEST_LENGTH, writeDigest } from '@lunkit/spec'
+import { Framer, type FramerHost } from './framer.ts'
+import type { Portal } from './portal.ts'
+import { portalText } from './portal.ts'
+
+/** Bytes taken from the socket at once. */
+const RECEIVE_BYTES = 256 * 1024
+/** Headers and short data segments are gathered here before they are written. */
+const STAGING_BYTES = 64 * 1024
+/** Data segments up to this length are copied to the headers: cheaper than a piece of its own in the write. */
+const COPY_BYTES = 8 * 1024
+/** Room for padding and digest after a data segment. */
+const TRAILER_ROOM = 3 + DIGEST_LENGTH
+const { dataSegmentLength } = BHS.field
+
+export interface ConnectionHost extends FramerHost {
+  /** The connection is gone, with its cause; called once, after which no PDU comes. */
+  lost(error: TransportError): void
+}
+
+/** Sends and receives; knows nothing of what the PDUs say. */
+export class Connection {
+  readonly portal: Portal
+  readonly framer: Framer
+  /** Where the header begun by `begin` stands. */
+  staging = Buffer.allocUnsafeSlow(STAGING_BYTES)
+  /** PDUs received since the last look, for keep-alive. */
+  heard = 0
+  #host: ConnectionHost
+  #socket: Socket
+  #headerDigest = false
+  #dataDigest = false
+  #written = 0
+  #used = 0
+  #begun = 0
+  #headerEnd = 0
+  #pieces: Uint8Array[] = []
+  #flushing = false
+  #lost = false
+  readonly #flush = (): void => this.#write()
+
+  private constructor(portal: Portal, socket: Socket, host: ConnectionHost, maxDataLength: number) {
+    this.portal = portal
+    this.#socket = socket
+    this.#host = host
+    this.framer = new Framer(host, maxDataLength)
+  }
+
+  /**
+   * Connects. Rejects with a TransportError (`TRANSPORT_CONNECT_FAILED`), or with the signal's reason. The host gets
+   * PDUs from then on.
+   */
+  static open(
+    portal: Portal,
+    host: ConnectionHost,
+    maxDataLength: number,
+    signal: AbortSignal,
+  ): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason)
+      let connection: Connection | null = null
+      const buffer = new Uint8Array(RECEIVE_BYTES)
+      const callback = (length: number): boolean => {
+        connection?.received(buffer, length)
+        return true
+      }
+      const socket = connect({
+        host: portal.host,
+        port: portal.port,
+        noDelay: true,
+        onread: { buffer, callback },
+      })
+      const abort = (): void => {
+        socket.destroy()
+        reject(signal.reason)
+      }
+      const failed = (error: Error): void => {
+        signal.removeEventListener('abort', abort)
+        socket.destroy()
+        reject(connectError(portal, error))
+      }
+      signal.addEventListener('abort', abort, { once: true })
+      socket.once('error', failed)
+      socket.once('connect', () => {
+        signal.removeEventListener('abort', abort)
+        socket.off('error', failed)
+        connection = new Connection(portal, socket, host, maxDataLength)
+        connection.#watch()
+        resolve(connection)
+      })
+    })
+  }
+
+  #watch(): void {
+    const lost = (why: string, cause?: unknown): void =>
+      this.fail(
+        new TransportError(
+          'TRANSPORT_CONNECTION_LOST',
+          `Connection to ${portalText(this.portal)} was lost: ${why}`,
+          { cause },
+        ),
+      )
+    this.#socket.on('error', error => lost(error.message, error))
+    this.#socket.on('end', () => lost('the target closed it'))
+    this.#socket.on('close', () => lost('it was closed'))
+  }
+
+  /** The host gets all PDUs from now on. Safe inside the host's `pdu`. */
+  handTo(host: ConnectionHost): void {
+    this.#host = host
+    this.framer.handTo(host)
+  }
+
+  /** Digests of every PDU after this call, both ways (RFC 7143, 6.2: from the first PDU of full feature phase). */
+  useDigests(header: boolean, data: boolean): void {
+    this.#headerDigest = header
+    this.#dataDigest = data
+    this.framer.headerDigest = header
+    this.framer.dataDigest = data
+  }
+
+  received(buffer: Uint8Array, length: number): void {
+    this.heard++
+    try {
+      this.framer.push(buffer, 0, length)
+    } catch (error) {
+      this.fail(
+        error instanceof TransportError
+          ? error
+          : new TransportError('TRANSPORT_PROTOCOL', `Handling a PDU failed: ${String(error)}`, {
+              cause: error,
+            }),
+      )
+    }
+  }
+
+  /**
+   * Starts a PDU: room for a zeroed header of `length` bytes in `staging`, at the offset that is returned. Every
+   * `begin` is followed by its `end` before the next one.
+   */
+  begin(length: number = BHS_LENGTH): number {
+    const room = length + DIGEST_LENGTH + COPY_BYTES + TRAILER_ROOM
+    if (this.#used + room > STAGING_BYTES) this.#turn()
+    const at = this.#used
+    this.staging.fill(0, at, at + length)
+    this.#begun = at
+    this.#headerEnd = at + length
+    return at
+  }
+
+  /** Ends the PDU with bytes `from` up to `to` of `data`, which are read until the write is done. */
+  end(data: Uint8Array | null = null, from = 0, to: number = data?.length ?? 0): void {
+    const length = to - from
+    const staging = this.staging
+    let at = this.#headerEnd
+    dataSegmentLength.set(staging, this.#begun, length)
+    if (this.#headerDigest) {
+      writeDigest(staging, at, crc32c(staging, this.#begun, at))
+      at += DIGEST_LENGTH
+    }
+    if (data !== null && length > 0) at = this.#putData(data, from, to, at)
+    this.#used = at
+    if (this.#flushing) return
+    this.#flushing = true
+    process.nextTick(this.#flush)
+  }
+
+  #putData(data: Uint8Array, from: number, to: number, put: number): number {
+    const staging = this.staging
+    const length = to - from
+    let at = put
+    let crc = this.#dataDigest ? crc32c(data, from, to) : 0
+    if (length <= COPY_BYTES) {
+      staging.set(data.subarray(from, to), at)
+      at += length
+    } else {
+      this.#pieces.push(staging.subarray(this.#written, at), data.subarray(from, to))
+      this.#written = at
+    }
+    const padded = at + (-length & 3)
+    staging.fill(0, at, padded)
+    if (!this.#dataDigest) return padded
+    crc = crc32c(staging, at, padded, crc)
+    writeDigest(staging, padded, crc)
+    return padded + DIGEST_LENGTH
+  }
+
+  /** Takes a new staging buffer; what is in the old one stays with the pieces to write. */
+  #turn(): void {
+    if (this.#used > this.#written) this.#pieces.push(this.staging.subarray(this.#written, this.#used))
+    this.staging = Buffer.allocUnsafeSlow(STAGING_BYTES)
+    this.#used = 0
+    this.#written = 0
+  }
+
+  #write(): void {
+    this.#flushing = false
+    if (this.#used > this.#written) this.#pieces.push(this.staging.subarray(this.#written, this.#used))
+    this.#written = this.#used
+    const pieces = this.#pieces
+    this.#pieces = []
+    if (this.#lost || pieces.length === 0) return
+    const socket = this.#socket
+    if (pieces.length === 1) {
+      socket.write(pieces[0]!)
+      return
+    }
+    socket.cork()
+    for (const piece of pieces) socket.write(piece)
+    socket.uncork()
+  }
+
+  /** Ends the connection at once, without a word to the host. */
+  drop(): void {
+    this.#lost = true
+    this.framer.stop()
+    this.#pieces = []
+    this.#socket.destroy()
+  }
+
+  /** Bytes written that the peer has not taken yet. */
+  get backlog(): number {
+    return this.#socket.writableLength
+  }
+
+  /** Ends the connection at once; the host's `lost` is called with the error. Does nothing the second time. */
+  fail(error: TransportError): void {
+    if (this.#lost) return
+    this.drop()
+    this.#host.lost(error)
+  }
+}
+
+function connectError(portal: Portal, error: Error): TransportError {
+  const code = (error as NodeJS.ErrnoException).code ?? ''
+  const why: Readonly<Record<string, string>> = {
+    ECONNREFUSED: 'nothing listens there',
+    ENOTFOUND: 'the host name is not known',
+    EAI_AGAIN: 'the host name could not be looked up',
+    EHOSTUNREACH: 'there is no route to the host',
+    ENETUNREACH: 'there is no route to the network',
+    ETIMEDOUT: 'the host does not answer',
+  }
+  return new TransportError(
+    'TRANSPORT_CONNECT_FAILED',
+    `Could not connect to ${portalText(portal)}: ${why[code] ?? error.message}`,
+    { cause: error, hint: 'check the address and that the target is running' },
+  )
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests that are not SCSI commands, with their answers: ping, task management, text, logout.
+import { TransportError } from '@lunkit/initiator-core'
+import {
+  BHS,
+  IscsiTaskFunction,
+  LOGOUT_REQUEST,
+  LOGOUT_RESPONSE,
+  LogoutReason,
+  LogoutResponse,
+  logoutResponseText,
+  NOP_OUT,
+  Opcode,
+  RESERVED_TAG,
+  TASK_MANAGEMENT_REQUEST,
+  TASK_MANAGEMENT_RESPONSE,
+  TEXT_REQUEST,
+  TEXT_RESPONSE,
+} from '@lunkit/spec'
+import type { CommandWindow } from './command-window.ts'
+import type { Connection } from './connection.ts'
+import type { Task } from './task.ts'
+
+/** The low half of the tags here: no task has this slot. */
+const SLOT = 0xffff
+/** Longest answer to a text request, all pieces together. */
+const TEXT_BYTES = 16 * 1024 * 1024
+
+interface Exchange {
+  /** Opcode of the answer. */
+  readonly opcode: number
+  readonly done: (header: Uint8Array, data: Uint8Array) => void
+  readonly failed: (reason: unknown) => void
+}
+
+export class Exchanges {
+  readonly #connection: Connection
+  readonly #window: CommandWindow
+  readonly #open = new Map<number, Exchange>()
+  #generation = 0
+  #gone: TransportError | null = null
+
+  constructor(connection: Connection, window: CommandWindow) {
+    this.#connection = connection
+    this.#window = window
+  }
+
+  /** Gives an answer to whom it belongs. Throws a TransportError if nobody asked. */
+  answer(header: Uint8Array, data: Uint8Array): void {
+    const itt = BHS.field.itt.get(header, 0)
+    const exchange = this.#open.get(itt)
+    if (exchange === undefined || exchange.opcode !== BHS.field.opcode.get(header, 0)) {
+      throw broken(`answered to tag 0x${itt.toString(16)}, for which nothing was asked`)
+    }
+    this.#open.delete(itt)
+    exchange.done(header, data)
+  }
+
+  /** Ends the exchange of a tag with an error; returns false if there is none. */
+  reject(itt: number, error: TransportError): boolean {
+    const exchange = this.#open.get(itt)
+    this.#open.delete(itt)
+    exchange?.failed(error)
+    return exchange !== undefined
+  }
+
+  /** The connection is gone: ends all. */
+  fail(error: TransportError): void {
+    this.#gone = error
+    for (const exchange of this.#open.values()) exchange.failed(error)
+    this.#open.clear()
+  }
+
+  /** A NOP-Out that asks for a NOP-In. */
+  ping(): Promise<void> {
+    return this.#ask(
+      Opcode.nopIn,
+      (header, at, itt) => {
+        const { cmdSn, expStatSn } = this.#window
+        NOP_OUT.write(
+          { opcode: Opcode.nopOut, immediate: 1, final: 1, itt, ttt: RESERVED_TAG, cmdSn, expStatSn },
+          header,
+          at,
+        )
+      },
+      null,
+      () => undefined,
+    )
+  }
+
+  /** Resolves to the response code of a function on a unit. */
+  manage(code: number, lun: Uint8Array): Promise<number> {
+    return this.#manage({ function: code, lun, referencedTaskTag: RESERVED_TAG })
+  }
+
+  /** Resolves to the response code of an ABORT TASK. */
+  abort(task: Task): Promise<number> {
+    return this.#manage({
+      function: IscsiTaskFunction.abortTask,
+      lun: task.lun,
+      referencedTaskTag: task.itt,
+      refCmdSn: task.cmdSn,
+    })
+  }
+
+  #manage(values: Parameters<typeof TASK_MANAGEMENT_REQUEST.write>[0]): Promise<number> {
+    return this.#ask(
+      Opcode.taskManagementResponse,
+      (header, at, itt) => {
+        const { cmdSn, expStatSn } = this.#window
+        const common = { opcode: Opcode.taskManagementRequest, immediate: 1, final: 1, itt, cmdSn, expStatSn }
+        TASK_MANAGEMENT_REQUEST.write({ ...common, ...values }, header, at)
+      },
+      null,
+      header => TASK_MANAGEMENT_RESPONSE.field.response.get(header, 0),
+    )
+  }
+
+  /** Sends a text and collects the answer over all its pieces. */
+  async text(text: Uint8Array): Promise<Uint8Array> {
+    const pieces: Uint8Array[] = []
+    let length = 0
+    let ttt: number = RESERVED_TAG
+    let send: Uint8Array | null = text
+    // The task tag stays the same over all pieces of one answer (RFC 7143, 11.10.3).
+    const tag = this.#tag()
+    for (;;) {
+      const answer = await this.#textPiece(tag, ttt, send)
+      length += answer.data.length
+      if (length > TEXT_BYTES) throw broken(`sent an answer to a text request of over ${TEXT_BYTES} bytes`)
+      pieces.push(answer.data)
+      if (answer.final) return Buffer.concat(pieces)
+      if (answer.ttt === RESERVED_TAG) throw broken('left a text answer open without a transfer tag')
+      ttt = answer.ttt
+      send = null
+    }
+  }
+
+  #textPiece(tag: number, ttt: number, send: Uint8Array | null) {
+    return this.#ask(
+      Opcode.textResponse,
+      (header, at, itt) => {
+        const { cmdSn, expStatSn } = this.#window
+        const common = { opcode: Opcode.textRequest, immediate: 1, final: 1, itt, cmdSn, expStatSn }
+        TEXT_REQUEST.write({ ...common, ttt }, header, at)
+      },
+      send,
+      (header, data) => ({
+        data,
+        final: TEXT_RESPONSE.field.final.get(header, 0) === 1,
+        ttt: TEXT_RESPONSE.field.ttt.get(header, 0),
+      }),
+      tag,
+    )
+  }
+
+  /** Ends the session in order. */
+  logout(): Promise<void> {
+    return this.#ask(
+      Opcode.logoutResponse,
+      (header, at, itt) => {
+        const { cmdSn, expStatSn } = this.#window
+        const reason = LogoutReason.closeSession
+        const common = { opcode: Opcode.logoutRequest, immediate: 1, final: 1, itt, cmdSn, expStatSn }
+        LOGOUT_REQUEST.write({ ...common, reason }, header, at)
+      },
+      null,
+      header => {
+        const code = LOGOUT_RESPONSE.field.response.get(header, 0)
+        if (code !== LogoutResponse.closed) throw broken(`refused the logout: ${logoutResponseText(code)}`)
+      },
+    )
+  }
+
+  #tag(): number {
+    this.#generation = (this.#generation + 1) & 0x7fff
+    return ((this.#generation << 16) | SLOT) >>> 0
+  }
+
+  #ask<T>(
+    opcode: number,
+    write: (header: Uint8Array, at: number, itt: number) => void,
+    data: Uint8Array | null,
+    read: (header: Uint8Array, data: Uint8Array) => T,
+    itt: number = this.#tag(),
+  ): Promise<T> {
+    if (this.#gone !== null) return Promise.reject(this.#gone)
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    const done = (header: Uint8Array, segment: Uint8Array): void => {
+      try {
+        resolve(read(header, segment))
+      } catch (error) {
+        reject(error)
+      }
+    }
+    this.#open.set(itt, { opcode, done, failed: reject })
+    const connection = this.#connection
+    const at = connection.begin()
+    write(connection.staging, at, itt)
+    connection.end(data)
+    return promise
+  }
+}
+
+const broken = (what: string): TransportError =>
+  new TransportError('TRANSPORT_PROTOCOL', `The target ${what}`)

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+// The login phase as a machine fed with PDUs: security stage, operational stage, full feature (RFC 7143, 6.3).
+import { type InitiatorError, LoginError, type TransportError } from '@lunkit/initiator-core'
+import {
+  encodeText,
+  type KeyValue,
+  LOGIN_REQUEST,
+  LOGIN_RESPONSE,
+  LoginStage,
+  LoginStatus,
+  LoginStatusClass,
+  loginStatusText,
+  Opcode,
+  parseText,
+  REJECT,
+  rejectReasonText,
+  type TextPair,
+  textErrorText,
+} from '@lunkit/spec'
+import { Authentication, type Turn } from './chap.ts'
+import { type CommandWindow, next } from './command-window.ts'
+import type { Connection, ConnectionHost } from './connection.ts'
+import { Negotiation, type Wishes } from './negotiate.ts'
+import type { Settled } from './options.ts'
+import { parseTargetAddress, type TargetAddress } from './portal.ts'
+import type { SessionSettings } from './settings.ts'
+
+const request = LOGIN_REQUEST.field
+const response = LOGIN_RESPONSE.field
+/** Longest data segment in login (RFC 7143, 6.1: the default holds until full feature phase). */
+const SEGMENT_BYTES = 8192
+/** An answer in pieces may be this long together. */
+const ANSWER_BYTES = 65_536
+/** Requests after which a target is not going to agree any more. */
+const ROUNDS = 100
+const NO_DATA = new Uint8Array(0)
+
+export type LoginOutcome =
+  | { readonly type: 'done'; readonly settings: SessionSettings }
+  | { readonly type: 'redirected'; readonly to: TargetAddress; readonly permanent: boolean }
+  | { readonly type: 'failed'; readonly error: InitiatorError }
+
+export class Login implements ConnectionHost {
+  readonly #options: Settled
+  readonly #target: string | null
+  readonly #window: CommandWindow
+  readonly #finish: (outcome: LoginOutcome) => void
+  readonly #authentication: Authentication
+  readonly #negotiation: Negotiation
+  #connection: Connection | null = null
+  #stage: number = LoginStage.security
+  #ready = false
+  #rounds = 0
+  #text: Uint8Array = NO_DATA
+  #sent = 0
+  #answer: Uint8Array = NO_DATA
+  #tsih = 0
+  #over = false
+
+  /**
+   * `target` is null for a discovery session. `finish` is called once, inside the call that brought the outcome, so
+   * that no PDU is lost between login and full feature phase.
+   */
+  constructor(
+    options: Settled,
+    target: string | null,
+    window: CommandWindow,
+    finish: (outcome: LoginOutcome) => void,
+  ) {
+    this.#options = options
+    this.#target = target
+    this.#window = window
+    this.#finish = finish
+    this.#authentication = new Authentication(options.chap, options.mutual)
+    const known: Record<string, KeyValue> = { SessionType: target === null ? 'Discovery' : 'Normal' }
+    this.#negotiation = new Negotiation(wishes(options, target === null), known)
+  }
+
+  start(connection: Connection): void {
+    this.#connection = connection
+    const turn = this.#authentication.begin()
+    this.#ready = turn.ready
+    this.#say([...this.#introduction(), ...turn.send])
+  }
+
+  #introduction(): TextPair[] {
+    const { initiatorName, initiatorAlias } = this.#options
+    const pairs: TextPair[] = [{ key: 'InitiatorName', value: initiatorName }]
+    if (initiatorAlias !== null) pairs.push({ key: 'InitiatorAlias', value: initiatorAlias })
+    pairs.push({ key: 'SessionType', value: this.#target === null ? 'Discovery' : 'Normal' })
+    if (this.#target !== null) pairs.push({ key: 'TargetName', value: this.#target })
+    return pairs
+  }
+
+  place(): null {
+    return null
+  }
+
+  lost(error: TransportError): void {
+    this.#end({ type: 'failed', error })
+  }
+
+  pdu(header: Uint8Array, data: Uint8Array): void {
+    if (this.#over) return
+    try {
+      this.#take(header, data)
+    } catch (error) {
+      if (!(error instanceof LoginError)) throw error
+      this.#end({ type: 'failed', error })
+    }
+  }
+
+  #take(header: Uint8Array, data: Uint8Array): void {
+    this.#checkHeader(header)
+    const status = (response.statusClass.get(header, 0) << 8) | response.statusDetail.get(header, 0)
+    if (status !== LoginStatus.success) {
+      this.#refused(status, data)
+      return
+    }
+    if (this.#answer.length + data.length > ANSWER_BYTES) throw broken('sent an answer of over 64 KiB')
+    this.#answer = this.#answer.length === 0 ? data : Buffer.concat([this.#answer, data])
+    if (response.continue.get(header, 0) === 1) {
+      if (response.transit.get(header, 0) === 1) throw broken('set both T and C')
+      this.#send(NO_DATA, false, false)
+      return
+    }
+    if (this.#sent < this.#text.length) {
+      this.#sendPiece()
+      return
+    }
+    const pairs = this.#parse(this.#answer)
+    this.#answer = NO_DATA
+    const turn = this.#judge(pairs)
+    const transit = response.transit.get(header, 0) === 1
+    if (transit) this.#move(response.nsg.get(header, 0), response.tsih.get(header, 0))
+    else if (turn.ready) this.#ready = true
+    if (this.#over) return
+    if (transit) this.#say(this.#opening())
+    else this.#say([...turn.send, ...this.#negotiation.answers()])
+  }
+
+  #checkHeader(header: Uint8Array): void {
+    const opcode = response.opcode.get(header, 0)
+    if (opcode === Opcode.reject) {
+      throw broken(`rejected the login: ${rejectReasonText(REJECT.field.reason.get(header, 0))}`)
+    }
+    if (opcode !== Opcode.loginResponse) throw broken(`sent a PDU of opcode ${opcode} during login`)
+    if (response.itt.get(header, 0) !== 0) throw broken('answered to another task tag than that of the login')
+    const statSn = response.statSn.get(header, 0)
+    if (this.#rounds > 1 && statSn !== this.#window.expStatSn) {
+      throw broken(`sent StatSN ${statSn} during login where ${this.#window.expStatSn} was due`)
+    }
+    this.#window.expStatSn = next(statSn)
+    this.#window.update(response.expCmdSn.get(header, 0), response.maxCmdSn.get(header, 0))
+  }
+
+  #parse(text: Uint8Array): readonly TextPair[] {
+    const parsed = parseText(text)
+    if (!parsed.ok) throw broken(`sent a text that cannot be read: ${textErrorText(parsed.error)}`)
+    if (parsed.duplicates.length > 0) throw broken(`sent ${parsed.duplicates[0]} twice in one answer`)
+    return parsed.pairs
+  }
+
+  #judge(pairs: readonly TextPair[]): Turn {
+    const security = new Map<string, string>()
+    for (const pair of pairs) {
+      const { key, value } = pair
+      if (key !== 'AuthMethod' && !key.startsWith('CHAP_')) this.#negotiation.receive(pair)
+      else if (this.#stage === LoginStage.security) security.set(key, value)
+      else throw broken(`sent ${key} after the security stage`)
+    }
+    if (this.#stage === LoginStage.security) return this.#authentication.receive(security)
+    return { send: [], ready: true }
+  }
+
+  /** The target agrees to leave the stage. */
+  #move(stage: number, tsih: number): void {
+    if (!this.#ready) throw broken('moved to the next stage before it was asked to')
+    if (this.#negotiation.owes) throw broken('moved to the next stage while it had keys to be answered')
+    if (this.#stage === LoginStage.security) this.#authentication.finish()
+    if (stage !== this.#nextStage()) throw broken(`moved from stage ${this.#stage} to stage ${stage}`)
+    this.#stage = stage
+    this.#ready = stage === LoginStage.operational
+    if (stage !== LoginStage.fullFeature) return
+    this.#tsih = tsih
+    this.#end({ type: 'done', settings: this.#settings() })
+  }
+
+  #nextStage(): number {
+    return this.#stage === LoginStage.security ? LoginStage.operational : LoginStage.fullFeature
+  }
+
+  #opening(): TextPair[] {
+    return [...this.#negotiation.offers(), ...this.#negotiation.answers()]
+  }
+
+  #say(pairs: readonly TextPair[]): void {
+    this.#text = encodeText(pairs)
+    this.#sent = 0
+    this.#sendPiece()
+  }
+
+  #sendPiece(): void {
+    const end = Math.min(this.#text.length, this.#sent + SEGMENT_BYTES)
+    const last = end === this.#text.length
+    const piece = this.#text.subarray(this.#sent, end)
+    this.#sent = end
+    this.#send(piece, last && this.#ready, !last)
+  }
+
+  #send(data: Uint8Array, transit: boolean, more: boolean): void {
+    if (++this.#rounds > ROUNDS) throw broken(`did not come to an end in ${ROUNDS} login requests`)
+    const connection = this.#connection!
+    const at = connection.begin()
+    const header = connection.staging
+    request.opcode.set(header, at, Opcode.loginRequest)
+    request.immediate.set(header, at, 1)
+    request.transit.set(header, at, transit ? 1 : 0)
+    request.continue.set(header, at, more ? 1 : 0)
+    request.csg.set(header, at, this.#stage)
+    if (transit) request.nsg.set(header, at, this.#nextStage())
+    request.isid.set(header, at, this.#options.isid)
+    request.cmdSn.set(header, at, this.#window.cmdSn)
+    request.expStatSn.set(header, at, this.#window.expStatSn)
+    connection.end(data)
+  }
+
+  #refused(status: number, data: Uint8Array): void {
+    const statusClass = status >> 8
+    const statusDetail = status & 0xff
+    if (statusClass === LoginStatusClass.redirection) {
+      const address = this.#parse(data).find(({ key }) => key === 'TargetAddress')?.value ?? ''
+      const to = parseTargetAddress(address)
+      if (to === null) throw broken(`redirected to '${address}', which is no address`)
+      this.#end({ type: 'redirected', to, permanent: status === LoginStatus.targetMovedPermanently })
+      return
+    }
+    const [code, hint] = REFUSALS[status] ?? [
+      statusClass === LoginStatusClass.targetError ? 'LOGIN_TARGET_ERROR' : 'LOGIN_REFUSED',
+      '',
+    ]
+    const what = this.#target === null ? 'discovery' : `target ${this.#target}`
+    const message = `Login to ${what} was refused: ${loginStatusText(status)}`
+    throw new LoginError(code, message, { statusClass, statusDetail, hint })
+  }
+
+  #settings(): SessionSettings {
+    const value = (name: string): KeyValue | null => this.#negotiation.value(name)
+    const maxBurstLength = Number(value('MaxBurstLength'))
+    return {
+      target: this.#target ?? '',
+      tsih: this.#tsih,
+      headerDigest: value('HeaderDigest') === 'CRC32C',
+      dataDigest: value('DataDigest') === 'CRC32C',
+      immediateData: value('ImmediateData') === true,
+      initialR2T: value('InitialR2T') === true,
+      firstBurstLength: Math.min(Number(value('FirstBurstLength')), maxBurstLength),
+      maxBurstLength,
+      maxSendDataLength: Number(value('MaxRecvDataSegmentLength')),
+      time2Wait: Number(value('DefaultTime2Wait')),
+      time2Retain: Number(value('DefaultTime2Retain')),
+      keys: this.#negotiation.report(),
+    }
+  }
+
+  #end(outcome: LoginOutcome): void {
+    if (this.#over) return
+    this.#over = true
+    this.#finish(outcome)
+  }
+}
+
+const REFUSALS: Readonly<Record<number, readonly [LoginError['code'], hint: string]>> = {
+  [LoginStatus.authenticationFailure]: ['LOGIN_AUTHENTICATION', 'check CHAP user and secret'],
+  [LoginStatus.authorizationFailure]: ['LOGIN_FORBIDDEN', "add this initiator's name to the target's list"],
+  [LoginStatus.notFound]: ['LOGIN_NOT_FOUND', 'list the names of the portal by discovery'],
+  [LoginStatus.targetRemoved]: ['LOGIN_NOT_FOUND', 'list the names of the portal by discovery'],
+}
+
+const DIGESTS = { require: 'CRC32C', prefer: 'CRC32C,None', allow: 'None,CRC32C', refuse: 'None' } as const
+
+/** What is offered in the operational stage, in this order. */
+function wishes(options: Settled, discovery: boolean): Wishes {
+  const yes = (value: boolean): string => (value ? 'Yes' : 'No')
+  return {
+    // Many targets know no digests in discovery, where nothing needs them.
+    HeaderDigest: discovery ? 'None' : DIGESTS[options.headerDigest],
+    DataDigest: discovery ? 'None' : DIGESTS[options.dataDigest],
+    MaxRecvDataSegmentLength: String(options.maxRecvDataSegmentLength),
+    MaxConnections: '1',
+    InitialR2T: yes(options.initialR2T),
+    ImmediateData: yes(options.immediateData),
+    MaxBurstLength: String(options.maxBurstLength),
+    FirstBurstLength: String(options.firstBurstLength),
+    DefaultTime2Wait: '2',
+    DefaultTime2Retain: '0',
+    MaxOutstandingR2T: String(options.maxOutstandingR2T),
+    DataPDUInOrder: 'Yes',
+    DataSequenceInOrder: 'Yes',
+    ErrorRecoveryLevel: '0',
+  }
+}
+
+const broken = (what: string): LoginError => new LoginError('LOGIN_PROTOCOL', `The target ${what}`)

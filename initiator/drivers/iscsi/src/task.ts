@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// One SCSI command on its way: what was asked, how far it came, and who waits for it.
+import type { CommandRequest, CommandResult } from '@lunkit/initiator-core'
+import { RESERVED_TAG, TaskAttribute } from '@lunkit/spec'
+
+const NOTHING = new Uint8Array(0)
+
+/** Where a task is. `ending` waits for the answer to its ABORT TASK. */
+export type TaskState = 'waiting' | 'sent' | 'ending' | 'done'
+
+export class Task {
+  readonly lun: Uint8Array
+  readonly cdb: Uint8Array
+  readonly dataOut: Uint8Array
+  readonly dataIn: Uint8Array
+  readonly attribute: number
+  readonly repeatable: boolean
+  readonly timeoutMs: number
+  readonly signal: AbortSignal | null
+  state: TaskState = 'waiting'
+  itt = RESERVED_TAG
+  cmdSn = 0
+  /** Clock of the session when the command was sent, in ms. */
+  sentAt = 0
+  /** Bytes of `dataIn` filled, without gaps. */
+  received = 0
+  /** Bytes of `dataOut` sent or asked for, without gaps. */
+  solicited = 0
+  dataInPdus = 0
+  r2ts = 0
+  /** Times it was sent again. */
+  repeats = 0
+  /** What the promise rejects with when the ABORT TASK under way is done. */
+  reason: unknown = null
+  onAbort: (() => void) | null = null
+  readonly #resolve: (result: CommandResult) => void
+  readonly #reject: (reason: unknown) => void
+
+  constructor(
+    request: CommandRequest,
+    lun: Uint8Array,
+    timeoutMs: number,
+    resolve: (result: CommandResult) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    this.lun = lun
+    this.cdb = request.cdb
+    this.dataOut = request.dataOut ?? NOTHING
+    this.dataIn = request.dataIn ?? (request.expectedIn ? new Uint8Array(request.expectedIn) : NOTHING)
+    this.attribute = request.attribute ?? TaskAttribute.simple
+    this.repeatable = request.repeatable ?? false
+    this.timeoutMs = timeoutMs
+    this.signal = request.signal ?? null
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  /** Forgets what was moved, to send the command again. */
+  restart(): void {
+    this.state = 'waiting'
+    this.repeats++
+    this.itt = RESERVED_TAG
+    this.received = 0
+    this.solicited = 0
+    this.dataInPdus = 0
+    this.r2ts = 0
+  }
+
+  finish(status: number, sense: Uint8Array, underflow: number, overflow: number): void {
+    if (!this.#settle()) return
+    const { dataIn, received } = this
+    this.#resolve({
+      status,
+      sense,
+      dataIn: received === dataIn.length ? dataIn : dataIn.subarray(0, received),
+      underflow,
+      overflow,
+    })
+  }
+
+  fail(reason: unknown): void {
+    if (this.#settle()) this.#reject(reason)
+  }
+
+  #settle(): boolean {
+    if (this.state === 'done') return false
+    this.state = 'done'
+    if (this.onAbort !== null) this.signal?.removeEventListener('abort', this.onAbort)
+    return true
+  }
+}

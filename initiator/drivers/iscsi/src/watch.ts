@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// The clock of a connection: commands that take too long, and the probe of a connection that is silent.
+import { TransportError } from '@lunkit/initiator-core'
+import type { FullFeature } from './full-feature.ts'
+import type { Settled } from './options.ts'
+import { portalText } from './portal.ts'
+import type { Task } from './task.ts'
+
+/** Coarsest and finest grain of the clock in ms. */
+const GRAIN = { coarse: 250, fine: 10 }
+
+export class Watch {
+  readonly #feature: FullFeature
+  readonly #nopIntervalMs: number
+  readonly #expired: (task: Task) => void
+  readonly #timer: NodeJS.Timeout
+  #heard = -1
+  #quietSince = performance.now()
+  #pinged = 0
+  #ticksSincePing = 0
+
+  /** `expired` is called for each command that is over its time, once. */
+  constructor(feature: FullFeature, options: Settled, expired: (task: Task) => void) {
+    this.#feature = feature
+    this.#nopIntervalMs = options.nopIntervalMs
+    this.#expired = expired
+    const wanted = [options.nopIntervalMs / 4, options.commandTimeoutMs / 4].filter(ms => ms > 0)
+    const grain = Math.max(GRAIN.fine, Math.min(GRAIN.coarse, ...wanted))
+    this.#timer = setInterval(() => this.#tick(performance.now()), grain)
+    // The socket keeps the process alive, not its clock.
+    this.#timer.unref()
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  #tick(now: number): void {
+    for (const task of this.#feature.tasks) {
+      if (task.state === 'sent' && task.timeoutMs > 0 && now - task.sentAt >= task.timeoutMs)
+        this.#expired(task)
+    }
+    if (this.#nopIntervalMs > 0) this.#probe(now)
+  }
+
+  #probe(now: number): void {
+    const { connection, exchanges } = this.#feature
+    if (connection.heard !== this.#heard) {
+      this.#heard = connection.heard
+      this.#quietSince = now
+      this.#pinged = 0
+    } else if (this.#pinged === 0) {
+      if (now - this.#quietSince < this.#nopIntervalMs) return
+      this.#pinged = now
+      this.#ticksSincePing = 0
+      // A lost connection is told to the session by other means.
+      exchanges.ping().catch(() => {})
+    } else if (++this.#ticksSincePing > 2 && now - this.#pinged >= this.#nopIntervalMs) {
+      // Ticks are counted too: after a stall of this process, answers that lie in the socket must be read first.
+      const silent = `${portalText(connection.portal)} did not answer a ping in ${this.#nopIntervalMs} ms`
+      connection.fail(new TransportError('TRANSPORT_CONNECTION_LOST', silent))
+    }
+  }
+}
