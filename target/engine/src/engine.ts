@@ -23,7 +23,7 @@ import { TargetDevice } from './lun-map.ts'
 import { ItNexus } from './nexus.ts'
 import { receive } from './receive.ts'
 import { refuse } from './refuse.ts'
-import { faultLater, walk } from './road.ts'
+import { faultLater, walk, walkAfter } from './road.ts'
 import { abortMatching, manage, whenDrained } from './task-management.ts'
 
 export interface EngineOptions {
@@ -34,9 +34,9 @@ export interface EngineOptions {
   readonly limits?: {
     /** In total: 128 MiB if not given. */
     readonly memory?: number
-    /** 32 MiB if not given. */
+    /** 64 MiB if not given. */
     readonly memoryPerSession?: number
-    /** 64 MiB if not given: a stuck unit leaves memory for the others. */
+    /** 32 MiB if not given: a stuck unit leaves its sessions memory for their others. */
     readonly memoryPerUnit?: number
     /** 128 if not given. */
     readonly tasksPerSession?: number
@@ -65,8 +65,8 @@ export class TargetEngine implements Engine {
     this.observe = observe
     const all: Limits = {
       total: limits.memory ?? 128 * MIB,
-      perSession: limits.memoryPerSession ?? 32 * MIB,
-      perUnit: limits.memoryPerUnit ?? 64 * MIB,
+      perSession: limits.memoryPerSession ?? 64 * MIB,
+      perUnit: limits.memoryPerUnit ?? 32 * MIB,
       tasksPerSession: limits.tasksPerSession ?? 128,
     }
     const done = (task: Task): void => this.#done(task)
@@ -127,10 +127,16 @@ export class TargetEngine implements Engine {
     lost.closed = true
     lost.target.close(lost)
     for (const { device } of this.#units) core.guardDevice('nexusLost', device, () => device.nexusLost(lost))
-    const tasks = abortMatching(core, [...this.#units, this.#absent], task => task.nexus === lost)
-    const drained = new Promise<void>(resolve => whenDrained(core, tasks, resolve))
-    walk(core)
-    return drained
+    return this.#abortAndDrain(task => task.nexus === lost)
+  }
+
+  #abortAndDrain(matches: (task: Task) => boolean): Promise<void> {
+    const core = this.#core
+    return new Promise(resolve => {
+      walkAfter(core, () => {
+        whenDrained(core, abortMatching(core, [...this.#units, this.#absent], matches), resolve)
+      })
+    })
   }
 
   takeTask(nexus: Nexus): Task {
@@ -184,8 +190,7 @@ export class TargetEngine implements Engine {
   }
 
   manage(request: Management): void {
-    manage(this.#core, request)
-    walk(this.#core)
+    walkAfter(this.#core, () => manage(this.#core, request))
   }
 
   /**
@@ -196,8 +201,7 @@ export class TargetEngine implements Engine {
     const nexuses = this.#targets.flatMap(target => [...target.nexuses])
     await Promise.all(nexuses.map(nexus => this.closeNexus(nexus)))
     // Tasks of nexuses that were closed before may still be with their stores.
-    const left = abortMatching(this.#core, [...this.#units, this.#absent], () => true)
-    await new Promise<void>(resolve => whenDrained(this.#core, left, resolve))
+    await this.#abortAndDrain(() => true)
     const devices = [...this.#units, this.#absent].map(({ device }) => device)
     const results = await Promise.allSettled(devices.map(device => device.close()))
     for (const result of results) if (result.status === 'rejected') throw result.reason

@@ -20,9 +20,8 @@ export class Unit implements LogicalUnit {
   active = 0
   ordered = 0
   head = 0
-  /** Bytes charged, tasks that wait for memory, and the last pass in which it was found at its ceiling. */
+  /** Bytes charged, and the last pass over the waiting tasks in which its ceiling was short. */
   memory = 0
-  waiting = 0
   shortIn = 0
 
   constructor(device: Device, identity: Identity, dispatch: Dispatch) {

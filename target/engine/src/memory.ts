@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The budget for command buffers: in total, per nexus and per unit. Who finds it used up waits, first come first served.
 import type { Task } from '@lunkit/target-api'
-import { type Unit, unitOf } from './logical-unit.ts'
+import { unitOf } from './logical-unit.ts'
 import type { ItNexus } from './nexus.ts'
 import { TaskList } from './task-list.ts'
 
@@ -24,7 +24,9 @@ export class Memory {
   freed = false
   /** The oldest waiting task is short of the total, so nobody may overtake it. */
   #totalShort = false
-  #pass = 0
+  #pass = 1
+  /** The waiting tasks that closed their nexus's window. */
+  readonly #closing = new Set<Task>()
 
   constructor(limits: MemoryLimits) {
     this.limits = limits
@@ -32,16 +34,19 @@ export class Memory {
 
   /** Charges the task; false if it has to wait, and then it is in `waiting`. */
   charge(task: Task, bytes: number): boolean {
-    const nexus = task.nexus as ItNexus
-    const unit = unitOf(task)
     task.charged = bytes
-    if (this.waiting.length > 0 && (this.#totalShort || nexus.waiting > 0 || unit.waiting > 0)) {
-      this.#wait(task, nexus, unit)
-      return false
+    // What was short for those who waited once is no news.
+    if (this.waiting.length === 0) this.#pass++
+    if (this.#tryCharge(task)) return true
+    this.waiting.push(task)
+    // The window closes behind a task that waits, or its followers would only fill the memory, too. One that waits for
+    // its unit alone leaves it open: the initiator's other units are not stuck.
+    if (unitOf(task).shortIn !== this.#pass) {
+      const nexus = task.nexus as ItNexus
+      this.#closing.add(task)
+      nexus.waiting++
+      nexus.credit = 0
     }
-    if (this.#take(nexus, unit, bytes)) return true
-    this.#totalShort ||= !fits(this.used, bytes, this.limits.total)
-    this.#wait(task, nexus, unit)
     return false
   }
 
@@ -66,48 +71,42 @@ export class Memory {
   grant(go: (task: Task) => void): void {
     this.freed = false
     this.#totalShort = false
-    const pass = ++this.#pass
+    this.#pass++
     let next: Task | null
-    for (let task = this.waiting.first; task !== null; task = next) {
+    for (let task = this.waiting.first; task !== null && !this.#totalShort; task = next) {
       next = task.next
-      const nexus = task.nexus as ItNexus
-      const unit = unitOf(task)
-      // Behind one of the same nexus or unit that is still short: not before it.
-      if (nexus.shortIn === pass || unit.shortIn === pass) continue
-      if (!fits(this.used, task.charged, this.limits.total)) {
-        this.#totalShort = true
-        return
-      }
-      if (this.#take(nexus, unit, task.charged)) {
-        this.#leave(task)
-        go(task)
-      } else if (!fits(nexus.memory, task.charged, this.limits.perSession)) nexus.shortIn = pass
-      else unit.shortIn = pass
+      if (!this.#tryCharge(task)) continue
+      this.#leave(task)
+      go(task)
     }
   }
 
-  #take(nexus: ItNexus, unit: Unit, bytes: number): boolean {
+  /** Charges the task if nobody is before it and it fits; else notes what is short, for those behind it. */
+  #tryCharge(task: Task): boolean {
+    const nexus = task.nexus as ItNexus
+    const unit = unitOf(task)
+    const bytes = task.charged
     const { total, perSession, perUnit } = this.limits
-    if (!fits(this.used, bytes, total)) return false
-    if (!fits(nexus.memory, bytes, perSession) || !fits(unit.memory, bytes, perUnit)) return false
-    this.used += bytes
-    nexus.memory += bytes
-    unit.memory += bytes
-    return true
-  }
-
-  #wait(task: Task, nexus: ItNexus, unit: Unit): void {
-    nexus.waiting++
-    unit.waiting++
-    // The window closes behind a task that waits: more of them would only take memory, too.
-    nexus.credit = 0
-    this.waiting.push(task)
+    const queue = this.waiting.length > 0
+    if (queue && (this.#totalShort || nexus.shortIn === this.#pass || unit.shortIn === this.#pass))
+      return false
+    this.#totalShort = !fits(this.used, bytes, total)
+    if (this.#totalShort) return false
+    if (!fits(nexus.memory, bytes, perSession)) nexus.shortIn = this.#pass
+    else if (!fits(unit.memory, bytes, perUnit)) unit.shortIn = this.#pass
+    else {
+      this.used += bytes
+      nexus.memory += bytes
+      unit.memory += bytes
+      return true
+    }
+    return false
   }
 
   #leave(task: Task): void {
+    this.waiting.remove(task)
+    if (!this.#closing.delete(task)) return
     const nexus = task.nexus as ItNexus
     if (--nexus.waiting === 0) this.restored.push(nexus)
-    unitOf(task).waiting--
-    this.waiting.remove(task)
   }
 }

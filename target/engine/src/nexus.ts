@@ -19,7 +19,7 @@ export class ItNexus implements Nexus {
   running = 0
   driverData: unknown = null
   closed = false
-  /** Bytes charged, tasks that wait for memory, and the last pass in which it was found at its ceiling. */
+  /** Bytes charged, waiting tasks that keep the window closed, and the last pass in which its ceiling was short. */
   memory = 0
   waiting = 0
   shortIn = 0

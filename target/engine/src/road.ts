@@ -26,6 +26,18 @@ export function walk(core: Core): void {
   }
 }
 
+/** Does something to many tasks at once, with nobody answered before all of it is done; then walks. */
+export function walkAfter(core: Core, act: () => void): void {
+  const { walking } = core
+  core.walking = true
+  try {
+    act()
+  } finally {
+    core.walking = walking
+  }
+  walk(core)
+}
+
 /** Does the most urgent thing that is due; false if there is none. */
 function advance(core: Core): boolean {
   const task = core.ready.shift()

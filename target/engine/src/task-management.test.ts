@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// Task management: which tasks are aborted, how each wait ends, and that the answer comes after the last of them.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { READ_10, Status, TaskAttribute, TEST_UNIT_READY, WRITE_10 } from '@lunkit/spec'
+import { ManagementFunction as Fn, ManagementResponse, succeed } from '@lunkit/target-api'
+import { bench, Initiator, identity, StandInDevice } from './stand-in.test-kit.ts'
+
+const { ordered } = TaskAttribute
+
+function held(limits = {}) {
+  const all = bench(limits)
+  all.device.holds = true
+  const initiator = new Initiator(all.port)
+  const other = new Initiator(all.port, 'other', { firstTag: 100 })
+  return { ...all, initiator, other }
+}
+
+const tur = (initiator: Initiator): string => {
+  initiator.send(TEST_UNIT_READY)
+  const { sense } = initiator.port.answers.at(-1)!
+  return sense === null ? 'none' : `${sense.key}/${sense.asc.toString(16)}/${sense.ascq.toString(16)}`
+}
+
+test('a running task is hurried, and the answer waits for its end', () => {
+  const { device, port, initiator } = held()
+  initiator.send(READ_10, { blocks: 1 })
+  const request = initiator.manage(Fn.abortTask, { tag: 1 })
+  assert.deepEqual(
+    device.aborted.map(({ tag }) => tag),
+    [1],
+  )
+  assert.equal(request.waiting, 1)
+  assert.deepEqual(port.managed, [])
+  device.end()
+  assert.deepEqual([port.answers, port.abandoned], [[], [1]])
+  assert.deepEqual(port.managed, [request])
+  assert.equal(request.response, ManagementResponse.complete)
+})
+
+test('the answer also waits for the driver to let go', () => {
+  const { device, port, initiator } = held()
+  port.sends = false
+  initiator.send(READ_10, { blocks: 1 })
+  initiator.manage(Fn.abortTask, { tag: 1 })
+  device.end()
+  assert.equal(port.managed.length, 0)
+  port.sent()
+  assert.equal(port.managed.length, 1)
+})
+
+test('tasks that wait for order, memory or data are let go at once', () => {
+  const { device, port, initiator } = held({ memory: 1024 })
+  port.brings = false
+  initiator.send(WRITE_10, { blocks: 2 })
+  initiator.send(WRITE_10, { blocks: 1 })
+  initiator.send(TEST_UNIT_READY, {}, { attribute: ordered })
+  const late = port.fetching[0]!
+  const request = initiator.manage(Fn.abortTaskSet)
+  assert.deepEqual(port.abandoned.sort(), [1, 2, 3])
+  assert.deepEqual(device.tags, [])
+  assert.deepEqual(port.managed, [request])
+  assert.equal(initiator.nexus.running, 0)
+  assert.equal(initiator.nexus.credit, 128)
+  // What arrives too late for it has no effect.
+  initiator.engine.dataArrived(late)
+  assert.deepEqual(device.tags, [])
+})
+
+test('a device that ends the task inside abort() is answered once', () => {
+  const { device, port, initiator } = held()
+  device.abort = task => {
+    device.held.length = 0
+    succeed(task)
+  }
+  initiator.send(READ_10, { blocks: 1 })
+  initiator.manage(Fn.abortTask, { tag: 1 })
+  assert.deepEqual([port.abandoned, port.managed.length, port.answers], [[1], 1, []])
+})
+
+test('an exception in abort() or reset() is told and stops nothing', () => {
+  const { device, port, initiator, events } = held()
+  device.abort = device.reset = () => {
+    throw new Error('Broken device')
+  }
+  initiator.send(READ_10, { blocks: 1 })
+  initiator.manage(Fn.logicalUnitReset)
+  device.end()
+  assert.equal(port.managed.length, 1)
+  assert.deepEqual(
+    events.map(({ type }) => type),
+    ['warning', 'warning'],
+  )
+})
+
+test('unknown tags, LUNs and functions have their own answers', () => {
+  const { port, initiator } = held()
+  const answer = (fn: number, options = {}): number => initiator.manage(fn, options).response
+  assert.equal(answer(Fn.abortTask, { tag: 77 }), ManagementResponse.taskDoesNotExist)
+  assert.equal(answer(Fn.abortTask, { lun: 9, tag: 1 }), ManagementResponse.lunDoesNotExist)
+  assert.equal(answer(Fn.logicalUnitReset, { lun: -1 }), ManagementResponse.lunDoesNotExist)
+  assert.equal(answer(Fn.clearAca), ManagementResponse.notSupported)
+  for (const fn of [0, 8, 14, 255]) assert.equal(answer(fn), ManagementResponse.notSupported)
+  assert.equal(answer(Fn.abortTaskSet), ManagementResponse.complete)
+  assert.equal(port.managed.length, 9)
+})
+
+test('another initiator with the same tag is not touched', () => {
+  const { device, port, initiator } = held()
+  const twin = new Initiator(port, 'twin')
+  initiator.send(TEST_UNIT_READY)
+  twin.send(TEST_UNIT_READY)
+  twin.manage(Fn.abortTask, { tag: 1 })
+  assert.deepEqual(
+    device.aborted.map(({ nexus }) => nexus.initiator.name),
+    ['twin'],
+  )
+  twin.manage(Fn.abortTaskSet)
+  device.end()
+  assert.equal(port.answers.length, 1)
+  device.end()
+  assert.deepEqual([port.answers.length, port.abandoned, port.managed.length], [1, [1], 2])
+})
+
+test('CLEAR TASK SET clears all, and tells those who lost something', () => {
+  const { device, port, initiator, other } = held()
+  const idle = new Initiator(port, 'idle')
+  initiator.send(TEST_UNIT_READY)
+  other.send(TEST_UNIT_READY)
+  initiator.manage(Fn.clearTaskSet)
+  device.end()
+  assert.equal(port.managed.length, 0)
+  device.end()
+  assert.equal(port.managed.length, 1)
+  assert.deepEqual(port.abandoned, [1, 101])
+  device.holds = false
+  assert.deepEqual([tur(initiator), tur(idle), tur(other), tur(other)], ['none', 'none', '6/2f/0', 'none'])
+})
+
+test('LOGICAL UNIT RESET aborts all, resets the device and tells every nexus', () => {
+  const { device, port, initiator, other, unit } = held()
+  for (const itl of unit.nexuses) itl.preventsRemoval = true
+  assert.equal(unit.removalPrevented, true)
+  initiator.send(TEST_UNIT_READY)
+  other.send(TEST_UNIT_READY, {}, { attribute: ordered })
+  initiator.manage(Fn.logicalUnitReset)
+  assert.equal(unit.removalPrevented, false)
+  assert.deepEqual(port.abandoned, [101])
+  device.end()
+  assert.equal(port.managed.length, 1)
+  assert.deepEqual(device.calls, ['attach', 'reset'])
+  device.holds = false
+  assert.deepEqual([tur(initiator), tur(initiator)], ['6/29/3', 'none'])
+  assert.deepEqual([tur(other), tur(other)], ['6/29/3', 'none'])
+})
+
+test('a target reset reaches all units of the target', () => {
+  const { device, port, initiator, other, engine, target } = held()
+  const second = new StandInDevice()
+  second.holds = true
+  target.addGroup('elsewhere', ['other'])
+  target.map(0, engine.addUnit(second, identity), 'elsewhere')
+  // The new unit reports what came with it, then holds.
+  while (second.held.length === 0) other.send(TEST_UNIT_READY)
+  initiator.send(TEST_UNIT_READY)
+  initiator.manage(Fn.targetWarmReset)
+  assert.deepEqual([device.aborted.length, second.aborted.length], [1, 1])
+  device.end()
+  assert.equal(port.managed.length, 0)
+  succeed(second.aborted[0]!)
+  assert.equal(port.managed.length, 1)
+  device.holds = second.holds = false
+  assert.deepEqual([tur(initiator), tur(other)], ['6/29/3', '6/29/3'])
+  initiator.manage(Fn.targetColdReset)
+  assert.deepEqual([tur(initiator), tur(other)], ['6/29/1', '6/29/1'])
+})
+
+test('a task that never ends holds up its own answer and nothing else', () => {
+  const { device, port, initiator, target, engine, other } = held()
+  const second = new StandInDevice()
+  initiator.send(TEST_UNIT_READY)
+  initiator.manage(Fn.logicalUnitReset)
+  const again = initiator.manage(Fn.abortTaskSet)
+  target.map(1, engine.addUnit(second, identity))
+  for (let i = 0; i < 4; i++) other.send(TEST_UNIT_READY, {}, { lun: 1 })
+  assert.equal(port.answers.at(-1)!.status, Status.good)
+  other.manage(Fn.logicalUnitReset, { lun: 1 })
+  assert.equal(port.managed.length, 1)
+  device.end()
+  assert.deepEqual(
+    port.managed.slice(1).map(({ fn }) => fn),
+    [Fn.logicalUnitReset, again.fn],
+  )
+})
