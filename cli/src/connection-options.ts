@@ -33,8 +33,14 @@ export function withConnection(command: Command): Command {
     .addHelpText('after', CONNECTION_HELP)
 }
 
-/** What the initiator's `connect` and `discover` take, from the flags; secrets are read here. */
-export async function connectOptions(flags: ConnectionFlags): Promise<ConnectOptions> {
+/**
+ * What the initiator's `connect` and `discover` take, from the flags; secrets are read here. `places` are the URLs: one
+ * with a user but no password takes the secret, too.
+ */
+export async function connectOptions(
+  flags: ConnectionFlags,
+  ...places: readonly string[]
+): Promise<ConnectOptions> {
   const seconds = Number(flags.timeout)
   if (!(seconds > 0))
     throw new UsageError('OPTION_VALUE', `'${flags.timeout}' is no value for --timeout`, 'give seconds')
@@ -58,8 +64,13 @@ export async function connectOptions(flags: ConnectionFlags): Promise<ConnectOpt
     loginTimeoutMs: seconds * 1000,
     commandTimeoutMs: seconds * 1000,
     ...(flags.initiatorName !== undefined && { initiatorName: flags.initiatorName }),
-    ...(flags.chapUser !== undefined && { chap: { user: flags.chapUser, secret: secret! } }),
+    ...(secret !== null &&
+      (flags.chapUser !== undefined || places.some(namesUser)) && {
+        chap: { ...(flags.chapUser !== undefined && { user: flags.chapUser }), secret },
+      }),
     ...(flags.mutualUser !== undefined && { mutual: { user: flags.mutualUser, secret: mutualSecret! } }),
     ...(flags.digests && { headerDigest: 'require', dataDigest: 'require' }),
   }
 }
+
+const namesUser = (place: string): boolean => /^iscsi:\/\/[^/]*@/.test(place)

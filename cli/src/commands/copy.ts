@@ -14,7 +14,7 @@ export function build(): Command {
       if (!isLun(from) && !isLun(to)) {
         throw new UsageError('USAGE', 'Neither side is a LUN', 'name at least one as iscsi://HOST/TARGET/LUN')
       }
-      const options = await connectOptions(flags)
+      const options = await connectOptions(flags, from, to)
       await transfer({
         source: from,
         sink: to,

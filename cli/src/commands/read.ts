@@ -24,7 +24,7 @@ export function build(): Command {
         from: parseBytes('--offset', flags.offset),
         to: 0,
         length: flags.length === undefined ? null : parseBytes('--length', flags.length),
-        options: await connectOptions(flags),
+        options: await connectOptions(flags, url),
         json: flags.json === true,
       }),
     )

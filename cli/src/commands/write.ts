@@ -21,7 +21,7 @@ export function build(): Command {
         from: 0,
         to: parseBytes('--offset', flags.offset),
         length: null,
-        options: await connectOptions(flags),
+        options: await connectOptions(flags, url),
         json: flags.json === true,
       }),
     )

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// `lunkit ls`: the targets of a portal, and the LUNs of each.
+
+import {
+  type ConnectOptions,
+  discover,
+  discoverUnits,
+  type FoundTarget,
+  formatUrl,
+  openSession,
+  parseUrl,
+} from '@lunkit/initiator-driver-iscsi'
+import { Command } from 'commander'
+import { Table } from 'console-table-printer'
+import { type ConnectionFlags, connectOptions, withConnection } from '../connection-options.ts'
+import { describeError } from '../exit.ts'
+import { peripheralTypeName } from '../names.ts'
+import { interruptible, printJson } from '../output.ts'
+import { formatBytes } from '../units.ts'
+
+interface Row {
+  readonly lun: number | string
+  readonly url: string
+  readonly type: string
+  readonly bytes: number | null
+  readonly blockSize: number | null
+  readonly vendor: string
+  readonly product: string
+}
+
+interface Listed {
+  readonly target: string
+  readonly portals: readonly string[]
+  readonly luns: readonly Row[]
+  /** Why the LUNs could not be asked for, or null. */
+  readonly error: string | null
+}
+
+export function build(): Command {
+  return withConnection(new Command('ls'))
+    .argument('[portal]', 'iscsi://HOST[:PORT], or the URL of one target', 'iscsi://127.0.0.1')
+    .option('--no-luns', 'targets only, without logging in to them')
+    .action((where: string, flags: ConnectionFlags & { luns: boolean }) => list(where, flags))
+}
+
+async function list(where: string, flags: ConnectionFlags & { luns: boolean }): Promise<void> {
+  const place = where.includes('://') ? where : `iscsi://${where}`
+  const url = parseUrl(place)
+  const options = { ...(await connectOptions(flags, place)), signal: interruptible() }
+  const targets: readonly FoundTarget[] =
+    url.target === null ? await discover(place, options) : [{ name: url.target, portals: [] }]
+  const listed: Listed[] = []
+  for (const { name, portals } of targets) {
+    const texts = portals.map(({ host, port }) =>
+      host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
+    )
+    listed.push({
+      target: name,
+      portals: texts,
+      ...(flags.luns ? await lunsOf(place, name, options) : { luns: [], error: null }),
+    })
+  }
+  if (flags.json) printJson(listed)
+  else print(listed, flags.luns)
+  // One target that lets nobody in does not hide the others; but the exit code says so.
+  if (listed.some(({ error }) => error !== null)) process.exitCode = 1
+}
+
+async function lunsOf(
+  place: string,
+  target: string,
+  options: ConnectOptions,
+): Promise<Pick<Listed, 'luns' | 'error'>> {
+  try {
+    const { portal } = parseUrl(place)
+    const session = await openSession(place, { ...options, target })
+    try {
+      const luns: Row[] = []
+      for (const { lun, unit, inquiry } of await discoverUnits(session)) {
+        // Units without a medium have no capacity to tell.
+        const capacity = await unit.capacity().catch(() => null)
+        luns.push({
+          lun: typeof lun === 'number' ? lun : Buffer.from(lun).toString('hex'),
+          url: typeof lun === 'number' ? formatUrl(portal, target, lun) : '',
+          type: peripheralTypeName(inquiry.deviceType),
+          bytes: capacity?.bytes ?? null,
+          blockSize: capacity?.blockSize ?? null,
+          vendor: inquiry.vendor,
+          product: inquiry.product,
+        })
+      }
+      return { luns, error: null }
+    } finally {
+      await session.close()
+    }
+  } catch (error) {
+    return { luns: [], error: describeError(error).message }
+  }
+}
+
+function print(listed: readonly Listed[], withLuns: boolean): void {
+  if (listed.length === 0) process.stdout.write('No targets\n')
+  for (const { target, portals, luns, error } of listed) {
+    process.stdout.write(`${target}${portals.length === 0 ? '' : `  ${portals.join(' ')}`}\n`)
+    if (error !== null) process.stdout.write(`  ${error}\n`)
+    else if (withLuns && luns.length > 0) printLuns(luns)
+  }
+}
+
+function printLuns(luns: readonly Row[]): void {
+  const table = new Table({
+    columns: [
+      { name: 'lun', title: 'LUN', alignment: 'right' },
+      { name: 'type', title: 'Type', alignment: 'left' },
+      { name: 'size', title: 'Size', alignment: 'right' },
+      { name: 'block', title: 'Block', alignment: 'right' },
+      { name: 'model', title: 'Model', alignment: 'left' },
+      { name: 'url', title: 'URL', alignment: 'left' },
+    ],
+  })
+  for (const { lun, type, bytes, blockSize, vendor, product, url } of luns) {
+    table.addRow({
+      lun,
+      type,
+      size: bytes === null ? '-' : formatBytes(bytes),
+      block: blockSize ?? '-',
+      model: `${vendor} ${product}`,
+      url,
+    })
+  }
+  process.stdout.write(`${table.render()}\n`)
+}
