@@ -5,6 +5,7 @@ import type { SenseCode } from '@lunkit/spec'
 import { type BufferPool, LARGEST, type PooledBuffer } from './buffer-pool.ts'
 import type { Binding } from './device.ts'
 import type { Nexus, NexusUnit } from './nexus.ts'
+import { empty } from './reused-list.ts'
 import { StoreIo } from './store-io.ts'
 
 /** Where a task is; the name says what happens next. The waits and `execute` end by a call from outside. */
@@ -126,8 +127,8 @@ export class Task {
   /** Gives back what `reserve` took and drops all slices. */
   releaseData(): void {
     for (let i = 0; i < this.pooled.length; i++) this.#pool.give(this.pooled[i]!)
-    this.pooled.length = 0
-    this.segments.length = 0
+    empty(this.pooled)
+    empty(this.segments)
     this.received = 0
   }
 
@@ -157,7 +158,7 @@ export class Task {
     this.senseLength = 0
     this.driverData = null
     this.deviceData = null
-    this.io.segments.length = 0
+    empty(this.io.segments)
     this.io.failedAt = -1
     this.io.storeData = null
   }
