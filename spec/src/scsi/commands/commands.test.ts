@@ -235,7 +235,7 @@ test('obsolete bits that peers still send are not part of a row', () => {
   assert.equal(stray(sbc.READ_6, '081fffff0000'), null)
 })
 
-test('usage masks are what REPORT SUPPORTED OPERATION CODES shows', () => {
+test('golden usage masks, with all ones where opcode and service action stand', () => {
   const usage = (command: Command) => hex(command.cdb.usage)
   assert.equal(usage(spc.TEST_UNIT_READY), 'ff0000000004')
   assert.equal(usage(spc.INQUIRY), 'ff01ffffff04')
