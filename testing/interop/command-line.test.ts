@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line as a user and a script meet it: ready, exit codes, errors that name the way out, both roles.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { connect as connectTcp, createServer } from 'node:net'
+import { dirname, join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { connect } from '@lunkit/initiator-driver-iscsi'
+import { type ServedTarget, serve, workFolder } from '../kit/serve-process.ts'
+
+const MAIN = join(dirname(fileURLToPath(import.meta.url)), '../../cli/src/main.ts')
+const MIB = 1 << 20
+const folder = workFolder()
+const at = (name: string): string => join(folder.path, name)
+let target: ServedTarget
+before(async () => {
+  target = await serve([at('disk.img,size=8M'), 'memory:4M,block=4096'])
+})
+after(async () => {
+  await target.stop()
+  folder.dispose()
+})
+
+interface Outcome {
+  readonly code: number | null
+  readonly stdout: Buffer
+  readonly stderr: string
+}
+
+function lunkit(words: readonly string[], input?: Buffer, env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
+  const child = spawn(process.execPath, [MAIN, ...words], {
+    env: { ...process.env, ...env },
+    timeout: 30_000,
+  })
+  const chunks: Buffer[] = []
+  let stderr = ''
+  child.stdout.on('data', chunk => chunks.push(chunk))
+  child.stderr.on('data', data => void (stderr += data))
+  child.stdin.on('error', () => undefined)
+  child.stdin.end(input)
+  return new Promise(resolve =>
+    child.on('close', code => resolve({ code, stdout: Buffer.concat(chunks), stderr })),
+  )
+}
+
+const url = (lun: number): string => target.ready.luns[lun]!.url
+
+test('the first line says all that a script needs, and a login succeeds at once', async () => {
+  const { portals, luns } = target.ready
+  assert.equal(target.ready.event, 'ready')
+  assert.match(portals[0]!, /^127\.0\.0\.1:\d+$/)
+  assert.deepEqual(
+    luns.map(({ lun, bytes, kind, store }) => ({ lun, bytes, kind, store })),
+    [
+      { lun: 0, bytes: 8 * MIB, kind: 'disk', store: 'file' },
+      { lun: 1, bytes: 4 * MIB, kind: 'disk', store: 'memory' },
+    ],
+  )
+  assert.match(luns[1]!.url, /^iscsi:\/\/127\.0\.0\.1:\d+\/iqn\.[^/]+\/1$/)
+  await using disk = await connect(luns[0]!.url)
+  assert.equal((await disk.capacity()).bytes, 8 * MIB)
+})
+
+test('write, read and copy move bytes, whole blocks or not', async () => {
+  const bytes = randomBytes(3 * MIB + 123)
+  writeFileSync(at('in.bin'), bytes)
+  for (const lun of [0, 1]) {
+    const wrote = await lunkit(['write', url(lun), at('in.bin'), '--offset', '777', '--json'])
+    assert.equal(wrote.code, 0, wrote.stderr)
+    assert.equal(JSON.parse(wrote.stdout.toString()).bytes, bytes.length)
+    const read = await lunkit(['read', url(lun), '--offset', '777', '--length', String(bytes.length)])
+    assert.equal(read.code, 0, read.stderr)
+    assert.ok(read.stdout.equals(bytes))
+  }
+  const piped = await lunkit(['write', url(1), '-'], bytes.subarray(0, 70_001))
+  assert.equal(piped.code, 0, piped.stderr)
+  const copied = await lunkit(['copy', url(1), at('out.img')])
+  assert.equal(copied.code, 0, copied.stderr)
+  const image = readFileSync(at('out.img'))
+  assert.equal(image.length, 4 * MIB)
+  assert.ok(image.subarray(0, 70_001).equals(bytes.subarray(0, 70_001)))
+  const across = await lunkit(['copy', url(1), url(0)])
+  assert.equal(across.code, 0, across.stderr)
+  assert.ok(
+    readFileSync(at('disk.img'))
+      .subarray(0, 4 * MIB)
+      .equals(image),
+  )
+})
+
+test('copy leaves holes for zeros', async () => {
+  await using other = {
+    async [Symbol.asyncDispose]() {
+      await sparse.stop()
+    },
+  }
+  const sparse = await serve(['memory:64M'])
+  assert.ok(other)
+  const copied = await lunkit(['copy', sparse.ready.luns[0]!.url, at('holes.img')])
+  assert.equal(copied.code, 0, copied.stderr)
+  const { size, blocks } = statSync(at('holes.img'))
+  assert.equal(size, 64 * MIB)
+  assert.ok(blocks * 512 < MIB)
+})
+
+test('ls, info and ping say what is there', async () => {
+  const portal = `iscsi://${target.ready.portals[0]}`
+  const ls = await lunkit(['ls', portal, '--json'])
+  assert.equal(ls.code, 0, ls.stderr)
+  const [listed] = JSON.parse(ls.stdout.toString())
+  assert.deepEqual(
+    listed.luns.map((lun: { bytes: number }) => lun.bytes),
+    [8 * MIB, 4 * MIB],
+  )
+  assert.deepEqual(
+    listed.luns.map((lun: { url: string }) => lun.url),
+    [url(0), url(1)],
+  )
+  assert.match((await lunkit(['ls', portal])).stdout.toString(), /8 MiB[\s\S]*4 MiB/)
+  const info = await lunkit(['info', url(1), '--json'])
+  const facts = JSON.parse(info.stdout.toString())
+  assert.equal(facts.blockSize, 4096)
+  assert.equal(facts.vendor, 'LUNKIT')
+  assert.ok(facts.pages.length >= 7)
+  const ping = JSON.parse((await lunkit(['ping', url(0), '-c', '3', '-i', '0', '--json'])).stdout.toString())
+  assert.equal(ping.count, 3)
+  assert.ok(ping.unit.median > 0)
+})
+
+const FAILURES: readonly [what: string, words: () => string[], code: number, said: RegExp][] = [
+  ['a missing file', () => ['serve', at('none.img')], 3, /none\.img[\s\S]*size=/],
+  ['a missing folder', () => ['serve', at('no/none.img,size=1M')], 3, /none\.img/],
+  ['a folder', () => ['serve', folder.path], 3, /folder|directory/],
+  ['a file that another lunkit serves', () => ['serve', at('disk.img')], 3, /disk\.img[\s\S]*(lunkit|use)/],
+  [
+    'a port in use',
+    () => ['serve', 'memory:1M', '--portal', target.ready.portals[0]!],
+    3,
+    /127\.0\.0\.1:\d+[\s\S]*use/,
+  ],
+  ['a size that is no multiple of the block', () => ['serve', at('odd.img')], 2, /1000|multiple/],
+  ['an unknown key', () => ['serve', 'memory:1M,colour=red'], 2, /colour[\s\S]*block/],
+  ['a wrong value', () => ['serve', 'memory:lots'], 2, /lots[\s\S]*512M/],
+  ['an unknown kind', () => ['serve', 'floppy:a'], 2, /floppy[\s\S]*memory/],
+  ['a public portal', () => ['serve', 'memory:1M', '--portal', '0.0.0.0:0'], 2, /0\.0\.0\.0[\s\S]*--open/],
+  ['a bad portal', () => ['serve', 'memory:1M', '--portal', '1.2.3.4:99999'], 2, /99999/],
+  ['CHAP without a secret', () => ['serve', 'memory:1M', '--chap-user', 'u'], 2, /--chap-secret-file/],
+  ['an unknown option', () => ['serve', '--frobnicate'], 2, /frobnicate/],
+  ['an unknown command', () => ['sing'], 2, /sing/],
+  ['nobody there', () => ['info', 'iscsi://127.0.0.1:1/iqn.2000-01.a:b/0'], 4, /127\.0\.0\.1/],
+  [
+    'no such target',
+    () => ['info', `iscsi://${target.ready.portals[0]}/iqn.2000-01.a:b/0`],
+    5,
+    /iqn\.2000-01\.a:b/,
+  ],
+  ['no such LUN', () => ['info', url(0).replace(/0$/, '9')], 2, /LUN 9/],
+  ['a URL that is none', () => ['info', 'http://x'], 2, /iscsi:\/\//],
+  ['too much for the LUN', () => ['write', url(1), at('disk.img')], 2, /fit/],
+]
+
+for (const [what, words, code, said] of FAILURES) {
+  test(`${what}: exit code ${code}, in words`, async () => {
+    writeFileSync(at('odd.img'), '')
+    truncateSync(at('odd.img'), 1000)
+    const outcome = await lunkit(words())
+    assert.equal(outcome.code, code, outcome.stderr)
+    assert.match(outcome.stderr, said)
+    assert.doesNotMatch(outcome.stderr, /^ {4}at /m)
+  })
+}
+
+test('errors are JSON with --json', async () => {
+  const { stderr, code } = await lunkit(['serve', at('none.img'), '--json'])
+  const told = JSON.parse(stderr)
+  assert.equal(code, 3)
+  assert.equal(told.event, 'error')
+  assert.match(told.code, /FILE/)
+})
+
+test('a secret is neither an argument nor in any output', async () => {
+  const guarded = await serve(['memory:1M', '--chap-user', 'alice'], {
+    LUNKIT_CHAP_SECRET: 'a very secret word',
+  })
+  const lun = guarded.ready.luns[0]!.url
+  try {
+    const wrong = await lunkit(['info', lun, '--chap-user', 'alice'], undefined, {
+      LUNKIT_CHAP_SECRET: 'some other words',
+    })
+    assert.equal(wrong.code, 5, wrong.stderr)
+    writeFileSync(at('secret'), 'a very secret word\n')
+    const right = await lunkit(['info', lun, '--chap-user', 'alice', '--chap-secret-file', at('secret')])
+    assert.equal(right.code, 0, right.stderr)
+    const commandLine = readFileSync(`/proc/${guarded.pid}/cmdline`, 'utf8')
+    assert.ok(!(commandLine + JSON.stringify(guarded.events) + guarded.stderr()).includes('very secret'))
+    assert.ok(guarded.events.some(({ event }) => event === 'login-failed'))
+  } finally {
+    await guarded.stop()
+  }
+})
+
+test('SIGTERM drains and ends with 0, also with a client that is stuck', async () => {
+  const stubborn = await serve(['memory:1M'])
+  const port = Number(stubborn.ready.portals[0]!.split(':')[1])
+  // One that never speaks, and one that is logged in and never answers.
+  const silent = connectTcp(port, '127.0.0.1')
+  silent.on('error', () => undefined)
+  await new Promise(resolve => silent.once('connect', resolve))
+  const disk = await connect(stubborn.ready.luns[0]!.url, { reconnect: { attempts: 0, delays: [] } })
+  assert.equal(await stubborn.stop('SIGTERM'), 0, stubborn.stderr())
+  await disk.close().catch(() => undefined)
+  silent.destroy()
+})
+
+test('help teaches', async () => {
+  const help = await lunkit(['--help'])
+  assert.equal(help.code, 0)
+  for (const word of ['serve', 'ls', 'info', 'read', 'write', 'copy', 'ping', 'Exit codes']) {
+    assert.ok(help.stdout.includes(word), word)
+  }
+  const serveHelp = (await lunkit(['help', 'serve'])).stdout.toString()
+  for (const word of ['size=10G', 'memory:', '--chap-user', 'LUNKIT_CHAP_SECRET', '--json']) {
+    assert.ok(serveHelp.includes(word), word)
+  }
+})
+
+test('a port that somebody else uses is named', async () => {
+  const other = createServer()
+  await new Promise<void>(resolve => other.listen(0, '127.0.0.1', resolve))
+  const { port } = other.address() as { port: number }
+  const { code, stderr } = await lunkit(['serve', 'memory:1M', '--portal', `127.0.0.1:${port}`])
+  other.close()
+  assert.equal(code, 3, stderr)
+  assert.match(stderr, new RegExp(String(port)))
+})
