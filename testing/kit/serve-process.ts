@@ -28,14 +28,22 @@ export interface ServedTarget {
   stop(signal?: NodeJS.Signals): Promise<number | null>
 }
 
-/** Starts `lunkit serve ARGUMENTS --json` on a free loopback port; rejects with its words if it ends before it is ready. */
-export async function serve(words: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<ServedTarget> {
+/**
+ * Starts `lunkit serve ARGUMENTS --json` on a free loopback port; rejects with its words if it ends before it is ready.
+ * `prefix` is a command that starts another in its own place, such as `taskset -c 0`.
+ */
+export async function serve(
+  words: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  prefix: readonly string[] = [],
+): Promise<ServedTarget> {
   const portal = words.includes('--portal') ? [] : ['--portal', '127.0.0.1:0']
-  const child: ChildProcessByStdio<null, Readable, Readable> = spawn(
-    process.execPath,
-    [MAIN, 'serve', ...words, ...portal, '--json'],
-    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } },
-  )
+  const command = [...prefix, process.execPath, MAIN, 'serve', ...words, ...portal, '--json']
+  const [program, ...rest] = command
+  const child: ChildProcessByStdio<null, Readable, Readable> = spawn(program!, rest, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  })
   const closed = new Promise<number | null>(resolve => child.on('close', code => resolve(code)))
   const killOnExit = (): void => void child.kill('SIGKILL')
   process.once('exit', killOnExit)

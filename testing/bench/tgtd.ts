@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// tgtd, the target to compare with: started in the foreground for itself alone, with its own control socket and port.
+import { execFile, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+
+const execute = promisify(execFile)
+
+const NAME = 'iqn.2026-11.org.example:bench'
+/** tgtd declares 8 KiB unless told otherwise, which makes the initiator the limit of large writes. */
+const SEGMENT_LENGTH = 262_144
+const START_MS = 10_000
+
+export interface Tgtd {
+  /** iSCSI URL of LUN 1 (LUN 0 is tgtd's controller). */
+  readonly url: string
+  readonly pid: number
+  stop(): Promise<void>
+}
+
+/** A file's path, or null for tgtd's null store. Rejects with tgtd's own words where it cannot start. */
+export async function startTgtd(file: string | null, prefix: readonly string[]): Promise<Tgtd> {
+  const folder = mkdtempSync(join(tmpdir(), 'lunkit-tgtd-'))
+  const env = {
+    ...process.env,
+    PATH: `${process.env['PATH']}:/usr/sbin:/sbin`,
+    TGT_IPC_SOCKET: join(folder, 'control'),
+  }
+  const port = await freePort()
+  const [program, ...words] = [...prefix, 'tgtd', '-f', '-C', '1', '--iscsi', `portal=127.0.0.1:${port}`]
+  const child = spawn(program!, words, { env, stdio: ['ignore', 'ignore', 'pipe'] })
+  const ended = new Promise<void>(resolve => void child.once('close', () => resolve()))
+  const kill = (): void => {
+    child.kill('SIGKILL')
+    rmSync(folder, { recursive: true, force: true })
+  }
+  process.once('exit', kill)
+  const stop = async (): Promise<void> => {
+    // Asked politely it waits for initiators that may have gone without a word.
+    kill()
+    await ended
+    process.removeListener('exit', kill)
+  }
+  let log = ''
+  child.stderr.on('data', data => {
+    log += data
+  })
+  child.once('error', error => {
+    log += error.message
+  })
+  const admin = (...rest: string[]): Promise<unknown> =>
+    execute('tgtadm', ['-C', '1', '--lld', 'iscsi', ...rest], { env, timeout: 5000 })
+  try {
+    await untilReady(() => admin('--op', 'show', '--mode', 'sys'), child)
+    const target = ['--tid', '1', '--mode', 'target']
+    await admin('--op', 'new', ...target, '-T', NAME)
+    const store = file === null ? ['--bstype', 'null', '-b', '1G'] : ['--bstype', 'rdwr', '-b', file]
+    await admin('--op', 'new', '--tid', '1', '--mode', 'logicalunit', '--lun', '1', ...store)
+    await admin('--op', 'update', ...target, '-n', 'MaxRecvDataSegmentLength', '-v', String(SEGMENT_LENGTH))
+    await admin('--op', 'bind', ...target, '-I', 'ALL')
+  } catch (error) {
+    await stop()
+    throw new Error(`tgtd did not start: ${(error as Error).message} ${log}`)
+  }
+  return { url: `iscsi://127.0.0.1:${port}/${NAME}/1`, pid: child.pid!, stop }
+}
+
+async function untilReady(ask: () => Promise<unknown>, child: { exitCode: number | null }): Promise<void> {
+  const end = Date.now() + START_MS
+  for (;;) {
+    try {
+      await ask()
+      return
+    } catch (error) {
+      if (Date.now() > end || child.exitCode !== null) throw error
+      await sleep(50)
+    }
+  }
+}
+
+/** tgtd takes no port 0. */
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>(resolve => void server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise(resolve => void server.close(resolve))
+  return port
+}
