@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// The end of a task: data-in and status to the initiator, or nothing for an aborted one.
+import { Status } from '@lunkit/spec'
+import type { Engine, Task } from '@lunkit/target-api'
+import type { IscsiTask } from './iscsi-task.ts'
+import { sendDataIn } from './outbound/data-in.ts'
+import { sendScsiResponse } from './outbound/response.ts'
+
+export function answerTask(engine: Engine, task: Task): void {
+  const one = task.driverData as IscsiTask
+  const { session } = one
+  const { connection } = session
+  if (connection.over) {
+    session.end(one)
+    engine.responseSent(task)
+    return
+  }
+  if (one.unsolicited) {
+    // The initiator still sends data without being asked: the answer waits for its end, the engine's task need not.
+    one.answered = true
+    one.task = null
+    one.held.length = 0
+    one.status = task.status
+    one.outLength = task.outLength
+    one.senseLength = task.senseLength
+    task.sense.copy(one.sense, 0, 0, task.senseLength)
+    engine.responseSent(task)
+    return
+  }
+  const sequences = one.r2tsSent
+  // First out of the table, so that the answer opens the window for the next command.
+  session.end(one)
+  const residual = residualOf(task)
+  const length = Math.min(task.inLength, task.expectedIn)
+  if (length === 0) {
+    sendScsiResponse(connection, task.tag, task.status, residual, sequences, task.sense, task.senseLength)
+  } else {
+    const collapse = task.status === Status.good && task.senseLength === 0
+    const count = sendDataIn(connection, task, length, collapse, residual)
+    if (count < 0) {
+      connection.port.observe({
+        type: 'warning',
+        reason: `Command 0x${task.cdb[0]!.toString(16)} has less data than it says`,
+      })
+      engine.responseSent(task)
+      void connection.end('fault')
+      return
+    }
+    if (!collapse) {
+      sendScsiResponse(connection, task.tag, task.status, residual, count, task.sense, task.senseLength)
+    }
+  }
+  connection.out.endTask(task)
+  connection.kick()
+}
+
+/** What the command had more than the initiator expected, or less (negative), in the direction it expected. */
+function residualOf(task: Task): number {
+  if (task.expectedOut > 0) return task.outLength - task.expectedOut
+  if (task.expectedIn > 0) return task.inLength - task.expectedIn
+  return task.inLength > 0 ? task.inLength : task.outLength
+}
+
+export function abandonTask(engine: Engine, task: Task): void {
+  const one = task.driverData as IscsiTask
+  const { session } = one
+  session.end(one)
+  engine.responseSent(task)
+  // No answer tells the initiator that there is room again.
+  if (session.nexus !== null) session.connection.port.tellWindow(session)
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// CmdSN: which request is next, which come too early, and how far the window is open (RFC 7143, 4.2.2.1).
+
+/** A numbered request that came before its turn, with copies of what the framer would overwrite. */
+export interface Parked {
+  /** Basic and additional header. */
+  readonly header: Buffer
+  readonly data: Buffer[]
+  readonly dataLength: number
+  /** The data's digest was wrong. */
+  readonly damaged: boolean
+}
+
+export const Turn = Object.freeze({
+  /** It is this one's turn: it has been counted. */
+  now: 0,
+  /** Within the window, but others must come first. */
+  early: 1,
+  /** Outside the window or a duplicate: to be ignored without an answer. */
+  ignore: 2,
+} as const)
+export type Turn = (typeof Turn)[keyof typeof Turn]
+
+/** Serial number arithmetic on 32 bits (RFC 1982): negative if `one` is before `other`. */
+export const serialDistance = (one: number, other: number): number => (one - other) | 0
+
+export class CommandWindow {
+  expected: number
+  /** Highest number allowed so far. It never falls: what was promised stays. */
+  #max: number
+  readonly #parked: Map<number, Parked> = new Map()
+  /** Data bytes of parked requests. */
+  parkedBytes = 0
+
+  constructor(first: number) {
+    this.expected = first
+    this.#max = (first - 1) >>> 0
+  }
+
+  get parkedCount(): number {
+    return this.#parked.size
+  }
+
+  get max(): number {
+    return this.#max
+  }
+
+  /** Opens the window for `room` requests beyond those that came; returns MaxCmdSN. */
+  open(room: number): number {
+    const free = room - this.#parked.size
+    const top = (this.expected - 1 + Math.max(free, 0)) >>> 0
+    if (serialDistance(top, this.#max) > 0) this.#max = top
+    return this.#max
+  }
+
+  /** Whether an initiator that knows `max` could send another request. */
+  get closed(): boolean {
+    return serialDistance(this.#max, this.expected) < 0
+  }
+
+  /** Places a request's number; counts it if it is the next. */
+  take(cmdSn: number): Turn {
+    if (cmdSn === this.expected && serialDistance(cmdSn, this.#max) <= 0) {
+      this.expected = (cmdSn + 1) >>> 0
+      return Turn.now
+    }
+    if (serialDistance(cmdSn, this.expected) <= 0 || serialDistance(cmdSn, this.#max) > 0) return Turn.ignore
+    return this.#parked.has(cmdSn) ? Turn.ignore : Turn.early
+  }
+
+  park(cmdSn: number, request: Parked): void {
+    this.#parked.set(cmdSn, request)
+    this.parkedBytes += request.dataLength
+  }
+
+  /** The parked request whose turn has come, counted; or null. */
+  unpark(): Parked | null {
+    if (this.#parked.size === 0) return null
+    const request = this.#parked.get(this.expected)
+    if (request === undefined) return null
+    this.#parked.delete(this.expected)
+    this.parkedBytes -= request.dataLength
+    this.expected = (this.expected + 1) >>> 0
+    return request
+  }
+
+  /** Parked requests with their numbers. */
+  parked(): IterableIterator<[number, Parked]> {
+    return this.#parked.entries()
+  }
+
+  /** The request with this number, parked or not here yet, does nothing when its turn comes. */
+  kill(cmdSn: number): void {
+    this.parkedBytes -= this.#parked.get(cmdSn)?.dataLength ?? 0
+    this.#parked.set(cmdSn, KILLED)
+  }
+
+  clear(): void {
+    this.#parked.clear()
+    this.parkedBytes = 0
+  }
+}
+
+const KILLED: Parked = Object.freeze({ header: Buffer.alloc(0), data: [], dataLength: 0, damaged: false })
+
+/** Whether a parked request was killed before its turn. */
+export const isKilled = (request: Parked): boolean => request.header.length === 0

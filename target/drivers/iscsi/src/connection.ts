@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+// One TCP connection: bytes in, PDUs to their handlers, answers out, and an orderly or a hard end.
+import type { Socket } from 'node:net'
+import { BHS_LENGTH, DIGEST_LENGTH, describePdu, RejectReason, rejectReasonText } from '@lunkit/spec'
+import type { TargetEvent } from '@lunkit/target-api'
+import { type ConnectionEvent, type ConnectionState, nextState } from './connection-states.ts'
+import type { Checksum } from './digest.ts'
+import { Frame, Framer } from './framer.ts'
+import { dispatch } from './inbound/dispatch.ts'
+import { receiveLogin } from './inbound/login.ts'
+import type { TextExchange } from './inbound/text.ts'
+import { LOGIN_DATA_BYTES, type Login } from './login/login.ts'
+import { sendReject } from './outbound/reject.ts'
+import type { IscsiPort } from './port.ts'
+import { SendQueue } from './send-queue.ts'
+import type { Session } from './session.ts'
+
+export type EndCause = Extract<TargetEvent, { type: 'session-closed' }>['cause']
+
+/** Faults that a connection may have; then it ends. */
+const MOST_FAULTS = 32
+/** How long a polite end waits for the peer to close its side. */
+const LINGER_MS = 1000
+
+export class Connection {
+  readonly port: IscsiPort
+  readonly socket: Socket
+  readonly framer: Framer
+  readonly out: SendQueue
+  readonly checksum: Checksum
+  /** The peer, as `host:port`; and the address it came to. */
+  readonly address: string
+  readonly localAddress: string
+  state: ConnectionState = 'free'
+  login: Login | null = null
+  session: Session | null = null
+  /** The text exchange under way, if any. */
+  text: TextExchange | null = null
+  /** Of the next answer. */
+  statSn = 0
+  headerDigest = false
+  dataDigest = false
+  /** 48, or 52 with a header digest. */
+  headerBytes: number = BHS_LENGTH
+  /** Clock of the port when it last heard of the peer, and when it last asked for a sign of life. */
+  heardAt: number
+  pingedAt = -1
+  /** Pings sent: their tags count from 1. */
+  pings = 0
+  /** A write was under way when the port's clock last ticked: if it ends, the peer has read. */
+  wasWriting = false
+  /** Which initiator port at which target this is, once it is known. */
+  nexusKey: string | null = null
+  /** Bytes received before the end of login; counted by the port. */
+  loginBytes = 0
+  /** Clock at which a connection that is not logged in, or that ends politely, is closed. */
+  deadline: number
+  #pumping = false
+  #halted = false
+  #paused = false
+  #ending = false
+  #over = false
+  #faults = 0
+  /** Resolves when no task of the session can touch a store any more. */
+  drained: Promise<void> = Promise.resolve()
+
+  constructor(port: IscsiPort, socket: Socket) {
+    this.port = port
+    this.socket = socket
+    this.checksum = port.checksum
+    this.framer = new Framer(LOGIN_DATA_BYTES, this.checksum)
+    this.out = new SendQueue(socket, port.engine, this)
+    this.address = `${bare(socket.remoteAddress)}:${socket.remotePort ?? 0}`
+    this.localAddress = bare(socket.localAddress)
+    this.heardAt = port.clock
+    this.deadline = port.clock + port.ticks(port.settings.limits.loginTimeoutMs)
+    this.step('accepted')
+    socket.setNoDelay(true)
+    socket.on('data', chunk => this.#onData(chunk as Buffer))
+    socket.on('error', () => undefined)
+    socket.on('end', () => this.end('lost'))
+    socket.on('close', () => this.#onClose())
+  }
+
+  /** Whether answers can no longer be sent. */
+  get over(): boolean {
+    return this.#over
+  }
+
+  get initiator(): string {
+    return this.session?.identity.initiator ?? this.login?.initiator ?? ''
+  }
+
+  step(event: ConnectionEvent): boolean {
+    const next = nextState(this.state, event)
+    if (next === undefined) return false
+    this.port.onStep?.(this.state, event)
+    this.state = next
+    return true
+  }
+
+  // ---- Inbound ----
+
+  #onData(chunk: Buffer): void {
+    if (this.#over) return
+    this.heardAt = this.port.clock
+    if (this.session === null && !this.port.countLoginBytes(this, chunk.length)) return
+    this.framer.push(chunk)
+    this.#pump()
+  }
+
+  #pump(): void {
+    if (this.#pumping) return
+    this.#pumping = true
+    const { framer } = this
+    while (!this.#halted && !this.#over) {
+      const frame = framer.next()
+      if (frame === Frame.more) break
+      this.#handle(frame)
+    }
+    this.#pumping = false
+    this.out.flush()
+    if (this.out.queued > this.port.settings.limits.sendQueueBytes) this.#pause()
+  }
+
+  #handle(frame: Frame): void {
+    const { framer } = this
+    const { header, at, slices, dataLength } = framer
+    if (frame === Frame.headerDigest) this.fatal(header, at, 'Header digest is wrong')
+    else if (frame === Frame.tooLong) {
+      this.fatal(header, at, `Data segment of ${dataLength} bytes is longer than ${framer.maxData}`)
+    } else if (this.session === null) receiveLogin(this, header, at, slices)
+    else dispatch(this, header, at, slices, dataLength, frame === Frame.dataDigest)
+  }
+
+  /** Stops handling PDUs until `resume`: something asynchronous must be done first. */
+  halt(): void {
+    this.#halted = true
+    this.#pause()
+  }
+
+  resume(): void {
+    this.#halted = false
+    this.#pump()
+    this.written()
+  }
+
+  #pause(): void {
+    if (this.#paused) return
+    this.#paused = true
+    this.socket.pause()
+  }
+
+  // ---- Outbound ----
+
+  /** Something was put into `out` outside of the handling of received bytes, perhaps. */
+  kick(): void {
+    if (!this.#pumping) this.out.schedule()
+  }
+
+  /** Part of `out` has left. */
+  written(): void {
+    if (this.wasWriting) {
+      this.wasWriting = false
+      this.heardAt = this.port.clock
+    }
+    if (this.#ending) {
+      if (this.out.queued === 0 && !this.socket.writableEnded) this.socket.end()
+      return
+    }
+    if (!this.#paused || this.#halted || this.#over) return
+    if (this.out.queued > this.port.settings.limits.sendQueueBytes / 2) return
+    this.#paused = false
+    this.heardAt = this.port.clock
+    this.socket.resume()
+  }
+
+  // ---- Faults ----
+
+  /** Refuses one PDU: Reject with its header, and an event. Too many of them end the connection. */
+  reject(reason: number, header: Buffer, at: number, fault: string): void {
+    if (this.#over) return
+    this.#report(header, at, `${fault} (${rejectReasonText(reason)})`, 'reject')
+    sendReject(this, reason, header, at)
+    if (++this.#faults >= MOST_FAULTS) this.fatal(header, at, 'Too many PDUs had to be rejected')
+  }
+
+  /** Ends the connection because of one PDU; a Reject goes out first where `reason` is given. */
+  fatal(header: Buffer, at: number, fault: string, reason = -1): void {
+    if (this.#over) return
+    this.#report(header, at, fault, 'close')
+    if (reason >= 0 && this.session !== null) sendReject(this, reason, header, at)
+    this.end('fault', true)
+  }
+
+  /** Refuses a PDU of which nothing can be used, and ends the connection. */
+  protocolError(header: Buffer, at: number, fault: string): void {
+    this.fatal(header, at, fault, RejectReason.protocolError)
+  }
+
+  #report(header: Buffer, at: number, fault: string, outcome: 'reject' | 'close'): void {
+    this.port.observe({
+      type: 'peer-fault',
+      initiator: this.initiator,
+      address: this.address,
+      fault,
+      pdu: describePdu(header, at),
+      outcome,
+    })
+  }
+
+  // ---- End ----
+
+  /** Enters full feature phase. */
+  open(session: Session): void {
+    this.session = session
+    this.login = null
+    this.heardAt = this.port.clock
+  }
+
+  /** From now on, in both directions. */
+  setDigests(header: boolean, data: boolean): void {
+    this.headerDigest = header
+    this.dataDigest = data
+    this.headerBytes = header ? BHS_LENGTH + DIGEST_LENGTH : BHS_LENGTH
+    this.framer.headerDigest = header
+    this.framer.dataDigest = data
+  }
+
+  /**
+   * Ends connection and session, once. Politely: what is queued is sent, and the peer may close first. Returns when the
+   * session's tasks have let go of their stores.
+   */
+  end(cause: EndCause, politely = false): Promise<void> {
+    if (this.#over) return this.drained
+    this.#over = true
+    if (!this.step('logoutDone')) this.step('lost')
+    const { session } = this
+    if (session !== null) this.drained = this.port.closeSession(session, cause)
+    this.port.forget(this)
+    if (this.state === 'cleanupWait') this.step('cleaned')
+    if (politely && !this.socket.destroyed) this.#linger()
+    else this.socket.destroy()
+    return this.drained
+  }
+
+  #linger(): void {
+    this.#ending = true
+    this.deadline = this.port.clock + this.port.ticks(LINGER_MS)
+    this.port.linger(this)
+    // What still arrives is read and dropped: unread bytes would turn our last words into a reset.
+    this.socket.resume()
+    this.out.flush()
+    if (!this.out.writing) this.socket.end()
+  }
+
+  #onClose(): void {
+    this.end('lost')
+    this.out.close()
+    this.port.gone(this)
+  }
+}
+
+/** An address without the prefix of IPv4 in IPv6. */
+const bare = (address: string | undefined): string => (address ?? '').replace(/^::ffff:(?=\d+\.)/, '')

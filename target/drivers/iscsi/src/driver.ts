@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The iSCSI target driver: options checked, portals opened, a port for the engine.
+import type { Engine, TargetDriver, TargetPort } from '@lunkit/target-api'
+import { builtInChecksum } from './digest.ts'
+import { type IscsiOptions, type Portal, settle } from './options.ts'
+import { IscsiPort } from './port.ts'
+import { type Listener, listen } from './portal.ts'
+
+/** The port that `start` gives, with what only iSCSI has. */
+export interface IscsiTargetPort extends TargetPort {
+  /** Addresses that are listened on, with the ports that were picked. */
+  readonly portals: readonly Portal[]
+  /** Sessions, and connections that have not logged in. */
+  readonly connections: { readonly sessions: number; readonly pending: number }
+}
+
+export interface IscsiDriver extends TargetDriver<IscsiOptions> {
+  start(engine: Engine, options: IscsiOptions): Promise<IscsiTargetPort>
+}
+
+/** Serves the engine's targets over TCP. Rejects with OperatorError: bad options, or a portal that cannot be opened. */
+export const driver: IscsiDriver = Object.freeze({
+  apiVersion: 1,
+  name: 'iscsi',
+  async start(engine: Engine, options: IscsiOptions): Promise<IscsiTargetPort> {
+    const warn = (reason: string): void => engine.observe({ type: 'warning', reason })
+    const settings = settle(options, warn)
+    const port = new IscsiPort(engine, settings, options.crc32c ?? builtInChecksum)
+    const both = settings.portals.some(portal => portal.host === '0.0.0.0')
+    const opened: Listener[] = []
+    try {
+      for (const portal of settings.portals) {
+        const only6 = portal.host === '::' && both
+        opened.push(await listen(portal, only6, socket => port.accept(socket), warn))
+      }
+    } catch (error) {
+      await Promise.all(opened.map(listener => listener.close()))
+      throw error
+    }
+    for (const listener of opened) port.listen(listener)
+    return port
+  },
+})

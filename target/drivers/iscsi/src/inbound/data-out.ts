@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Data-Out: only the next bytes of the sequence that is due are taken; anything else fails the task (RFC 7143, 11.7).
+import { DATA_OUT, RESERVED_TAG, RejectReason } from '@lunkit/spec'
+import { DATA_DAMAGED, DATA_INCORRECT } from '../condition.ts'
+import type { Connection } from '../connection.ts'
+import type { IscsiTask } from '../iscsi-task.ts'
+import { endSequence, keepData } from '../write-data.ts'
+
+const { itt, ttt, final, dataSn, bufferOffset } = DATA_OUT.field
+
+export function receiveDataOut(
+  connection: Connection,
+  header: Buffer,
+  at: number,
+  data: Buffer[],
+  length: number,
+  damaged: boolean,
+): void {
+  const session = connection.session!
+  const tag = itt.get(header, at)
+  const transferTag = ttt.get(header, at)
+  const solicited = transferTag !== RESERVED_TAG
+  const one = solicited ? session.byTransferTag(transferTag, tag) : session.tasks.get(tag)
+  const due = one !== undefined && (solicited ? one.isDue(transferTag) : one.unsolicited)
+  if (!due) {
+    // After an abort the initiator may still send what was asked for.
+    if (one === undefined && session.isRetired(tag)) {
+      if (damaged) connection.reject(RejectReason.dataDigestError, header, at, 'Data digest is wrong')
+      return
+    }
+    connection.reject(RejectReason.invalidPduField, header, at, 'Data-Out that is not awaited')
+    return
+  }
+  const ends = final.get(header, at) === 1
+  if (damaged) {
+    connection.reject(RejectReason.dataDigestError, header, at, 'Data digest is wrong')
+    one.fault ??= DATA_DAMAGED
+  } else if (one.fault === null) {
+    const wrong = faultOf(one, header, at, length, ends)
+    if (wrong === null) {
+      keepData(one, data, length)
+    } else {
+      connection.reject(RejectReason.protocolError, header, at, wrong)
+      one.fault = DATA_INCORRECT
+    }
+  }
+  if (connection.over) return
+  if (one.fault !== null) {
+    one.wasted += length
+    if (one.wasted > one.expected + session.parameters.maxBurst) {
+      connection.protocolError(header, at, 'Data-Out goes on without an end')
+      return
+    }
+  }
+  if (ends) endSequence(connection, one, solicited)
+}
+
+/** What is wrong with the order or the length of a Data-Out; null if it is the next piece of its sequence. */
+function faultOf(one: IscsiTask, header: Buffer, at: number, length: number, ends: boolean): string | null {
+  const number = dataSn.get(header, at)
+  if (number !== one.dataSn) return `DataSN is ${number} instead of ${one.dataSn}`
+  const offset = bufferOffset.get(header, at)
+  if (offset !== one.got) {
+    return `Buffer offset ${offset} ${offset > one.got ? 'leaves a gap after' : 'overlaps'} ${one.got}`
+  }
+  const end = offset + length
+  if (end > one.sequenceEnd) return `Data goes to ${end}, beyond the sequence's end at ${one.sequenceEnd}`
+  if (!ends && end === one.sequenceEnd) return 'Sequence is complete, but its last PDU does not say so'
+  return null
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// Full feature phase: each PDU to its handler, numbered requests in the order of their CmdSN.
+import { BHS, NOP_OUT, Opcode, RejectReason, SCSI_COMMAND } from '@lunkit/spec'
+import { isKilled, type Parked, Turn } from '../command-window.ts'
+import type { Connection } from '../connection.ts'
+import { receiveDataOut } from './data-out.ts'
+import { receiveLogout } from './logout.ts'
+import { receiveNopOut } from './nop-out.ts'
+import { receiveScsiCommand } from './scsi-command.ts'
+import { receiveManagement } from './task-management.ts'
+import { receiveText } from './text.ts'
+
+const { opcode, immediate, itt } = BHS.field
+const { cmdSn } = NOP_OUT.field
+const { final, write } = SCSI_COMMAND.field
+
+/** Data of requests that came too early, in bytes; a peer that needs more has lost a request for good. */
+const PARKED_BYTES = 1024 * 1024
+
+/**
+ * Handles one PDU. `data` is the framer's array: a handler that keeps slices takes them out. `damaged`: the data digest
+ * was wrong.
+ */
+export function dispatch(
+  connection: Connection,
+  header: Buffer,
+  at: number,
+  data: Buffer[],
+  length: number,
+  damaged: boolean,
+): void {
+  switch (opcode.get(header, at)) {
+    case Opcode.dataOut:
+      receiveDataOut(connection, header, at, data, length, damaged)
+      break
+    case Opcode.scsiCommand:
+    case Opcode.nopOut:
+    case Opcode.taskManagementRequest:
+    case Opcode.textRequest:
+    case Opcode.logoutRequest:
+      receiveNumbered(connection, header, at, data, length, damaged)
+      break
+    case Opcode.snack:
+      connection.reject(RejectReason.snackReject, header, at, 'SNACK needs a higher error recovery level')
+      break
+    case Opcode.loginRequest:
+      connection.protocolError(header, at, 'Login request came after login')
+      break
+    default:
+      connection.reject(RejectReason.commandNotSupported, header, at, 'Opcode is not known')
+      break
+  }
+}
+
+function receiveNumbered(
+  connection: Connection,
+  header: Buffer,
+  at: number,
+  data: Buffer[],
+  length: number,
+  damaged: boolean,
+): void {
+  if (immediate.get(header, at) === 1) {
+    perform(connection, header, at, data, length, damaged)
+    // An immediate ABORT TASK may have taken the place of the request that others wait for.
+    performParked(connection)
+    return
+  }
+  const session = connection.session!
+  const { window } = session
+  const number = cmdSn.get(header, at)
+  switch (window.take(number)) {
+    case Turn.now:
+      perform(connection, header, at, data, length, damaged)
+      break
+    case Turn.early:
+      if (window.parkedBytes + length > PARKED_BYTES) {
+        connection.protocolError(header, at, 'Too many requests wait for one with a lower CmdSN')
+        return
+      }
+      window.park(number, park(header, at, data, length, damaged))
+      return
+    default:
+      // Not answered (RFC 7143, 4.2.2.1), nor is the data that may follow.
+      if (isUnfinishedWrite(header, at) && !session.tasks.has(itt.get(header, at))) {
+        session.retire(itt.get(header, at))
+      }
+      return
+  }
+  performParked(connection)
+}
+
+function performParked(connection: Connection): void {
+  const { window } = connection.session!
+  while (!connection.over) {
+    const parked = window.unpark()
+    if (parked === null) return
+    if (isKilled(parked)) continue
+    perform(connection, parked.header, 0, parked.data, parked.dataLength, parked.damaged)
+  }
+}
+
+const isUnfinishedWrite = (header: Buffer, at: number): boolean =>
+  opcode.get(header, at) === Opcode.scsiCommand && write.get(header, at) === 1 && final.get(header, at) === 0
+
+function park(header: Buffer, at: number, data: Buffer[], length: number, damaged: boolean): Parked {
+  const end = at + 48 + BHS.field.totalAhsLength.get(header, at) * 4
+  return { header: Buffer.from(header.subarray(at, end)), data: data.slice(), dataLength: length, damaged }
+}
+
+function perform(
+  connection: Connection,
+  header: Buffer,
+  at: number,
+  data: Buffer[],
+  length: number,
+  damaged: boolean,
+): void {
+  const code = opcode.get(header, at)
+  if (code === Opcode.scsiCommand) {
+    receiveScsiCommand(connection, header, at, data, length, damaged)
+    return
+  }
+  if (damaged) {
+    connection.reject(RejectReason.dataDigestError, header, at, 'Data digest is wrong')
+    return
+  }
+  switch (code) {
+    case Opcode.nopOut:
+      receiveNopOut(connection, header, at, data, length)
+      break
+    case Opcode.taskManagementRequest:
+      receiveManagement(connection, header, at)
+      break
+    case Opcode.textRequest:
+      receiveText(connection, header, at, data)
+      break
+    default:
+      receiveLogout(connection, header, at)
+      break
+  }
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// SCSI Command: checks that belong to iSCSI, then a task for the engine (RFC 7143, 11.3).
+import {
+  decodeLun,
+  RESERVED_TAG,
+  RejectReason,
+  SCSI_COMMAND,
+  type SenseCode,
+  TaskAttribute,
+} from '@lunkit/spec'
+import { DATA_DAMAGED, DATA_INCORRECT, DATA_UNEXPECTED } from '../condition.ts'
+import type { Connection } from '../connection.ts'
+import type { Session } from '../session.ts'
+import { CDB_BYTES, extendedCdb } from './additional-header.ts'
+
+const { immediate, final, read, write, attribute, itt, totalAhsLength } = SCSI_COMMAND.field
+const { expectedDataTransferLength } = SCSI_COMMAND.field
+
+const VARIABLE_LENGTH_CDB = 0x7e
+
+/** Tasks beyond the credit that immediate commands may make; more are refused. */
+const IMMEDIATE_TASKS = 16
+
+export function receiveScsiCommand(
+  connection: Connection,
+  header: Buffer,
+  at: number,
+  data: Buffer[],
+  length: number,
+  damaged: boolean,
+): void {
+  const session = connection.session!
+  const tag = itt.get(header, at)
+  const writes = write.get(header, at) === 1
+  const unfinished = final.get(header, at) === 0
+  if (!isAcceptable(connection, header, at, tag, writes, unfinished, length)) {
+    // Data that was announced comes all the same.
+    if (writes && unfinished && !session.tasks.has(tag)) session.retire(tag)
+    return
+  }
+  const { nexus } = session
+  const { engine } = connection.port
+  const task = engine.takeTask(nexus!)
+  const { cdb } = task
+  header.copy(cdb, 0, at + 32, at + 48)
+  if (cdb[0]! >= VARIABLE_LENGTH_CDB || totalAhsLength.get(header, at) !== 0) {
+    cdb.fill(0, 16)
+    extendedCdb(header, at, cdb)
+  }
+  const expected = expectedDataTransferLength.get(header, at)
+  task.nexus = nexus!
+  task.lun = decodeLun(header, at + 8)
+  task.tag = tag
+  task.attribute = attribute.get(header, at)
+  task.expectedIn = read.get(header, at) === 1 ? expected : 0
+  task.expectedOut = writes ? expected : 0
+  const lunHigh = header.readUInt32BE(at + 8)
+  const lunLow = header.readUInt32BE(at + 12)
+  const one = session.begin(task, tag, lunHigh, lunLow, task.expectedOut)
+  if (damaged) {
+    connection.reject(RejectReason.dataDigestError, header, at, 'Data digest is wrong')
+    one.fault = DATA_DAMAGED
+  } else if (length > 0 || unfinished) {
+    one.fault = dataFault(session, expected, length, unfinished)
+  }
+  if (unfinished) {
+    one.unsolicited = true
+    one.sequenceEnd = Math.min(session.parameters.firstBurst, expected)
+  }
+  if (one.fault === null) {
+    for (let i = 0; i < data.length; i++) task.segments.push(data[i]!)
+    task.received = length
+    one.got = length
+  }
+  engine.submit(task)
+}
+
+/** What is wrong with the data that comes without being asked for; the task then fails if it needs data at all. */
+function dataFault(
+  session: Session,
+  expected: number,
+  length: number,
+  unfinished: boolean,
+): SenseCode | null {
+  const { immediateData, initialR2T, firstBurst } = session.parameters
+  if (unfinished && initialR2T) return DATA_UNEXPECTED
+  if (length === 0) return null
+  if (!immediateData || length > firstBurst) return DATA_UNEXPECTED
+  return length > expected ? DATA_INCORRECT : null
+}
+
+/** Refuses what cannot become a task. */
+function isAcceptable(
+  connection: Connection,
+  header: Buffer,
+  at: number,
+  tag: number,
+  writes: boolean,
+  unfinished: boolean,
+  length: number,
+): boolean {
+  const session = connection.session!
+  const { nexus } = session
+  const reject = (reason: number, fault: string): false => {
+    connection.reject(reason, header, at, fault)
+    return false
+  }
+  if (nexus === null) return reject(RejectReason.protocolError, 'SCSI command came in a discovery session')
+  if (tag === RESERVED_TAG) return reject(RejectReason.invalidPduField, 'SCSI command has the reserved tag')
+  if (session.tasks.has(tag)) return reject(RejectReason.taskInProgress, 'Tag is in use')
+  if (writes && read.get(header, at) === 1) {
+    return reject(RejectReason.commandNotSupported, 'Commands with data in both directions are not supported')
+  }
+  if (!writes && (length > 0 || unfinished)) {
+    return reject(RejectReason.protocolError, 'Data comes with a command that is no write')
+  }
+  if (attribute.get(header, at) > TaskAttribute.aca) {
+    return reject(RejectReason.invalidPduField, 'Task attribute is reserved')
+  }
+  if (totalAhsLength.get(header, at) !== 0) {
+    const longest = extendedCdb(header, at, null)
+    if (longest < 0) return reject(RejectReason.invalidPduField, 'Additional header is malformed')
+    if (longest > CDB_BYTES) {
+      return reject(RejectReason.commandNotSupported, `CDB of ${longest} bytes is longer than ${CDB_BYTES}`)
+    }
+  }
+  if (immediate.get(header, at) === 1 && session.tasks.size >= nexus.credit + IMMEDIATE_TASKS) {
+    return reject(RejectReason.immediateCommandReject, 'Too many commands are in flight')
+  }
+  return true
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Task management requests: the driver's own tasks and parked ones, then the engine (RFC 7143, 11.5).
+import {
+  BHS,
+  decodeLun,
+  IscsiTaskFunction,
+  IscsiTaskResponse,
+  Opcode,
+  RejectReason,
+  TASK_MANAGEMENT_REQUEST,
+} from '@lunkit/spec'
+import { Management, ManagementFunction, ManagementResponse } from '@lunkit/target-api'
+import { isKilled, type Parked, serialDistance } from '../command-window.ts'
+import type { Connection } from '../connection.ts'
+import { sendManagementResponse } from '../outbound/response.ts'
+import type { Session } from '../session.ts'
+
+const { function: fn, itt, referencedTaskTag, cmdSn, refCmdSn } = TASK_MANAGEMENT_REQUEST.field
+
+/** What a request needs until its answer: `management.driverData`. */
+export interface PendingManagement {
+  readonly connection: Connection
+  readonly itt: number
+}
+
+export function receiveManagement(connection: Connection, header: Buffer, at: number): void {
+  const session = connection.session!
+  const tag = itt.get(header, at)
+  const code = fn.get(header, at)
+  if (session.nexus === null) {
+    connection.reject(RejectReason.protocolError, header, at, 'Task management came in a discovery session')
+    return
+  }
+  if (code === IscsiTaskFunction.taskReassign) {
+    sendManagementResponse(connection, tag, IscsiTaskResponse.reassignmentNotSupported)
+    return
+  }
+  if (code < ManagementFunction.abortTask || code > ManagementFunction.targetColdReset) {
+    sendManagementResponse(connection, tag, IscsiTaskResponse.functionNotSupported)
+    return
+  }
+  const target = referencedTaskTag.get(header, at)
+  if (code === ManagementFunction.abortTask) {
+    const response = abortHere(session, header, at, target)
+    if (response !== null) {
+      sendManagementResponse(connection, tag, response)
+      return
+    }
+  } else {
+    killParked(session, code, header, at)
+  }
+  const request = new Management(session.nexus, code, decodeLun(header, at + 8), target)
+  request.driverData = { connection, itt: tag } satisfies PendingManagement
+  connection.port.engine.manage(request)
+}
+
+/** ABORT TASK as far as the engine does not know the task; null if it does. */
+function abortHere(session: Session, header: Buffer, at: number, target: number): number | null {
+  const one = session.tasks.get(target)
+  if (one !== undefined) {
+    if (!one.answered) return null
+    // Its answer only waited for data that may now never come.
+    session.end(one)
+    return ManagementResponse.complete
+  }
+  const { window } = session
+  const reference = refCmdSn.get(header, at)
+  for (const [number, parked] of window.parked()) {
+    if (!isParkedTask(parked) || BHS.field.itt.get(parked.header, 0) !== target) continue
+    window.kill(number)
+    session.retire(target)
+    return ManagementResponse.complete
+  }
+  // Not here yet, but it will be: its number counts as received (RFC 7143, 11.5.1).
+  const own = cmdSn.get(header, at)
+  const awaited =
+    serialDistance(reference, window.expected) >= 0 &&
+    serialDistance(reference, window.max) <= 0 &&
+    serialDistance(reference, own) < 0
+  if (!awaited) return ManagementResponse.taskDoesNotExist
+  window.kill(reference)
+  session.retire(target)
+  return ManagementResponse.complete
+}
+
+const isParkedTask = (parked: Parked): boolean =>
+  !isKilled(parked) && BHS.field.opcode.get(parked.header, 0) === Opcode.scsiCommand
+
+/** Functions for many tasks also meet the commands before them that have not been delivered. */
+function killParked(session: Session, code: number, header: Buffer, at: number): void {
+  if (code === ManagementFunction.clearAca) return
+  const { window } = session
+  const everywhere =
+    code === ManagementFunction.targetWarmReset || code === ManagementFunction.targetColdReset
+  const lun = decodeLun(header, at + 8)
+  for (const [number, parked] of window.parked()) {
+    if (!isParkedTask(parked) || serialDistance(number, cmdSn.get(header, at)) >= 0) continue
+    if (!everywhere && decodeLun(parked.header, 8) !== lun) continue
+    session.retire(BHS.field.itt.get(parked.header, 0))
+    window.kill(number)
+  }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// Text requests after login: SendTargets, and keys that may change while the session runs (RFC 7143, 11.10).
+import { Opcode, RESERVED_TAG, RejectReason, TEXT_REQUEST, TEXT_RESPONSE, type TextPair } from '@lunkit/spec'
+import type { Connection } from '../connection.ts'
+import { sendTargets } from '../discovery.ts'
+import { Negotiation } from '../login/negotiate.ts'
+import { sendLimit } from '../login/parameters.ts'
+import { claimPdu, countStatus, sealPdu, writeHead } from '../outbound/pdu.ts'
+import { TextInbox, TextOutbox, textFault } from '../text.ts'
+
+const { final, continue: continues, itt, ttt } = TEXT_REQUEST.field
+
+/** The target's tag of a text exchange. There is one exchange at a time, so it need not tell several apart. */
+const TEXT_TAG = 1
+/** Longest piece of an answer. */
+const PIECE_BYTES = 8192
+
+/** A text exchange that takes more than one request. */
+export class TextExchange {
+  readonly inbox = new TextInbox()
+  readonly outbox = new TextOutbox()
+  readonly itt: number
+  constructor(tag: number) {
+    this.itt = tag
+  }
+}
+
+export function receiveText(
+  connection: Connection,
+  header: Buffer,
+  at: number,
+  data: readonly Buffer[],
+): void {
+  const tag = itt.get(header, at)
+  const fault = continueText(connection, header, at, data, tag)
+  if (fault === null) return
+  connection.text = null
+  const reason = tag === RESERVED_TAG ? RejectReason.invalidPduField : RejectReason.protocolError
+  connection.reject(reason, header, at, fault)
+}
+
+/** Goes on with an exchange, and answers; or returns what is wrong. */
+function continueText(
+  connection: Connection,
+  header: Buffer,
+  at: number,
+  data: readonly Buffer[],
+  tag: number,
+): string | null {
+  const isFinal = final.get(header, at) === 1
+  const hasMore = continues.get(header, at) === 1
+  if (tag === RESERVED_TAG) return 'Text request has the reserved tag'
+  if (isFinal && hasMore) return 'Text request has both F and C set'
+  const exchange = exchangeOf(connection, tag, ttt.get(header, at))
+  if (exchange === null) return 'Text request belongs to no text exchange'
+  connection.text = exchange
+  if (exchange.outbox.pending) {
+    if (hasMore || data.length > 0) return 'Text came before all was answered'
+  } else {
+    if (!exchange.inbox.add(data)) return 'Text is too long'
+    if (hasMore) {
+      send(connection, exchange, EMPTY, false, false)
+      return null
+    }
+    const text = exchange.inbox.take()
+    if (!text.ok) return textFault(text)
+    const reply: TextPair[] = []
+    const fault = negotiate(connection, text.pairs, reply)
+    if (fault !== null) return fault
+    exchange.outbox.put(reply)
+  }
+  const limit = Math.min(PIECE_BYTES, connection.session!.parameters.sendLimit)
+  const piece = exchange.outbox.next(limit)
+  const more = exchange.outbox.pending
+  send(connection, exchange, piece, more, isFinal && !more)
+  return null
+}
+
+/** The exchange that a request starts or goes on with; null if it fits none. A new one takes the place of an old. */
+function exchangeOf(connection: Connection, tag: number, transferTag: number): TextExchange | null {
+  if (transferTag === RESERVED_TAG) return new TextExchange(tag)
+  const { text } = connection
+  return text !== null && transferTag === TEXT_TAG && text.itt === tag ? text : null
+}
+
+function negotiate(connection: Connection, pairs: readonly TextPair[], reply: TextPair[]): string | null {
+  const session = connection.session!
+  const negotiation = new Negotiation({}, session.settled)
+  const rest: TextPair[] = []
+  for (const pair of pairs) {
+    if (pair.key === 'SendTargets') reply.push(...sendTargets(connection, pair.value))
+    else rest.push(pair)
+  }
+  const fault = negotiation.answerAll(rest, 'full-feature', reply)
+  if (fault !== null) return fault.reason
+  const size = rest.some(pair => pair.key === 'MaxRecvDataSegmentLength')
+    ? negotiation.settled.get('MaxRecvDataSegmentLength')
+    : undefined
+  if (typeof size === 'number') session.parameters.sendLimit = sendLimit(size)
+  return null
+}
+
+/** `more`: the answer goes on in the next response. `ends`: nothing more is to come from either side. */
+function send(
+  connection: Connection,
+  exchange: TextExchange,
+  piece: Buffer,
+  more: boolean,
+  ends: boolean,
+): void {
+  const at = claimPdu(connection, piece.length)
+  const { arena } = connection.out
+  writeHead(arena, at, Opcode.textResponse, piece.length, exchange.itt)
+  const { field } = TEXT_RESPONSE
+  field.final.set(arena, at, ends ? 1 : 0)
+  field.continue.set(arena, at, more ? 1 : 0)
+  field.ttt.set(arena, at, ends ? RESERVED_TAG : TEXT_TAG)
+  countStatus(connection, arena, at)
+  piece.copy(arena, at + connection.headerBytes)
+  sealPdu(connection, arena, at, piece.length)
+  if (ends) connection.text = null
+  connection.kick()
+}
+
+const EMPTY = Buffer.alloc(0)

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// A SCSI task as iSCSI sees it: tags, the data sequences still to come, and an answer that must wait for them.
+import type { SenseCode } from '@lunkit/spec'
+import type { Task } from '@lunkit/target-api'
+import type { Session } from './session.ts'
+
+/** Bits of a target transfer tag below the task's slot: they count the task's R2Ts. */
+export const TTT_COUNT_BITS = 12
+const TTT_COUNT_MASK = (1 << TTT_COUNT_BITS) - 1
+/** Slots that fit above them, so that no tag is the reserved one. */
+export const MOST_SLOTS = (1 << (32 - TTT_COUNT_BITS)) - 1
+
+/** One per task in flight, reused by its session; `task.driverData` points here. */
+export class IscsiTask {
+  /** Index in the session's table, and the upper part of this task's target transfer tags. */
+  readonly slot: number
+  readonly session: Session
+  /** The engine's task, or null where only its data is still awaited. */
+  task: Task | null = null
+  itt = 0
+  lunHigh = 0
+  lunLow = 0
+  /** Expected data transfer length, in bytes to the target. */
+  expected = 0
+  /** Data-out bytes received in order from 0, those of a failed task included. */
+  got = 0
+  /** Bytes that came although they could not be used; too many of them end the connection. */
+  wasted = 0
+  /** End of the running data sequence: Data-Out must not go beyond. */
+  sequenceEnd = 0
+  /** DataSN that the running sequence continues with. */
+  dataSn = 0
+  /** The initiator still sends unsolicited data: its final bit has not come. */
+  unsolicited = false
+  /** Unsolicited data that came before the engine wanted any. */
+  readonly held: Buffer[] = []
+  /** The engine wants `wanted` bytes in all and waits for dataArrived(). */
+  fetching = false
+  wanted = 0
+  /** R2Ts sent, and those of them whose data is complete; offset of the next one. */
+  r2tsSent = 0
+  r2tsDone = 0
+  r2tOffset = 0
+  /** Why the data cannot be used: the task fails once the initiator has sent what it was told to send. */
+  fault: SenseCode | null = null
+  /** An answer that waits until the unsolicited data is through; the engine's task is gone by then. */
+  answered = false
+  status = 0
+  outLength = 0
+  senseLength = 0
+  readonly sense: Buffer = Buffer.alloc(96)
+
+  constructor(slot: number, session: Session) {
+    this.slot = slot
+    this.session = session
+  }
+
+  /** Tag of the R2T with number `count`. */
+  transferTag(count: number): number {
+    return ((this.slot << TTT_COUNT_BITS) | (count & TTT_COUNT_MASK)) >>> 0
+  }
+
+  /** Whether a target transfer tag is the one whose data is due now. */
+  isDue(tag: number): boolean {
+    return this.r2tsDone < this.r2tsSent && (tag & TTT_COUNT_MASK) === (this.r2tsDone & TTT_COUNT_MASK)
+  }
+
+  begin(task: Task, itt: number, lunHigh: number, lunLow: number, expected: number): void {
+    this.task = task
+    this.itt = itt
+    this.lunHigh = lunHigh
+    this.lunLow = lunLow
+    this.expected = expected
+    this.got = 0
+    this.wasted = 0
+    this.sequenceEnd = 0
+    this.dataSn = 0
+    this.unsolicited = false
+    this.fetching = false
+    this.wanted = 0
+    this.r2tsSent = 0
+    this.r2tsDone = 0
+    this.r2tOffset = 0
+    this.fault = null
+    this.answered = false
+  }
+
+  /** Whether data of this task can still be on its way. */
+  get awaitsData(): boolean {
+    return this.unsolicited || this.r2tsDone < this.r2tsSent
+  }
+
+  end(): void {
+    this.task = null
+    this.held.length = 0
+    this.fault = null
+  }
+}
+
+/** Slot of a target transfer tag. */
+export const slotOf = (tag: number): number => tag >>> TTT_COUNT_BITS

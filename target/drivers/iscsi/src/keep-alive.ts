@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// One coarse clock for all of a port's time limits: login, silence, polite ends.
+import type { Connection } from './connection.ts'
+import type { Nop, Settings } from './options.ts'
+import { sendNopIn } from './outbound/nop-in.ts'
+import type { IscsiPort } from './port.ts'
+
+/** Ticks in the shortest limit, and bounds of a tick in milliseconds. */
+const TICKS = 8
+const SHORTEST_TICK = 10
+const LONGEST_TICK = 250
+
+export class KeepAlive {
+  /** Ticks so far. */
+  clock = 0
+  readonly #port: IscsiPort
+  readonly #nop: Nop
+  readonly #tickMs: number
+  readonly #interval: number
+  readonly #timeout: number
+  #timer: NodeJS.Timeout | null = null
+
+  constructor(port: IscsiPort, settings: Settings) {
+    this.#port = port
+    this.#nop = settings.nop
+    const { intervalMs, timeoutMs } = settings.nop
+    const shortest = Math.min(settings.limits.loginTimeoutMs, intervalMs || timeoutMs, timeoutMs)
+    this.#tickMs = Math.min(LONGEST_TICK, Math.max(SHORTEST_TICK, Math.floor(shortest / TICKS)))
+    this.#interval = this.ticks(intervalMs)
+    this.#timeout = this.ticks(timeoutMs)
+  }
+
+  ticks(ms: number): number {
+    return Math.ceil(ms / this.#tickMs)
+  }
+
+  /** Runs while there are connections. */
+  start(): void {
+    this.#timer ??= setInterval(() => this.#tick(), this.#tickMs)
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearInterval(this.#timer)
+    this.#timer = null
+  }
+
+  #tick(): void {
+    this.clock++
+    const port = this.#port
+    for (const connection of [...port.pending]) {
+      if (this.clock >= connection.deadline) port.failLogin(connection, 'Login took too long')
+    }
+    for (const connection of [...port.lingering]) {
+      if (this.clock >= connection.deadline) connection.socket.destroy()
+    }
+    for (const { connection } of [...port.sessions.values()]) this.#listen(connection)
+  }
+
+  #listen(connection: Connection): void {
+    connection.wasWriting = connection.out.writing
+    if (this.#nop.intervalMs === 0) return
+    const silence = this.clock - connection.heardAt
+    if (silence < this.#interval) return
+    if (silence >= this.#interval + this.#timeout) {
+      void connection.end('lost')
+      return
+    }
+    if (connection.pingedAt >= connection.heardAt) return
+    connection.pingedAt = this.clock
+    connection.pings++
+    sendNopIn(connection, connection.pings)
+  }
+}

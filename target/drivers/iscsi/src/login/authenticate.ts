@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// The security stage: which method, and CHAP's steps in their order (RFC 7143, 12.1).
+import { parseList, type TextPair } from '@lunkit/spec'
+import type { Chap } from '../options.ts'
+import { ChapExchange, type ChapStep } from './chap.ts'
+
+const AUTH_KEYS: ReadonlySet<string> = new Set([
+  'AuthMethod',
+  'CHAP_A',
+  'CHAP_I',
+  'CHAP_C',
+  'CHAP_N',
+  'CHAP_R',
+])
+
+export const isAuthKey = (name: string): boolean => AUTH_KEYS.has(name)
+
+/** Authentication of one login. */
+export class Authentication {
+  readonly #exchange: ChapExchange | null
+  #method: 'CHAP' | 'None' | null = null
+
+  constructor(chap: Chap | null) {
+    this.#exchange = chap === null ? null : new ChapExchange(chap)
+  }
+
+  /** Whether the initiator need not prove anything more. */
+  get done(): boolean {
+    return this.#exchange === null || this.#exchange.stage === 'done'
+  }
+
+  /** Takes the security keys of one request; returns why the login must fail, or null. `transit`: it wants to go on. */
+  receive(pairs: readonly TextPair[], transit: boolean, into: TextPair[]): string | null {
+    const given = new Map(pairs.map(pair => [pair.key, pair.value]))
+    if (given.size !== pairs.length) return 'A key of authentication came twice'
+    const offer = given.get('AuthMethod')
+    if (offer !== undefined) {
+      const failure = this.#choose(offer)
+      if (failure !== null) return failure
+      into.push({ key: 'AuthMethod', value: this.#method! })
+    }
+    if (transit && this.#exchange !== null && this.#method === null)
+      return 'Initiator offers no authentication'
+    const chapKeys = given.size - (offer === undefined ? 0 : 1)
+    return chapKeys === 0 ? null : this.#chap(given, into)
+  }
+
+  #choose(offer: string): string | null {
+    if (this.#method !== null) return 'AuthMethod came twice'
+    const wanted = this.#exchange === null ? 'None' : 'CHAP'
+    if (!(parseList(offer) ?? []).includes(wanted)) return `AuthMethod offers no ${wanted}`
+    this.#method = wanted
+    return null
+  }
+
+  #chap(given: ReadonlyMap<string, string>, into: TextPair[]): string | null {
+    const exchange = this.#exchange
+    if (exchange === null || this.#method !== 'CHAP') return 'Keys of CHAP came without the method'
+    const algorithms = given.get('CHAP_A')
+    const name = given.get('CHAP_N')
+    const response = given.get('CHAP_R')
+    let step: ChapStep
+    if (algorithms !== undefined && exchange.stage === 'algorithm' && name === undefined) {
+      step = exchange.choose(algorithms)
+    } else if (name !== undefined && response !== undefined && exchange.stage === 'response') {
+      if (algorithms !== undefined) return 'CHAP_A came twice'
+      step = exchange.verify(name, response, given.get('CHAP_I') ?? null, given.get('CHAP_C') ?? null)
+    } else {
+      return 'Keys of CHAP came in a wrong order'
+    }
+    if (!step.ok) return step.failure
+    for (const [key, value] of step.reply) into.push({ key, value })
+    return null
+  }
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// CHAP on the target's side: challenge, check, answer to the initiator's own challenge (RFC 7143, 12.1.3; RFC 1994).
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { CHAP_BINARY_BYTES, encodeHexBinary, parseBinary, parseList, parseNumber } from '@lunkit/spec'
+import type { Chap } from '../options.ts'
+
+/** Numbers from IANA's registry of PPP authentication algorithms, as CHAP_A has them. */
+export const CHAP_ALGORITHMS = [
+  { name: 'md5', number: '5', length: 16 },
+  { name: 'sha1', number: '6', length: 20 },
+  { name: 'sha256', number: '7', length: 32 },
+  { name: 'sha3-256', number: '8', length: 32 },
+] as const
+
+export type ChapAlgorithm = (typeof CHAP_ALGORITHMS)[number]['name']
+type AlgorithmRow = (typeof CHAP_ALGORITHMS)[number]
+
+/** Response to a challenge: the hash of identifier, secret and challenge (RFC 1994, 4.1). */
+export function chapResponse(
+  algorithm: ChapAlgorithm,
+  identifier: number,
+  secret: string,
+  challenge: Uint8Array,
+): Buffer {
+  return createHash(algorithm).update(Uint8Array.of(identifier)).update(secret).update(challenge).digest()
+}
+
+/** What the target sends next; `failure` says why there is nothing to send, for the event, without any secret. */
+export type ChapStep =
+  | { readonly ok: true; readonly reply: readonly (readonly [key: string, value: string])[] }
+  | { readonly ok: false; readonly failure: string }
+
+const refuse = (failure: string): ChapStep => ({ ok: false, failure })
+
+/** Bytes of our challenges; at least as long as the longest hash. */
+const CHALLENGE_BYTES = 32
+
+/** One authentication. Each login makes a new one, so that no challenge is ever used twice. */
+export class ChapExchange {
+  /** What must come next: the list of algorithms, the response, or nothing more. */
+  stage: 'algorithm' | 'response' | 'done' = 'algorithm'
+  readonly #chap: Chap
+  #algorithm: AlgorithmRow | null = null
+  #identifier = 0
+  #challenge: Buffer = Buffer.alloc(0)
+
+  constructor(chap: Chap) {
+    this.#chap = chap
+  }
+
+  /** Takes CHAP_A and gives CHAP_A, CHAP_I and CHAP_C. */
+  choose(offer: string): ChapStep {
+    const allowed = this.#chap.algorithms
+    for (const number of parseList(offer) ?? []) {
+      const row = CHAP_ALGORITHMS.find(one => one.number === number)
+      if (row === undefined || (allowed !== undefined && !allowed.includes(row.name))) continue
+      this.#algorithm = row
+      this.#challenge = randomBytes(CHALLENGE_BYTES)
+      this.#identifier = randomBytes(1)[0]!
+      this.stage = 'response'
+      return {
+        ok: true,
+        reply: [
+          ['CHAP_A', row.number],
+          ['CHAP_I', String(this.#identifier)],
+          ['CHAP_C', encodeHexBinary(this.#challenge)],
+        ],
+      }
+    }
+    return refuse('CHAP_A offers no algorithm that is allowed here')
+  }
+
+  /** Takes CHAP_N and CHAP_R, and CHAP_I and CHAP_C for the other direction; gives CHAP_N and CHAP_R for that. */
+  verify(name: string, response: string, identifier: string | null, challenge: string | null): ChapStep {
+    const row = this.#algorithm!
+    const given = parseBinary(response, CHAP_BINARY_BYTES)
+    const wanted = chapResponse(row.name, this.#identifier, this.#chap.secret, this.#challenge)
+    // Both are always computed, so that time does not tell a wrong name from a wrong secret.
+    const sameName = sameText(name, this.#chap.user)
+    const sameHash = given !== null && given.length === row.length && timingSafeEqual(given, wanted)
+    if (!sameName || !sameHash) return refuse('CHAP name or response is wrong')
+    if (identifier === null && challenge === null) {
+      this.stage = 'done'
+      return { ok: true, reply: [] }
+    }
+    return this.#answer(row, identifier, challenge)
+  }
+
+  #answer(row: AlgorithmRow, identifier: string | null, challenge: string | null): ChapStep {
+    const mutual = this.#chap.mutual
+    if (identifier === null || challenge === null) return refuse('CHAP_I and CHAP_C came without each other')
+    if (mutual === undefined) return refuse('Initiator asks for mutual CHAP, which is not set up here')
+    const number = parseNumber(identifier)
+    const bytes = parseBinary(challenge, CHAP_BINARY_BYTES)
+    if (number === null || number > 255) return refuse('CHAP_I is not a number from 0 to 255')
+    if (bytes === null || bytes.length === 0) return refuse('CHAP_C is not a binary of 1 to 1024 bytes')
+    if (bytes.length === this.#challenge.length && timingSafeEqual(bytes, this.#challenge)) {
+      return refuse("Initiator sent the target's own challenge back")
+    }
+    this.stage = 'done'
+    return {
+      ok: true,
+      reply: [
+        ['CHAP_N', mutual.user],
+        ['CHAP_R', encodeHexBinary(chapResponse(row.name, number, mutual.secret, bytes))],
+      ],
+    }
+  }
+}
+
+// Hashing first makes the lengths equal, which timingSafeEqual needs.
+function sameText(one: string, other: string): boolean {
+  const hash = (text: string): Buffer => createHash('sha256').update(text).digest()
+  return timingSafeEqual(hash(one), hash(other))
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// Login as the target runs it: any number of requests, one answer to each, by the rows of `rows.ts`.
+import { LoginStatus, type TextPair } from '@lunkit/spec'
+import type { Target } from '@lunkit/target-api'
+import type { Settings } from '../options.ts'
+import { TextInbox, TextOutbox, textFault } from '../text.ts'
+import { accessOf, mayUse } from './access.ts'
+import { Authentication, isAuthKey } from './authenticate.ts'
+import { Negotiation, type Wishes } from './negotiate.ts'
+import { parametersOf, type SessionParameters } from './parameters.ts'
+import { type LoginRow, type LoginState, loginEvent, loginRow } from './rows.ts'
+
+/** The versions of RFC 3720 and RFC 7143: there is only one. */
+const VERSION = 0
+/** Longest data segment in login, both ways: what holds before anything else is declared (RFC 7143, 13.12). */
+export const LOGIN_DATA_BYTES = 8192
+
+/** What login needs to know of its port. */
+export interface LoginPolicy {
+  readonly settings: Settings
+  readonly wishes: Wishes
+  /** Nobody may log in any more. */
+  readonly stopping: boolean
+  findTarget(name: string): Target | null
+  hasSession(initiator: string, isid: string, tsih: number): boolean
+}
+
+export interface LoginRequest {
+  readonly transit: boolean
+  readonly continues: boolean
+  readonly csg: number
+  readonly nsg: number
+  readonly versionMin: number
+  /** 12 hexadecimal digits. */
+  readonly isid: string
+  readonly tsih: number
+  readonly itt: number
+  readonly cid: number
+  readonly cmdSn: number
+  readonly text: readonly Buffer[]
+}
+
+export interface LoginReply {
+  readonly status: number
+  readonly transit: boolean
+  readonly continues: boolean
+  readonly text: Buffer
+  /** Words for the event, if `status` is no success. */
+  readonly failure: string
+}
+
+const NOTHING = Buffer.alloc(0)
+const failed = (status: number, failure: string): LoginReply => ({
+  status,
+  transit: false,
+  continues: false,
+  text: NOTHING,
+  failure,
+})
+const wrong = (failure: string): LoginReply => failed(LoginStatus.initiatorError, failure)
+
+/** One login. After a reply that is no success, or that made it `complete`, it is over. */
+export class Login {
+  state: LoginState = 'start'
+  /** Names as far as they are known, in the form to compare. */
+  initiator = ''
+  targetName = ''
+  target: Target | null = null
+  discovery = false
+  /** Our MaxRecvDataSegmentLength was declared: it holds after login. */
+  declared = false
+  first: LoginRequest | null = null
+  readonly #policy: LoginPolicy
+  readonly #negotiation: Negotiation
+  readonly #inbox = new TextInbox()
+  readonly #outbox = new TextOutbox()
+  #authentication: Authentication | null = null
+
+  constructor(policy: LoginPolicy) {
+    this.#policy = policy
+    this.#negotiation = new Negotiation(policy.wishes)
+  }
+
+  get complete(): boolean {
+    return this.state === 'fullFeature'
+  }
+
+  get parameters(): SessionParameters {
+    return parametersOf(this.#negotiation)
+  }
+
+  /** Values of the finished negotiation, for text exchanges that follow. */
+  get settled(): Negotiation['settled'] {
+    return this.#negotiation.settled
+  }
+
+  receive(request: LoginRequest): LoginReply {
+    const refusal = this.#checkHeader(request)
+    if (refusal !== null) return refusal
+    const event = loginEvent(request.transit, request.csg, request.nsg)
+    const row = event === null ? undefined : loginRow(this.state, event)
+    if (row === undefined) {
+      return wrong(`Login request of stage ${request.csg} to ${request.nsg} came in stage ${this.state}`)
+    }
+    if (this.#outbox.pending) {
+      if (request.continues || request.text.length > 0)
+        return wrong('Login text came before all was answered')
+      return this.#reply(row)
+    }
+    if (!this.#inbox.add(request.text)) return wrong('Login text is too long')
+    if (request.continues) {
+      this.state = row.at
+      return { status: LoginStatus.success, transit: false, continues: false, text: NOTHING, failure: '' }
+    }
+    return this.#answer(row)
+  }
+
+  #checkHeader(request: LoginRequest): LoginReply | null {
+    const first = this.first
+    if (first === null) {
+      this.first = request
+      if (request.versionMin > VERSION) {
+        return failed(LoginStatus.unsupportedVersion, `Version ${request.versionMin} is not supported`)
+      }
+    } else if (
+      request.itt !== first.itt ||
+      request.isid !== first.isid ||
+      request.tsih !== first.tsih ||
+      request.cid !== first.cid
+    ) {
+      return wrong('Login requests of one login differ in ITT, ISID, TSIH or CID')
+    }
+    return request.transit && request.continues ? wrong('Login request has both T and C set') : null
+  }
+
+  #answer(row: LoginRow): LoginReply {
+    const text = this.#inbox.take()
+    if (!text.ok) return wrong(textFault(text)!)
+    const reply: TextPair[] = []
+    const auth = row.at === 'security' ? text.pairs.filter(pair => isAuthKey(pair.key)) : []
+    const rest = auth.length === 0 ? text.pairs : text.pairs.filter(pair => !isAuthKey(pair.key))
+    const fault = this.#negotiation.answerAll(rest, row.at, reply)
+    // Names come before faults, so that the event can say whose login it was.
+    const refusal = this.#identify()
+    if (fault !== null) return wrong(fault.reason)
+    if (refusal !== null) return refusal
+    const authentication = this.#authentication!
+    const failure = authentication.receive(auth, row.to !== row.at, reply)
+    if (failure !== null) return failed(LoginStatus.authenticationFailure, failure)
+    if (row.at === 'operational' && !this.declared) {
+      this.declared = true
+      const value = String(this.#policy.settings.limits.maxRecvDataSegmentLength)
+      reply.push({ key: 'MaxRecvDataSegmentLength', value })
+    }
+    this.#introduce(reply)
+    this.#outbox.put(reply)
+    return this.#reply(row)
+  }
+
+  /** Settles who wants what; once, with the first whole request. */
+  #identify(): LoginReply | null {
+    if (this.#authentication !== null) return null
+    const { settings } = this.#policy
+    const value = (key: string): string => String(this.#negotiation.settled.get(key) ?? '')
+    this.initiator = value('InitiatorName')
+    this.targetName = value('TargetName')
+    this.discovery = value('SessionType') === 'Discovery'
+    if (this.initiator === '') return failed(LoginStatus.missingParameter, 'InitiatorName is missing')
+    if (this.#policy.stopping) return failed(LoginStatus.serviceUnavailable, 'Target is stopping')
+    if (this.discovery) {
+      this.#authentication = new Authentication(settings.discoveryChap)
+      return null
+    }
+    if (this.targetName === '') return failed(LoginStatus.missingParameter, 'TargetName is missing')
+    this.target = this.#policy.findTarget(this.targetName)
+    if (this.target === null) return failed(LoginStatus.notFound, 'There is no such target')
+    const access = accessOf(settings, this.target.name)
+    if (!mayUse(access, this.initiator)) {
+      return failed(LoginStatus.authorizationFailure, 'Initiator is not on the list of the target')
+    }
+    this.#authentication = new Authentication(access.chap ?? null)
+    return null
+  }
+
+  #introduced = false
+  /** The first answer says which portal group it is (RFC 7143, 13.9). */
+  #introduce(reply: TextPair[]): void {
+    if (this.#introduced) return
+    this.#introduced = true
+    if (this.target === null) return
+    if (this.target.alias !== '') reply.push({ key: 'TargetAlias', value: this.target.alias })
+    reply.push({ key: 'TargetPortalGroupTag', value: String(this.#policy.settings.tpgt) })
+  }
+
+  #reply(row: LoginRow): LoginReply {
+    const text = this.#outbox.next(LOGIN_DATA_BYTES)
+    const continues = this.#outbox.pending
+    const transit = !continues && row.to !== row.at && this.#authentication!.done
+    this.state = transit ? row.to : row.at
+    if (this.state === 'fullFeature') {
+      const refusal = this.#checkSession()
+      if (refusal !== null) return refusal
+    }
+    return { status: LoginStatus.success, transit, continues, text, failure: '' }
+  }
+
+  /** A TSIH asks to join a session; each has the one connection that it may have. */
+  #checkSession(): LoginReply | null {
+    const { isid, tsih } = this.first!
+    if (tsih === 0) return null
+    return this.#policy.hasSession(this.initiator, isid, tsih)
+      ? failed(LoginStatus.tooManyConnections, 'Session has its one connection already')
+      : failed(LoginStatus.sessionDoesNotExist, `There is no session with TSIH ${tsih}`)
+  }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// The target's side of text negotiation: each offered key is answered as its row in spec says (RFC 7143, 6.2).
+import {
+  encodeBoolean,
+  isIrrelevant,
+  type Key,
+  KeyAnswer,
+  type KeyStage,
+  type KeyValue,
+  keyByName,
+  parseBoolean,
+  parseIscsiName,
+  parseList,
+  parseNumber,
+  type TextPair,
+} from '@lunkit/spec'
+
+/** What the target wants of the keys that it negotiates: a boolean, a number, or the items it takes of a list. */
+export type Wishes = Readonly<Record<string, boolean | number | readonly string[]>>
+
+export type Answer =
+  /** The pair to send back. */
+  | { readonly kind: 'reply'; readonly pair: TextPair }
+  /** Noted; nothing to send back. */
+  | { readonly kind: 'silent' }
+  /** The negotiation cannot go on. */
+  | { readonly kind: 'fault'; readonly reason: string }
+
+const SILENT: Answer = Object.freeze({ kind: 'silent' })
+const reply = (key: string, value: string): Answer => ({ kind: 'reply', pair: { key, value } })
+const fault = (reason: string): Answer => ({ kind: 'fault', reason })
+
+/** One negotiation: a login, or one text exchange after it. */
+export class Negotiation {
+  /** Results by key. */
+  readonly settled: Map<string, KeyValue>
+  readonly #wishes: Wishes
+  /** Text of each key's offer, to tell a harmless repetition from a second negotiation. */
+  readonly #offers: Map<string, string> = new Map()
+
+  constructor(wishes: Wishes, settled: ReadonlyMap<string, KeyValue> = new Map()) {
+    this.#wishes = wishes
+    this.settled = new Map(settled)
+  }
+
+  /** The value in force: negotiated, or the standard's. */
+  value(name: string): KeyValue | undefined {
+    return this.settled.get(name) ?? keyByName(name)?.default ?? undefined
+  }
+
+  /**
+   * Answers all pairs of one request, those first on which others depend, whatever their order in the text. Stops at
+   * the first fault.
+   */
+  answerAll(
+    pairs: readonly TextPair[],
+    stage: KeyStage,
+    into: TextPair[],
+  ): Extract<Answer, { kind: 'fault' }> | null {
+    for (let pass = 0; pass < 3; pass++) {
+      for (const pair of pairs) {
+        if (rank(pair.key) !== pass) continue
+        const answer = this.answer(pair, stage)
+        if (answer.kind === 'fault') return answer
+        if (answer.kind === 'reply') into.push(answer.pair)
+      }
+    }
+    return null
+  }
+
+  answer({ key: name, value }: TextPair, stage: KeyStage): Answer {
+    const key = keyByName(name)
+    if (key === undefined || (key.kind === 'negotiated' && !this.#knows(key))) {
+      return value === KeyAnswer.notUnderstood ? SILENT : reply(name, KeyAnswer.notUnderstood)
+    }
+    const before = this.#offers.get(name)
+    this.#offers.set(name, value)
+    if (before !== undefined && !key.repeatable) {
+      // Real initiators declare their names again in the next stage; that changes nothing.
+      if (key.kind === 'declarative' && before === value) return SILENT
+      return fault(`Key ${name} came twice`)
+    }
+    if (key.sender === 'target') return fault(`Key ${name} is not for an initiator to send`)
+    if (!key.stages.includes(stage)) return reply(name, KeyAnswer.reject)
+    return key.kind === 'declarative' ? this.#declare(key, value) : this.#negotiate(key, value)
+  }
+
+  #knows(key: Key): boolean {
+    return key.rule === 'refuse' || key.name in this.#wishes
+  }
+
+  #declare(key: Key, value: string): Answer {
+    const parsed = parseDeclared(key, value)
+    if (parsed === null) return fault(`Key ${key.name} has an illegal value`)
+    this.settled.set(key.name, parsed)
+    return SILENT
+  }
+
+  #negotiate(key: Key, value: string): Answer {
+    if (key.rule === 'refuse') return reply(key.name, key.answer ?? KeyAnswer.reject)
+    if (isIrrelevant(key, name => this.settled.get(name))) return reply(key.name, KeyAnswer.irrelevant)
+    const result = this.#result(key, value)
+    if (result === null) return reply(key.name, KeyAnswer.reject)
+    this.settled.set(key.name, result)
+    return reply(key.name, typeof result === 'boolean' ? encodeBoolean(result) : String(result))
+  }
+
+  #result(key: Key, value: string): KeyValue | null {
+    const wish = this.#wishes[key.name]!
+    switch (key.rule) {
+      case 'and':
+      case 'or': {
+        const offer = parseBoolean(value)
+        if (offer === null) return null
+        return key.rule === 'and' ? offer && wish === true : offer || wish === true
+      }
+      case 'min':
+      case 'max': {
+        const offer = parseNumber(value)
+        if (offer === null || offer < key.min! || offer > key.max!) return null
+        const one = key.rule === 'min' ? Math.min(offer, wish as number) : Math.max(offer, wish as number)
+        return key.notAbove === null ? one : Math.min(one, this.value(key.notAbove) as number)
+      }
+      default:
+        return (parseList(value) ?? []).find(item => (wish as readonly string[]).includes(item)) ?? null
+    }
+  }
+}
+
+function rank(name: string): number {
+  const key = keyByName(name)
+  if (key === undefined || key.kind === 'declarative') return 0
+  return key.notAbove === null ? 1 : 2
+}
+
+function parseDeclared(key: Key, value: string): KeyValue | null {
+  if (key.type === 'number') {
+    const number = parseNumber(value)
+    return number !== null && number >= key.min! && number <= key.max! ? number : null
+  }
+  if (key.type === 'iscsi-name') {
+    const parsed = parseIscsiName(value, true)
+    return parsed.ok ? parsed.name : null
+  }
+  return key.values === null || key.values.includes(value) ? value : null
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a target wants of each negotiated key, and what a finished negotiation means for a session.
+import type { Limits } from '../options.ts'
+import type { Negotiation, Wishes } from './negotiate.ts'
+
+/** Results that the session works with. Sizes in bytes. */
+export interface SessionParameters {
+  readonly headerDigest: boolean
+  readonly dataDigest: boolean
+  /** Longest data segment that the initiator takes; a multiple of 4, so that only a last PDU is padded. */
+  sendLimit: number
+  readonly initialR2T: boolean
+  readonly immediateData: boolean
+  readonly firstBurst: number
+  readonly maxBurst: number
+  readonly maxOutstandingR2T: number
+}
+
+/** Our side of every key. Error recovery level 0 and one connection for each session. */
+export function wishes(limits: Limits): Wishes {
+  return Object.freeze({
+    HeaderDigest: ['CRC32C', 'None'],
+    DataDigest: ['CRC32C', 'None'],
+    MaxConnections: 1,
+    InitialR2T: false,
+    ImmediateData: true,
+    MaxBurstLength: limits.maxBurst,
+    FirstBurstLength: limits.firstBurst,
+    DefaultTime2Wait: 2,
+    DefaultTime2Retain: 0,
+    MaxOutstandingR2T: limits.maxOutstandingR2T,
+    DataPDUInOrder: true,
+    DataSequenceInOrder: true,
+    ErrorRecoveryLevel: 0,
+    TaskReporting: ['RFC3720'],
+    iSCSIProtocolLevel: 1,
+  })
+}
+
+export const sendLimit = (maxRecvDataSegmentLength: number): number => maxRecvDataSegmentLength & ~3
+
+export function parametersOf(negotiation: Negotiation): SessionParameters {
+  const number = (name: string): number => negotiation.value(name) as number
+  const maxBurst = number('MaxBurstLength')
+  return {
+    headerDigest: negotiation.value('HeaderDigest') === 'CRC32C',
+    dataDigest: negotiation.value('DataDigest') === 'CRC32C',
+    sendLimit: sendLimit(number('MaxRecvDataSegmentLength')),
+    initialR2T: negotiation.value('InitialR2T') === true,
+    immediateData: negotiation.value('ImmediateData') === true,
+    firstBurst: Math.min(number('FirstBurstLength'), maxBurst),
+    maxBurst,
+    maxOutstandingR2T: number('MaxOutstandingR2T'),
+  }
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an iSCSI port is started with: portals, who may log in, limits; checked before anything listens.
+import { parseIscsiName } from '@lunkit/spec'
+import { OperatorError } from '@lunkit/target-api'
+import { CHAP_ALGORITHMS, type ChapAlgorithm } from './login/chap.ts'
+
+/** An address to listen on. Port 0 picks a free one; an empty host, `0.0.0.0` or `::` listens on all addresses. */
+export interface Portal {
+  readonly host: string
+  readonly port: number
+}
+
+export interface ChapAccount {
+  readonly user: string
+  readonly secret: string
+}
+
+/** CHAP for one target or for discovery: the initiator proves `user`; with `mutual` the target proves itself too. */
+export interface Chap extends ChapAccount {
+  readonly mutual?: ChapAccount
+  /** Allowed algorithms; all four if not given. The initiator's order decides. */
+  readonly algorithms?: readonly ChapAlgorithm[]
+}
+
+/** Who may log in to a target. */
+export interface Access {
+  readonly chap?: Chap
+  /** Initiator names, `*` and `?` match any; all if not given. */
+  readonly initiators?: readonly string[]
+}
+
+export interface Limits {
+  /** From the connection to the end of login. */
+  readonly loginTimeoutMs: number
+  /** Connections that are not logged in yet, together and in bytes received. */
+  readonly pendingConnections: number
+  readonly pendingBytes: number
+  /** Logged-in sessions, discovery included. */
+  readonly sessions: number
+  /** Our side of the negotiated keys, in bytes. */
+  readonly maxRecvDataSegmentLength: number
+  readonly firstBurst: number
+  readonly maxBurst: number
+  readonly maxOutstandingR2T: number
+  /** Answers waiting for a slow peer, in bytes: above, its requests are not read. */
+  readonly sendQueueBytes: number
+  /** How long an old session's tasks may take to end before a login that replaces it is refused. */
+  readonly replaceTimeoutMs: number
+}
+
+export interface Nop {
+  /** Silence after which the peer is asked for a sign of life; 0 never asks. */
+  readonly intervalMs: number
+  /** Silence after that which ends the session. */
+  readonly timeoutMs: number
+}
+
+export interface IscsiOptions {
+  readonly portals: readonly Portal[]
+  /** By target name; `*` is for all that are not named. No entry: everybody, without authentication. */
+  readonly access?: Readonly<Record<string, Access>>
+  readonly discoveryChap?: Chap
+  readonly limits?: Partial<Limits>
+  readonly nop?: Partial<Nop>
+  /** Target portal group tag and relative target port identifier, 1 to 65535. */
+  readonly tpgt?: number
+  /** A faster CRC32C than the built-in one: same arguments and result as spec's `crc32c`. */
+  readonly crc32c?: (bytes: Uint8Array, from: number, to: number, seed: number) => number
+}
+
+export const DEFAULT_LIMITS: Limits = Object.freeze({
+  loginTimeoutMs: 15_000,
+  pendingConnections: 64,
+  pendingBytes: 4 * 1024 * 1024,
+  sessions: 1024,
+  maxRecvDataSegmentLength: 262_144,
+  firstBurst: 262_144,
+  maxBurst: 1024 * 1024,
+  maxOutstandingR2T: 16,
+  sendQueueBytes: 4 * 1024 * 1024,
+  replaceTimeoutMs: 10_000,
+})
+
+export const DEFAULT_NOP: Nop = Object.freeze({ intervalMs: 15_000, timeoutMs: 15_000 })
+
+/** Options with everything filled in. */
+export interface Settings {
+  readonly portals: readonly Portal[]
+  readonly access: Readonly<Record<string, Access>>
+  readonly discoveryChap: Chap | null
+  readonly limits: Limits
+  readonly nop: Nop
+  readonly tpgt: number
+}
+
+/** Shortest CHAP secret that the standard allows (RFC 7143, 9.2.1), in bytes. */
+export const SECRET_BYTES = 12
+
+/**
+ * Fills in defaults and checks. Throws OperatorError: no portal, value out of range, equal secrets, empty user.
+ * `warn` hears of what is allowed but unwise.
+ */
+export function settle(options: IscsiOptions, warn: (reason: string) => void): Settings {
+  if (options.portals.length === 0) {
+    throw new OperatorError('PORTAL_MISSING', 'iSCSI port has no portal', { hint: 'give a host and port' })
+  }
+  for (const { host, port } of options.portals) inRange(`Port of portal ${host}`, port, 0, 65_535)
+  const limits = { ...DEFAULT_LIMITS, ...options.limits }
+  const nop = { ...DEFAULT_NOP, ...options.nop }
+  const tpgt = options.tpgt ?? 1
+  inRange('Target portal group tag', tpgt, 1, 65_535)
+  inRange('limits.maxRecvDataSegmentLength', limits.maxRecvDataSegmentLength, 512, 0xff_ffff)
+  inRange('limits.maxBurst', limits.maxBurst, 512, 0xff_ffff)
+  inRange('limits.firstBurst', limits.firstBurst, 512, limits.maxBurst)
+  inRange('limits.maxOutstandingR2T', limits.maxOutstandingR2T, 1, 255)
+  inRange('limits.pendingConnections', limits.pendingConnections, 1, 65_535)
+  inRange('limits.sessions', limits.sessions, 1, 65_535)
+  for (const name of ['loginTimeoutMs', 'replaceTimeoutMs', 'pendingBytes', 'sendQueueBytes'] as const) {
+    inRange(`limits.${name}`, limits[name], 1, 2 ** 40)
+  }
+  inRange('nop.intervalMs', nop.intervalMs, 0, 2 ** 40)
+  inRange('nop.timeoutMs', nop.timeoutMs, 1, 2 ** 40)
+  for (const [name, access] of Object.entries(options.access ?? {})) {
+    if (name !== '*' && !parseIscsiName(name, true).ok) {
+      throw new OperatorError('TARGET_NAME', `Access names '${name}', which is no iSCSI name`)
+    }
+    if (access.chap !== undefined) checkChap(`target ${name}`, access.chap, warn)
+  }
+  if (options.discoveryChap !== undefined) checkChap('discovery', options.discoveryChap, warn)
+  return {
+    portals: options.portals,
+    access: options.access ?? {},
+    discoveryChap: options.discoveryChap ?? null,
+    limits,
+    nop,
+    tpgt,
+  }
+}
+
+function inRange(what: string, value: number, min: number, max: number): void {
+  if (Number.isInteger(value) && value >= min && value <= max) return
+  throw new OperatorError('LIMIT_VALUE', `${what} is ${value}`, {
+    hint: `give a whole number from ${min} to ${max}`,
+  })
+}
+
+function checkChap(what: string, chap: Chap, warn: (reason: string) => void): void {
+  for (const account of chap.mutual === undefined ? [chap] : [chap, chap.mutual]) {
+    if (account.user === '' || account.secret === '') {
+      throw new OperatorError('CHAP_EMPTY', `CHAP for ${what} has an empty user or secret`)
+    }
+    if (Buffer.byteLength(account.secret) < SECRET_BYTES) {
+      warn(`CHAP secret for ${what} is shorter than ${SECRET_BYTES} bytes and can be guessed from a trace`)
+    }
+  }
+  if (chap.mutual?.secret === chap.secret) {
+    throw new OperatorError('CHAP_SAME_SECRET', `CHAP for ${what} has one secret for both directions`, {
+      hint: 'give the target a secret of its own: with one for both, either side can play the other',
+    })
+  }
+  for (const one of chap.algorithms ?? []) {
+    if (CHAP_ALGORITHMS.some(row => row.name === one)) continue
+    throw new OperatorError('CHAP_ALGORITHM', `CHAP for ${what} names the unknown algorithm '${one}'`, {
+      hint: `known are ${CHAP_ALGORITHMS.map(row => row.name).join(', ')}`,
+    })
+  }
+  if (chap.algorithms?.length === 0) {
+    throw new OperatorError('CHAP_ALGORITHM', `CHAP for ${what} allows no algorithm`)
+  }
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// Data-In: a command's data, with the status in the last PDU if all is well (RFC 7143, 11.7).
+import { BHS_LENGTH, DATA_IN, Opcode, writeDigest } from '@lunkit/spec'
+import { HEADROOM, type Task } from '@lunkit/target-api'
+import type { Connection } from '../connection.ts'
+import { claimPdu, countStatus, endData, noTransferTag, padded, sealHeader, writeWindow } from './pdu.ts'
+
+const { opcode, final, statusPresent, overflow, underflow, dataSegmentLength, itt } = DATA_IN.field
+const { dataSn, bufferOffset, residualCount } = DATA_IN.field
+
+/** Data up to this many bytes is copied beside its header: cheaper than one more buffer in the write. */
+const COPY_BYTES = 1024
+
+/**
+ * Sends the first `length` bytes of the task's segments; with `collapse` the last PDU carries status GOOD and the
+ * residual. Returns the number of PDUs, or -1 if the segments hold less.
+ */
+export function sendDataIn(
+  connection: Connection,
+  task: Task,
+  length: number,
+  collapse: boolean,
+  residual: number,
+): number {
+  const { sendLimit, maxBurst } = connection.session!.parameters
+  if (length <= sendLimit && length <= maxBurst) {
+    if (task.segments.length === 1) {
+      const segment = task.segments[0]!
+      if (segment.length < length) return -1
+      if (task.pooled.length === 1) {
+        sendPooled(connection, task, length, collapse, residual)
+        return 1
+      }
+    }
+  }
+  return sendPieces(connection, task, length, collapse, residual)
+}
+
+/** The usual case: header, data, padding and digest lie one behind the other in the pool's buffer. */
+function sendPooled(
+  connection: Connection,
+  task: Task,
+  length: number,
+  collapse: boolean,
+  residual: number,
+): void {
+  const { whole } = task.pooled[0]!
+  const at = HEADROOM - connection.headerBytes
+  whole.fill(0, at, HEADROOM)
+  writeDataHead(connection, whole, at, task.tag, length, 0, 0, true, collapse, residual)
+  let end = HEADROOM + length
+  if ((length & 3) !== 0) {
+    const to = HEADROOM + padded(length)
+    whole.fill(0, end, to)
+    end = to
+  }
+  if (connection.dataDigest) {
+    writeDigest(whole, end, connection.checksum(whole, HEADROOM, end, 0))
+    end += 4
+  }
+  connection.out.push(whole.subarray(at, end))
+}
+
+function sendPieces(
+  connection: Connection,
+  task: Task,
+  length: number,
+  collapse: boolean,
+  residual: number,
+): number {
+  const { sendLimit, maxBurst } = connection.session!.parameters
+  let have = 0
+  for (const segment of task.segments) have += segment.length
+  if (have < length) return -1
+  let offset = 0
+  let count = 0
+  let index = 0
+  let inSegment = 0
+  const slices: Buffer[] = []
+  while (offset < length) {
+    const part = Math.min(length - offset, sendLimit, maxBurst - (offset % maxBurst))
+    slices.length = 0
+    for (let left = part; left > 0; ) {
+      const segment = task.segments[index]!
+      const take = Math.min(left, segment.length - inSegment)
+      if (take > 0) {
+        slices.push(take === segment.length ? segment : segment.subarray(inSegment, inSegment + take))
+      }
+      left -= take
+      inSegment += take
+      if (inSegment === segment.length) {
+        index++
+        inSegment = 0
+      }
+    }
+    const next = offset + part
+    const last = next === length
+    const endsBurst = last || next % maxBurst === 0
+    sendPiece(connection, task.tag, slices, part, count, offset, endsBurst, last && collapse, residual)
+    offset = next
+    count++
+  }
+  return count
+}
+
+function sendPiece(
+  connection: Connection,
+  tag: number,
+  slices: readonly Buffer[],
+  length: number,
+  number: number,
+  offset: number,
+  endsBurst: boolean,
+  collapse: boolean,
+  residual: number,
+): void {
+  const copied = length <= COPY_BYTES
+  const at = copied ? claimPdu(connection, length) : connection.out.claim(connection.headerBytes)
+  const { arena } = connection.out
+  writeDataHead(connection, arena, at, tag, length, number, offset, endsBurst, collapse, residual)
+  if (!copied) {
+    for (const slice of slices) connection.out.push(slice)
+    endData(connection, slices, length)
+    return
+  }
+  const from = at + connection.headerBytes
+  let to = from
+  for (const slice of slices) to += slice.copy(arena, to)
+  to = from + padded(length)
+  if (connection.dataDigest) writeDigest(arena, to, connection.checksum(arena, from, to, 0))
+}
+
+function writeDataHead(
+  connection: Connection,
+  into: Buffer,
+  at: number,
+  tag: number,
+  length: number,
+  number: number,
+  offset: number,
+  endsBurst: boolean,
+  collapse: boolean,
+  residual: number,
+): void {
+  opcode.set(into, at, Opcode.dataIn)
+  if (endsBurst) final.set(into, at, 1)
+  dataSegmentLength.set(into, at, length)
+  itt.set(into, at, tag)
+  noTransferTag(into, at)
+  dataSn.set(into, at, number)
+  bufferOffset.set(into, at, offset)
+  if (collapse) {
+    statusPresent.set(into, at, 1)
+    if (residual > 0) overflow.set(into, at, 1)
+    else if (residual < 0) underflow.set(into, at, 1)
+    residualCount.set(into, at, residual < 0 ? -residual : residual)
+    countStatus(connection, into, at)
+  } else {
+    writeWindow(connection, into, at)
+  }
+  sealHeader(connection, into, at)
+}
+
+if (BHS_LENGTH + 4 > HEADROOM) throw new RangeError('Pool buffers have no room for an iSCSI header')

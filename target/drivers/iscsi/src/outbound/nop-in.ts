@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// NOP-In: the echo of an initiator's ping, our own ping, and the news of an open window (RFC 7143, 11.19).
+import { NOP_IN, Opcode, RESERVED_TAG } from '@lunkit/spec'
+import type { Connection } from '../connection.ts'
+import { claimPdu, countStatus, endData, noTransferTag, sealHeader, showStatus, writeHead } from './pdu.ts'
+
+/** Answers a ping with its own data; the slices are sent as they arrived. */
+export function sendEcho(connection: Connection, itt: number, data: readonly Buffer[], length: number): void {
+  const at = connection.out.claim(connection.headerBytes)
+  const { arena } = connection.out
+  writeHead(arena, at, Opcode.nopIn, length, itt)
+  noTransferTag(arena, at)
+  countStatus(connection, arena, at)
+  sealHeader(connection, arena, at)
+  if (length > 0) {
+    for (const slice of data) connection.out.push(slice)
+    endData(connection, data, length)
+  }
+  connection.kick()
+}
+
+/** With a tag: a ping that must be answered. With the reserved one: nothing but the numbers. */
+export function sendNopIn(connection: Connection, transferTag: number): void {
+  const at = claimPdu(connection, 0)
+  const { arena } = connection.out
+  writeHead(arena, at, Opcode.nopIn, 0, RESERVED_TAG)
+  NOP_IN.field.ttt.set(arena, at, transferTag)
+  showStatus(connection, arena, at)
+  sealHeader(connection, arena, at)
+  connection.kick()
+}

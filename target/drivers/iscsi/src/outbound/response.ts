@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// SCSI Response and task management response: status, sense, residual (RFC 7143, 11.4 and 11.6).
+import { Opcode, SCSI_RESPONSE, TASK_MANAGEMENT_RESPONSE } from '@lunkit/spec'
+import type { Connection } from '../connection.ts'
+import { claimPdu, countStatus, sealHeader, sealPdu, writeHead } from './pdu.ts'
+
+const { status, overflow, underflow, expDataSn, residualCount } = SCSI_RESPONSE.field
+
+/**
+ * `sequences` counts the Data-In or R2T PDUs sent before; `residual` is what the command had more (positive) or less
+ * (negative) than the initiator expected.
+ */
+export function sendScsiResponse(
+  connection: Connection,
+  itt: number,
+  code: number,
+  residual: number,
+  sequences: number,
+  sense: Buffer,
+  senseLength: number,
+): void {
+  const length = senseLength === 0 ? 0 : senseLength + 2
+  const at = claimPdu(connection, length)
+  const { arena } = connection.out
+  writeHead(arena, at, Opcode.scsiResponse, length, itt)
+  status.set(arena, at, code)
+  if (residual > 0) overflow.set(arena, at, 1)
+  else if (residual < 0) underflow.set(arena, at, 1)
+  countStatus(connection, arena, at)
+  expDataSn.set(arena, at, sequences)
+  residualCount.set(arena, at, residual < 0 ? -residual : residual)
+  if (length > 0) {
+    const data = at + connection.headerBytes
+    arena.writeUInt16BE(senseLength, data)
+    sense.copy(arena, data + 2, 0, senseLength)
+  }
+  sealPdu(connection, arena, at, length)
+}
+
+export function sendManagementResponse(connection: Connection, itt: number, response: number): void {
+  const at = claimPdu(connection, 0)
+  const { arena } = connection.out
+  writeHead(arena, at, Opcode.taskManagementResponse, 0, itt)
+  TASK_MANAGEMENT_RESPONSE.field.response.set(arena, at, response)
+  countStatus(connection, arena, at)
+  sealHeader(connection, arena, at)
+  connection.kick()
+}

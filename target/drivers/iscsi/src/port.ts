@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+// The iSCSI target port: its connections and sessions, and the calls that the engine makes.
+import type { Socket } from 'node:net'
+import { RESERVED_TAG } from '@lunkit/spec'
+import type { Engine, Management, Nexus, Target, TargetEvent, TargetPort, Task } from '@lunkit/target-api'
+import { ManagementFunction, ManagementResponse } from '@lunkit/target-api'
+import { abandonTask, answerTask } from './answer-task.ts'
+import { Connection, type EndCause } from './connection.ts'
+import type { ConnectionEvent, ConnectionState } from './connection-states.ts'
+import { builtInChecksum, type Checksum } from './digest.ts'
+import type { PendingManagement } from './inbound/task-management.ts'
+import type { IscsiTask } from './iscsi-task.ts'
+import { KeepAlive } from './keep-alive.ts'
+import type { Login, LoginPolicy } from './login/login.ts'
+import type { Wishes } from './login/negotiate.ts'
+import { wishes } from './login/parameters.ts'
+import type { Portal, Settings } from './options.ts'
+import { askLogout } from './outbound/async-message.ts'
+import { sendNopIn } from './outbound/nop-in.ts'
+import { sendManagementResponse } from './outbound/response.ts'
+import type { Listener } from './portal.ts'
+import type { Session } from './session.ts'
+import { within } from './time-limit.ts'
+import { beginFetch } from './write-data.ts'
+
+/** SPC protocol identifier of iSCSI. */
+const PROTOCOL = 5
+/** What one connection may send before it is logged in, in bytes. */
+const LOGIN_SHARE = 262_144
+/** The shortest time that stopping gives to tasks which are slow to end. */
+const LEAST_DRAIN_MS = 1000
+
+export class IscsiPort implements TargetPort, LoginPolicy {
+  readonly engine: Engine
+  readonly settings: Settings
+  readonly wishes: Wishes
+  readonly checksum: Checksum
+  readonly relativeId: number
+  readonly protocol = PROTOCOL
+  stopping = false
+  /** Told of every step of every connection; for tests. */
+  onStep: ((from: ConnectionState, on: ConnectionEvent) => void) | null = null
+  readonly #listeners: Listener[] = []
+  /** Every open socket; those that are not logged in; those that only wait for the peer to close. */
+  readonly #open: Set<Connection> = new Set()
+  readonly #pending: Set<Connection> = new Set()
+  readonly #lingering: Set<Connection> = new Set()
+  readonly #sessions: Map<number, Session> = new Map()
+  /** By initiator port and target: the connection that has, or will have, the nexus. */
+  readonly #owners: Map<string, Connection> = new Map()
+  readonly #draining: Set<Promise<void>> = new Set()
+  readonly #keepAlive: KeepAlive
+  #pendingBytes = 0
+  #lastTsih = 0
+  #refusing = false
+  #waiting: (() => void)[] = []
+
+  constructor(engine: Engine, settings: Settings, checksum: Checksum = builtInChecksum) {
+    this.engine = engine
+    this.settings = settings
+    this.checksum = checksum
+    this.wishes = wishes(settings.limits)
+    this.relativeId = settings.tpgt
+    this.#keepAlive = new KeepAlive(this, settings)
+  }
+
+  get clock(): number {
+    return this.#keepAlive.clock
+  }
+
+  ticks(ms: number): number {
+    return this.#keepAlive.ticks(ms)
+  }
+
+  /** Addresses that are listened on, with the ports that were picked. */
+  get portals(): readonly Portal[] {
+    return this.#listeners.map(listener => listener.portal)
+  }
+
+  /** Connections that are logged in, and those that are not yet. */
+  get connections(): { readonly sessions: number; readonly pending: number } {
+    return { sessions: this.#sessions.size, pending: this.#pending.size }
+  }
+
+  get pending(): ReadonlySet<Connection> {
+    return this.#pending
+  }
+
+  get lingering(): ReadonlySet<Connection> {
+    return this.#lingering
+  }
+
+  get sessions(): ReadonlyMap<number, Session> {
+    return this.#sessions
+  }
+
+  portName(target: string): string {
+    return `${target},t,0x${this.settings.tpgt.toString(16).padStart(4, '0')}`
+  }
+
+  observe(event: TargetEvent): void {
+    this.engine.observe(event)
+  }
+
+  // ---- Calls of the engine ----
+
+  fetchData(task: Task): void {
+    const one = task.driverData as IscsiTask
+    const { connection } = one.session
+    if (!connection.over) beginFetch(connection, one, task)
+  }
+
+  sendResponse(task: Task): void {
+    answerTask(this.engine, task)
+  }
+
+  abandon(task: Task): void {
+    abandonTask(this.engine, task)
+  }
+
+  managementDone(request: Management): void {
+    const { connection, itt } = request.driverData as PendingManagement
+    if (!connection.over) sendManagementResponse(connection, itt, request.response)
+    const isCold = request.fn === ManagementFunction.targetColdReset
+    if (isCold && request.response === ManagementResponse.complete) this.#dropTarget(request.nexus.target)
+  }
+
+  creditRestored(nexus: Nexus): void {
+    const session = nexus.driverData as Session | null
+    if (session !== null && session.nexus === nexus) this.tellWindow(session)
+  }
+
+  /** Tells an initiator that waits for its command window that there is room again. */
+  tellWindow(session: Session): void {
+    if (session.connection.over || !session.window.closed) return
+    session.maxCmdSn()
+    if (!session.window.closed) sendNopIn(session.connection, RESERVED_TAG)
+  }
+
+  /** A cold reset ends all sessions of its target (RFC 7143, 11.5.1). */
+  #dropTarget(target: Target): void {
+    for (const session of [...this.#sessions.values()]) {
+      if (session.target === target) void session.connection.end('stopped', true)
+    }
+  }
+
+  // ---- Connections ----
+
+  listen(listener: Listener): void {
+    this.#listeners.push(listener)
+  }
+
+  accept(socket: Socket): void {
+    if (this.stopping || this.#pending.size >= this.settings.limits.pendingConnections) {
+      if (!this.stopping && !this.#refusing) {
+        this.#refusing = true
+        this.observe({
+          type: 'warning',
+          reason: `New connections are refused while ${this.#pending.size} have not logged in`,
+        })
+      }
+      socket.destroy()
+      return
+    }
+    this.#refusing = false
+    const connection = new Connection(this, socket)
+    this.#open.add(connection)
+    this.#pending.add(connection)
+    this.#keepAlive.start()
+  }
+
+  /** Counts bytes of a connection that is not logged in; ends it, and returns false, if they are too many. */
+  countLoginBytes(connection: Connection, bytes: number): boolean {
+    connection.loginBytes += bytes
+    this.#pendingBytes += bytes
+    if (connection.loginBytes <= LOGIN_SHARE && this.#pendingBytes <= this.settings.limits.pendingBytes)
+      return true
+    this.failLogin(connection, 'Login took too many bytes')
+    return false
+  }
+
+  /** Ends a login from outside of its own requests. */
+  failLogin(connection: Connection, reason: string): void {
+    this.observe({
+      type: 'login-failed',
+      target: connection.login?.targetName ?? '',
+      initiator: connection.initiator,
+      address: connection.address,
+      reason,
+    })
+    void connection.end('fault')
+  }
+
+  linger(connection: Connection): void {
+    this.#lingering.add(connection)
+  }
+
+  /** The connection serves nothing any more; its socket may still be open. */
+  forget(connection: Connection): void {
+    this.#settle(connection)
+    const key = connection.nexusKey
+    if (key === null) return
+    // Until its tasks are gone it stays the owner, so that a new login waits for them.
+    void connection.drained.then(() => {
+      if (this.#owners.get(key) === connection) this.#owners.delete(key)
+    })
+  }
+
+  /** Its socket is closed. */
+  gone(connection: Connection): void {
+    this.#open.delete(connection)
+    this.#lingering.delete(connection)
+    if (this.#open.size === 0) this.#keepAlive.stop()
+    this.#check()
+  }
+
+  #settle(connection: Connection): void {
+    if (!this.#pending.delete(connection)) return
+    this.#pendingBytes -= connection.loginBytes
+  }
+
+  // ---- Sessions ----
+
+  findTarget(name: string): Target | null {
+    return this.engine.findTarget(name)
+  }
+
+  hasSession(initiator: string, isid: string, tsih: number): boolean {
+    const identity = this.#sessions.get(tsih)?.identity
+    return identity !== undefined && identity.initiator === initiator && identity.isid === isid
+  }
+
+  /**
+   * Makes an authenticated connection the owner of its nexus and ends the one that was. Null: the nexus is free now.
+   * Else resolves with whether it has become free in time (RFC 7143, 6.3.5).
+   */
+  claimNexus(connection: Connection, login: Login): Promise<boolean> | null {
+    const key = `${login.initiator} ${login.first!.isid} ${login.target!.name}`
+    const before = this.#owners.get(key)
+    connection.nexusKey = key
+    this.#owners.set(key, connection)
+    if (before === undefined) return null
+    connection.drained = before.end('replaced')
+    return within(connection.drained, this.settings.limits.replaceTimeoutMs)
+  }
+
+  /** A number for a new session, or 0 if there may be no more. */
+  newTsih(): number {
+    if (this.#sessions.size >= this.settings.limits.sessions) return 0
+    do this.#lastTsih = (this.#lastTsih % 0xffff) + 1
+    while (this.#sessions.has(this.#lastTsih))
+    return this.#lastTsih
+  }
+
+  admit(connection: Connection, session: Session): void {
+    this.#settle(connection)
+    this.#sessions.set(session.identity.tsih, session)
+    this.observe({
+      type: 'session-opened',
+      target: session.target?.name ?? '',
+      initiator: session.identity.initiator,
+      address: connection.address,
+      kind: session.target === null ? 'discovery' : 'normal',
+    })
+  }
+
+  /** Ends a session; resolves when its tasks have let go of their stores. */
+  closeSession(session: Session, cause: EndCause): Promise<void> {
+    this.#sessions.delete(session.identity.tsih)
+    this.observe({
+      type: 'session-closed',
+      target: session.target?.name ?? '',
+      initiator: session.identity.initiator,
+      address: session.connection.address,
+      cause,
+    })
+    const drained = this.drainSession(session)
+    this.#check()
+    return drained
+  }
+
+  /** Ends all tasks of a session, once. */
+  drainSession(session: Session): Promise<void> {
+    if (session.draining !== null) return session.draining
+    const { nexus } = session
+    session.nexus = null
+    session.window.clear()
+    if (nexus === null) session.draining = Promise.resolve()
+    else {
+      const draining = this.engine.closeNexus(nexus)
+      session.draining = draining
+      this.#draining.add(draining)
+      void draining.then(() => this.#draining.delete(draining))
+    }
+    return session.draining
+  }
+
+  // ---- End ----
+
+  async stop(graceMs: number): Promise<void> {
+    this.stopping = true
+    const closed = this.#listeners.map(listener => listener.close())
+    for (const connection of [...this.#pending]) void connection.end('stopped')
+    if (graceMs > 0 && this.#sessions.size > 0) {
+      for (const { connection } of this.#sessions.values()) {
+        if (connection.step('askLogout')) askLogout(connection, Math.ceil(graceMs / 1000))
+      }
+      await within(
+        this.#until(() => this.#sessions.size === 0),
+        graceMs,
+      )
+    }
+    for (const { connection } of [...this.#sessions.values()]) void connection.end('stopped')
+    for (const connection of this.#open) connection.socket.destroy()
+    await this.#until(() => this.#open.size === 0)
+    await within(Promise.all(this.#draining), Math.max(graceMs, LEAST_DRAIN_MS))
+    this.#keepAlive.stop()
+    await Promise.all(closed)
+  }
+
+  /** Resolves when `condition` holds; looked at whenever a session or a connection has gone. */
+  async #until(condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise<void>(resolve => this.#waiting.push(resolve))
+  }
+
+  #check(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const resolve of waiting) resolve()
+  }
+}

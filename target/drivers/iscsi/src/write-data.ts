@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// A write's data on its way to the task: kept until wanted, asked for by R2T, counted by sequences.
+import type { Task } from '@lunkit/target-api'
+import { DATA_INCORRECT } from './condition.ts'
+import type { Connection } from './connection.ts'
+import type { IscsiTask } from './iscsi-task.ts'
+import { sendR2T } from './outbound/r2t.ts'
+import { sendScsiResponse } from './outbound/response.ts'
+
+/** Takes the next data of a task, in order and checked. */
+export function keepData(one: IscsiTask, data: readonly Buffer[], length: number): void {
+  one.dataSn = (one.dataSn + 1) >>> 0
+  one.got += length
+  if (one.answered) return
+  if (one.fetching) give(one, one.task!, data)
+  else for (let i = 0; i < data.length; i++) one.held.push(data[i]!)
+}
+
+/** Adds slices to the task's segments, up to what is wanted: an initiator may bring more than the command needs. */
+function give(one: IscsiTask, task: Task, data: readonly Buffer[]): void {
+  for (let i = 0; i < data.length; i++) {
+    const room = one.wanted - task.received
+    if (room <= 0) return
+    const slice = data[i]!
+    const part = slice.length <= room ? slice : slice.subarray(0, room)
+    task.segments.push(part)
+    task.received += part.length
+  }
+}
+
+/** The engine wants the task's data. */
+export function beginFetch(connection: Connection, one: IscsiTask, task: Task): void {
+  one.fetching = true
+  one.wanted = Math.min(task.outLength, task.expectedOut)
+  if (one.held.length > 0) {
+    give(one, task, one.held)
+    one.held.length = 0
+  }
+  proceed(connection, one)
+}
+
+/** The initiator said that a sequence is complete. */
+export function endSequence(connection: Connection, one: IscsiTask, solicited: boolean): void {
+  one.dataSn = 0
+  if (!solicited) {
+    one.unsolicited = false
+    if (one.answered) finishAnswered(connection, one)
+    else if (one.fetching) proceed(connection, one)
+    return
+  }
+  if (one.got !== one.sequenceEnd && one.fault === null) one.fault = DATA_INCORRECT
+  one.got = one.sequenceEnd
+  one.r2tsDone++
+  one.sequenceEnd = sequenceEndAfter(connection, one, one.got)
+  proceed(connection, one)
+}
+
+/** Ends the fetch if all is there, else asks for as much as may be asked for. */
+function proceed(connection: Connection, one: IscsiTask): void {
+  if (one.unsolicited && (one.got < one.wanted || one.fault !== null)) return
+  const outstanding = one.r2tsSent - one.r2tsDone
+  if (one.fault !== null) {
+    if (outstanding === 0) endFetch(connection, one)
+    return
+  }
+  if (one.got >= one.wanted) {
+    endFetch(connection, one)
+    return
+  }
+  const { maxBurst, maxOutstandingR2T } = connection.session!.parameters
+  if (one.r2tsSent === 0) {
+    one.r2tOffset = one.got
+    one.dataSn = 0
+    one.sequenceEnd = sequenceEndAfter(connection, one, one.got)
+  }
+  for (let i = outstanding; i < maxOutstandingR2T && one.r2tOffset < one.wanted; i++) {
+    const length = Math.min(maxBurst, one.wanted - one.r2tOffset)
+    sendR2T(connection, one, one.r2tOffset, length)
+    one.r2tOffset += length
+  }
+  connection.kick()
+}
+
+function sequenceEndAfter(connection: Connection, one: IscsiTask, offset: number): number {
+  return Math.min(offset + connection.session!.parameters.maxBurst, one.wanted)
+}
+
+function endFetch(connection: Connection, one: IscsiTask): void {
+  const task = one.task!
+  const { fault } = one
+  one.fetching = false
+  if (fault === null) connection.port.engine.dataArrived(task)
+  else connection.port.engine.dataFailed(task, fault)
+}
+
+/** All data that the failed command announced is through: now its answer may go. */
+function finishAnswered(connection: Connection, one: IscsiTask): void {
+  const residual = one.outLength - one.expected
+  connection.session!.end(one)
+  sendScsiResponse(connection, one.itt, one.status, residual, 0, one.sense, one.senseLength)
+  connection.kick()
+}
