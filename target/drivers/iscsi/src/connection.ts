@@ -11,7 +11,7 @@ import { receiveLogin } from './inbound/login.ts'
 import type { TextExchange } from './inbound/text.ts'
 import { LOGIN_DATA_BYTES, type Login } from './login/login.ts'
 import { sendReject } from './outbound/reject.ts'
-import type { IscsiPort } from './port.ts'
+import type { IscsiTargetPort } from './port.ts'
 import { SendQueue } from './send-queue.ts'
 import type { Session } from './session.ts'
 
@@ -23,7 +23,7 @@ const MOST_FAULTS = 32
 const LINGER_MS = 1000
 
 export class Connection {
-  readonly port: IscsiPort
+  readonly port: IscsiTargetPort
   readonly socket: Socket
   readonly framer: Framer
   readonly out: SendQueue
@@ -64,7 +64,7 @@ export class Connection {
   /** Resolves when no task of the session can touch a store any more. */
   drained: Promise<void> = Promise.resolve()
 
-  constructor(port: IscsiPort, socket: Socket) {
+  constructor(port: IscsiTargetPort, socket: Socket) {
     this.port = port
     this.socket = socket
     this.checksum = port.checksum

@@ -3,11 +3,11 @@
 import type { Engine, TargetDriver, TargetPort } from '@lunkit/target-api'
 import { builtInChecksum } from './digest.ts'
 import { type IscsiOptions, type Portal, settle } from './options.ts'
-import { IscsiPort } from './port.ts'
+import { IscsiTargetPort } from './port.ts'
 import { type Listener, listen } from './portal.ts'
 
 /** The port that `start` gives, with what only iSCSI has. */
-export interface IscsiTargetPort extends TargetPort {
+export interface IscsiPort extends TargetPort {
   /** Addresses that are listened on, with the ports that were picked. */
   readonly portals: readonly Portal[]
   /** Sessions, and connections that have not logged in. */
@@ -15,17 +15,17 @@ export interface IscsiTargetPort extends TargetPort {
 }
 
 export interface IscsiDriver extends TargetDriver<IscsiOptions> {
-  start(engine: Engine, options: IscsiOptions): Promise<IscsiTargetPort>
+  start(engine: Engine, options: IscsiOptions): Promise<IscsiPort>
 }
 
 /** Serves the engine's targets over TCP. Rejects with OperatorError: bad options, or a portal that cannot be opened. */
 export const driver: IscsiDriver = Object.freeze({
   apiVersion: 1,
   name: 'iscsi',
-  async start(engine: Engine, options: IscsiOptions): Promise<IscsiTargetPort> {
+  async start(engine: Engine, options: IscsiOptions): Promise<IscsiPort> {
     const warn = (reason: string): void => engine.observe({ type: 'warning', reason })
     const settings = settle(options, warn)
-    const port = new IscsiPort(engine, settings, options.crc32c ?? builtInChecksum)
+    const port = new IscsiTargetPort(engine, settings, options.crc32c ?? builtInChecksum)
     const both = settings.portals.some(portal => portal.host === '0.0.0.0')
     const opened: Listener[] = []
     try {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The face of the iSCSI target driver.
-export { driver, type IscsiDriver, type IscsiTargetPort } from './driver.ts'
+export { driver, type IscsiDriver, type IscsiPort } from './driver.ts'
 export type { ChapAlgorithm } from './login/chap.ts'
 export {
   type Access,

@@ -3,7 +3,7 @@
 import type { Connection } from './connection.ts'
 import type { Nop, Settings } from './options.ts'
 import { sendNopIn } from './outbound/nop-in.ts'
-import type { IscsiPort } from './port.ts'
+import type { IscsiTargetPort } from './port.ts'
 
 /** Ticks in the shortest limit, and bounds of a tick in milliseconds. */
 const TICKS = 8
@@ -13,14 +13,14 @@ const LONGEST_TICK = 250
 export class KeepAlive {
   /** Ticks so far. */
   clock = 0
-  readonly #port: IscsiPort
+  readonly #port: IscsiTargetPort
   readonly #nop: Nop
   readonly #tickMs: number
   readonly #interval: number
   readonly #timeout: number
   #timer: NodeJS.Timeout | null = null
 
-  constructor(port: IscsiPort, settings: Settings) {
+  constructor(port: IscsiTargetPort, settings: Settings) {
     this.#port = port
     this.#nop = settings.nop
     const { intervalMs, timeoutMs } = settings.nop

@@ -30,7 +30,7 @@ const LOGIN_SHARE = 262_144
 /** The shortest time that stopping gives to tasks which are slow to end. */
 const LEAST_DRAIN_MS = 1000
 
-export class IscsiPort implements TargetPort, LoginPolicy {
+export class IscsiTargetPort implements TargetPort, LoginPolicy {
   readonly engine: Engine
   readonly settings: Settings
   readonly wishes: Wishes
