@@ -73,7 +73,9 @@ function measure(name: string, cdb: Uint8Array, expectedIn: number, expectedOut:
   }
   const ns = (time / COMMANDS).toFixed(0)
   const bytes = (heap / COMMANDS).toFixed(3)
-  process.stdout.write(`${name.padEnd(24)} ${ns.padStart(6)} ns  ${bytes.padStart(8)} bytes of heap a command\n`)
+  process.stdout.write(
+    `${name.padEnd(24)} ${ns.padStart(6)} ns  ${bytes.padStart(8)} bytes of heap a command\n`,
+  )
 }
 
 if (globalThis.gc === undefined) throw new Error('Run with node --expose-gc')
