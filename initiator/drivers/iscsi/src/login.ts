@@ -117,6 +117,7 @@ export class Login implements ConnectionHost {
       this.#refused(status, data)
       return
     }
+    this.#takeNumbers(header)
     if (this.#answer.length + data.length > ANSWER_BYTES) throw broken('sent an answer of over 64 KiB')
     this.#answer = this.#answer.length === 0 ? data : Buffer.concat([this.#answer, data])
     if (response.continue.get(header, 0) === 1) {
@@ -146,6 +147,10 @@ export class Login implements ConnectionHost {
     }
     if (opcode !== Opcode.loginResponse) throw broken(`sent a PDU of opcode ${opcode} during login`)
     if (response.itt.get(header, 0) !== 0) throw broken('answered to another task tag than that of the login')
+  }
+
+  /** The numbers count only where the login is not refused (RFC 7143, 11.13.5). */
+  #takeNumbers(header: Uint8Array): void {
     const statSn = response.statSn.get(header, 0)
     if (this.#rounds > 1 && statSn !== this.#window.expStatSn) {
       throw broken(`sent StatSN ${statSn} during login where ${this.#window.expStatSn} was due`)

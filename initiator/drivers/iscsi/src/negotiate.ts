@@ -97,6 +97,9 @@ export class Negotiation {
     }
     if (answer === KeyAnswer.reject) throw broken(`rejected ${key.name}=${offer}`)
     const result = decide(key, parseValue(key, answer), offer)
+    if (result === null && key.rule === 'first-common') {
+      throw new LoginError('LOGIN_REFUSED', `The target does not agree to ${key.name}=${offer}`)
+    }
     if (result === null) throw broken(`answered ${key.name}=${answer} to the offer ${offer}`)
     this.#settled.set(key.name, result)
   }
