@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs commands on a device without an engine: the checks of a row, one task at a time, each answer counted.
+import assert from 'node:assert/strict'
+import {
+  type Command,
+  INVALID_COMMAND_OPERATION_CODE,
+  INVALID_FIELD_IN_CDB,
+  LBA_OUT_OF_RANGE,
+  type SenseCode,
+  Status,
+  strayBit,
+  WRITE_PROTECTED,
+} from '@lunkit/spec'
+import {
+  type BackingStore,
+  type Binding,
+  BufferPool,
+  type Device,
+  type DeviceType,
+  type LogicalUnit,
+  type Nexus,
+  type NexusUnit,
+  type ParameterValues,
+  type PooledBuffer,
+  Task,
+  TaskState,
+} from '@lunkit/target-api'
+
+/** What pooled buffers hold before they are filled: must never be seen by an initiator. */
+export const POISON = 0xd5
+
+class PoisonedPool extends BufferPool {
+  override take(length: number): PooledBuffer {
+    const buffer = super.take(length)
+    buffer.whole.fill(POISON)
+    return buffer
+  }
+}
+
+export interface Answer {
+  readonly status: number
+  readonly sense: SenseCode | null
+  /** The bytes that the initiator gets: min(inLength, expectedIn). */
+  readonly data: Buffer
+  readonly inLength: number
+  readonly outLength: number
+  /** INFORMATION, or -1. */
+  readonly information: number
+  /** Field pointer, or null. */
+  readonly field: { readonly byte: number; readonly bit: number; readonly inCdb: boolean } | null
+}
+
+export interface RunOptions {
+  /** Data that the initiator offers; expectedOut is its length. */
+  readonly out?: Uint8Array
+  /** Bytes that the initiator takes (1 MiB if not given). */
+  readonly expectedIn?: number
+  /** Which of the bench's two nexuses sends it. */
+  readonly nexus?: 0 | 1
+  /** Called when the device has the task and has not answered within the call. */
+  readonly during?: (task: Task) => void
+}
+
+interface BenchNexusUnit extends NexusUnit {
+  attentions: SenseCode[]
+}
+
+export class Bench {
+  readonly device: Device
+  readonly nexusUnits: readonly BenchNexusUnit[]
+  /** LUNs that the nexuses see. */
+  luns: number[] = [0]
+  /** Answers by task, to see that none comes twice. */
+  readonly #answers = new WeakMap<Task, number>()
+  readonly #pool = new PoisonedPool()
+  #wake: (() => void) | null = null
+
+  private constructor(device: Device) {
+    this.device = device
+    const luns = (): readonly number[] => this.luns
+    const nexuses = [1, 2].map(
+      number =>
+        ({
+          port: { relativeId: 1, protocol: 5, portName: (target: string) => `${target},t,0x0001` },
+          target: { name: 'iqn.2026-11.test:bench', alias: '' },
+          initiator: {
+            name: `iqn.2026-11.test:initiator-${number}`,
+            port: '000000000000',
+            transportId: Buffer.alloc(0),
+          },
+          credit: 1,
+          running: 0,
+          luns,
+          driverData: null,
+        }) as unknown as Nexus,
+    )
+    const nexusUnits: BenchNexusUnit[] = []
+    const unit: LogicalUnit = {
+      identity: {
+        vendor: 'LUNKIT',
+        product: 'BENCH DISK',
+        revision: '1',
+        serial: 'serial-0001',
+        naa: Uint8Array.of(0x30, 1, 2, 3, 4, 5, 6, 7),
+      },
+      device,
+      attention(code, except) {
+        for (const one of nexusUnits) if (one.nexus !== except) one.attentions.push(code)
+      },
+      get removalPrevented() {
+        return nexusUnits.some(one => one.preventsRemoval)
+      },
+    }
+    for (const nexus of nexuses) {
+      nexusUnits.push({
+        nexus,
+        unit,
+        lun: 0,
+        preventsRemoval: false,
+        attentions: [],
+        takeAttention() {
+          return this.attentions.shift() ?? null
+        },
+      })
+    }
+    this.nexusUnits = nexusUnits
+    device.attach(unit)
+  }
+
+  static async open(
+    type: DeviceType,
+    store: BackingStore | null,
+    values: ParameterValues = {},
+  ): Promise<Bench> {
+    return new Bench(await type.open(store, values))
+  }
+
+  /** Runs one command to its one answer. */
+  async run(cdb: readonly number[] | Uint8Array, options: RunOptions = {}): Promise<Answer> {
+    const task = this.submit(cdb, options)
+    if (task.state === TaskState.execute) {
+      options.during?.(task)
+      while (task.state === TaskState.execute) await new Promise<void>(resolve => (this.#wake = resolve))
+    }
+    // Whoever answers twice does it soon.
+    await new Promise(resolve => setImmediate(resolve))
+    assert.equal(this.#answers.get(task), 1, 'the task was not answered exactly once')
+    const answer = answerOf(task)
+    task.releaseData()
+    return answer
+  }
+
+  /** Starts one command; its state is `respond` when the device has answered. */
+  submit(cdb: readonly number[] | Uint8Array, options: RunOptions = {}): Task {
+    const task = new Task(this.#pool, one => this.#done(one))
+    const nexusUnit = this.nexusUnits[options.nexus ?? 0]!
+    task.nexus = nexusUnit.nexus
+    task.nexusUnit = nexusUnit
+    task.cdb.set(cdb)
+    task.expectedIn = options.expectedIn ?? 1024 * 1024
+    task.expectedOut = options.out?.length ?? 0
+    task.state = TaskState.decode
+    if (!this.#check(task)) return task
+    this.#bring(task, options.out ?? Buffer.alloc(0))
+    task.state = TaskState.execute
+    task.binding.run(task, this.device)
+    return task
+  }
+
+  /** What the engine does before a handler runs. */
+  #check(task: Task): boolean {
+    const { cdb } = task
+    const { type } = this.device
+    const attention = (rule: string): boolean => {
+      const code = rule === 'reports' ? (task.nexusUnit.takeAttention() ?? null) : null
+      return code === null || this.#refuse(task, code)
+    }
+    const binding = type.bindings.find(one => matches(one, cdb))
+    if (binding === undefined) {
+      if (type.otherwise === undefined) return this.#refuse(task, INVALID_COMMAND_OPERATION_CODE)
+      task.state = TaskState.execute
+      type.otherwise(task, this.device)
+      return false
+    }
+    task.binding = binding
+    const allowed = Uint8Array.from(binding.usage)
+    allowed[0] = 0xff
+    const stray = strayBit(allowed, cdb, 0)
+    if (stray !== null) return this.#refuse(task, INVALID_FIELD_IN_CDB, stray)
+    if (!attention(binding.command.unitAttention)) return false
+    task.lba = binding.lba?.get(cdb, 0) ?? 0
+    task.blocks = binding.blocks?.get(cdb, 0) ?? 0
+    if (task.blocks === 0 && binding.zeroIs256 && binding.blocks !== null) task.blocks = 256
+    if (binding.command.touches === 'medium-write' && !this.device.writable)
+      return this.#refuse(task, WRITE_PROTECTED)
+    if (binding.lba !== null && task.lba + task.blocks > this.device.blocks)
+      return this.#refuse(task, LBA_OUT_OF_RANGE)
+    task.outLength = outLength(task, binding, this.device)
+    const moved = binding.command.data === 'in' ? task.blocks * this.device.blockSize : task.outLength
+    if (binding.blocks !== null && moved > this.device.maxTransfer)
+      return this.#refuse(task, INVALID_FIELD_IN_CDB)
+    return true
+  }
+
+  #refuse(task: Task, code: SenseCode, place: { byte: number; bit: number } | null = null): false {
+    task.status = Status.checkCondition
+    task.senseCode = code
+    if (place !== null) {
+      task.fieldByte = place.byte
+      task.fieldBit = place.bit
+      task.fieldInCdb = true
+    }
+    this.#done(task)
+    return false
+  }
+
+  /** Data-out in slices of odd lengths, as a network brings it. */
+  #bring(task: Task, out: Uint8Array): void {
+    const length = Math.min(out.length, task.outLength)
+    const all = Buffer.from(out.subarray(0, length))
+    for (let at = 0, size = 100; at < length; size = size * 3 + 1) {
+      const slice = all.subarray(at, Math.min(at + size, length))
+      task.segments.push(slice)
+      at += slice.length
+    }
+    task.received = length
+  }
+
+  #done(task: Task): void {
+    this.#answers.set(task, (this.#answers.get(task) ?? 0) + 1)
+    task.state = TaskState.respond
+    const wake = this.#wake
+    this.#wake = null
+    wake?.()
+  }
+}
+
+/** A CDB from its row and values by field name. */
+// biome-ignore lint/suspicious/noExplicitAny: rows of any fields
+export function cdbOf(command: Command<any>, values: Readonly<Record<string, number>> = {}): Uint8Array {
+  const { cdb: row, opcode, serviceAction } = command
+  const cdb = row.write({ ...values, opcode })
+  if (serviceAction >= 0) row.field['serviceAction']!.set(cdb, 0, serviceAction)
+  return cdb
+}
+
+function matches({ command }: Binding, cdb: Uint8Array): boolean {
+  if (command.opcode !== cdb[0]) return false
+  return (
+    command.serviceAction < 0 || command.cdb.field['serviceAction']!.get(cdb, 0) === command.serviceAction
+  )
+}
+
+function outLength(task: Task, binding: Binding, device: Device): number {
+  if (binding.command.data !== 'out') return 0
+  if (binding.dataOut !== null) return binding.dataOut(task, device)
+  if (binding.blocks !== null) return task.blocks * device.blockSize
+  return binding.parameterLength?.get(task.cdb, 0) ?? 0
+}
+
+function answerOf(task: Task): Answer {
+  const sent = Math.min(task.inLength, task.expectedIn)
+  const all = task.inLength > 0 ? Buffer.concat(task.segments) : Buffer.alloc(0)
+  assert.ok(all.length >= sent, `${sent} bytes are to be sent, and only ${all.length} are there`)
+  if (task.status !== Status.checkCondition) assert.equal(task.senseCode, null)
+  else {
+    assert.notEqual(task.senseCode, null)
+    assert.equal(task.inLength, 0)
+  }
+  return {
+    status: task.status,
+    sense: task.senseCode,
+    data: Buffer.from(all.subarray(0, sent)),
+    inLength: task.inLength,
+    outLength: task.outLength,
+    information: task.information,
+    field: task.fieldByte < 0 ? null : { byte: task.fieldByte, bit: task.fieldBit, inCdb: task.fieldInCdb },
+  }
+}

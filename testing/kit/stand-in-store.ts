@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// A store in memory that can be slow, fail on demand and lose its cache, and that watches who asks it for what.
+import assert from 'node:assert/strict'
+import { type BackingStore, StoreError, type StoreIo } from '@lunkit/target-api'
+
+export type StoreCall = 'read' | 'write' | 'flush'
+
+export interface StandInOptions {
+  readonly size: number
+  /** Answers inside the call, or later. */
+  readonly later?: boolean
+  readonly canWrite?: boolean
+  readonly volatileCache?: boolean
+}
+
+/** What blocks hold at first, behind their number in the first four bytes. */
+const PATTERN = Buffer.from(Array.from({ length: 512 }, (_, index) => (index * 3) & 0xff))
+
+export class StandInStore implements BackingStore {
+  readonly size: number
+  readonly preferredBlock = 4096
+  readonly canWrite: boolean
+  readonly volatileCache: boolean
+  readonly discards = 'none'
+  readonly writesZeroes = 'none'
+  readonly identity = 'stand-in:1'
+  readonly bytes: Buffer
+  /** What would be left after a power failure. */
+  readonly durable: Buffer
+  /** One line for each call: what, offset, length, and `fua`. */
+  readonly calls: string[] = []
+  /** Errors for the next calls of a kind, first first. */
+  readonly failures: { call: StoreCall; error: StoreError; failedAt: number }[] = []
+  /** While true, requests wait in the store. */
+  held = false
+  underWay = 0
+  aborts = 0
+  closed = false
+  readonly #later: boolean
+  readonly #waiting: (() => void)[] = []
+
+  constructor(options: StandInOptions) {
+    this.size = options.size
+    this.#later = options.later ?? false
+    this.canWrite = options.canWrite ?? true
+    this.volatileCache = options.volatileCache ?? true
+    this.bytes = Buffer.alloc(Math.min(options.size, 64 * 1024 * 1024))
+    for (let at = 0; at < this.bytes.length; at += 512)
+      PATTERN.copy(this.bytes, at, 0, Math.min(512, options.size - at))
+    for (let at = 0; at < this.bytes.length; at += 512) this.bytes.writeUInt32BE(at / 512, at)
+    this.durable = Buffer.from(this.bytes)
+  }
+
+  read(io: StoreIo): void {
+    this.#take('read', io, () => {
+      let at = io.offset
+      for (const segment of io.segments) {
+        this.bytes.copy(segment, 0, at, at + segment.length)
+        at += segment.length
+      }
+    })
+  }
+
+  write(io: StoreIo): void {
+    assert.ok(this.canWrite, 'a store that cannot be written was written')
+    this.#take('write', io, () => {
+      let at = io.offset
+      for (const segment of io.segments) at += segment.copy(this.bytes, at)
+      if (io.forceUnitAccess || !this.volatileCache) {
+        this.bytes.copy(this.durable, io.offset, io.offset, io.offset + io.length)
+      }
+    })
+  }
+
+  flush(io: StoreIo): void {
+    assert.ok(this.canWrite, 'a store that cannot be written was flushed')
+    this.#take('flush', io, () => this.bytes.copy(this.durable))
+  }
+
+  abort(): void {
+    this.aborts++
+  }
+
+  async close(): Promise<void> {
+    assert.equal(this.underWay, 0, 'closed while a request was under way')
+    this.closed = true
+  }
+
+  failNext(call: StoreCall, error: StoreError, failedAt = -1): void {
+    this.failures.push({ call, error, failedAt })
+  }
+
+  /** Lets requests that were held go on. */
+  release(): void {
+    this.held = false
+    for (const go of this.#waiting.splice(0)) go()
+  }
+
+  /** All calls since the last time. */
+  takeCalls(): string[] {
+    return this.calls.splice(0)
+  }
+
+  #take(call: StoreCall, io: StoreIo, perform: () => void): void {
+    assert.equal(this.closed, false, `${call} after close`)
+    if (call === 'flush') this.calls.push('flush')
+    else {
+      const bytes = io.segments.reduce((sum, { length }) => sum + length, 0)
+      assert.equal(bytes, io.length, `${call}: the segments do not add up`)
+      assert.ok(io.offset >= 0 && io.offset + io.length <= this.size, `${call} leaves the store`)
+      const fua = call === 'write' && io.forceUnitAccess ? ' fua' : ''
+      this.calls.push(`${call} ${io.offset}+${io.length}${fua}`)
+    }
+    this.underWay++
+    const answer = (): void => {
+      const failure = this.failures[0]?.call === call ? this.failures.shift() : undefined
+      if (failure === undefined) perform()
+      else io.failedAt = failure.failedAt
+      this.underWay--
+      // What the device put into the request is the store's until here: nothing of it may be relied on later.
+      if (call === 'read' || call === 'write') io.segments.length = 0
+      io.finish(failure?.error ?? StoreError.none)
+    }
+    if (this.held) this.#waiting.push(answer)
+    else if (this.#later) setImmediate(answer)
+    else answer()
+  }
+}
