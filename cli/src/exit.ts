@@ -12,17 +12,16 @@ export const ExitCode = Object.freeze({
   interrupted: 130,
 } as const)
 
-/** Codes of errors (OperatorError and the initiator's) to exit codes; the rest is `failed`. */
+/** Codes of errors (OperatorError's and the initiator's) to exit codes, first match first. */
 const EXIT_OF: readonly (readonly [RegExp, number])[] = [
-  [
-    /^(FILE_MISSING|FILE_IN_USE|FILE_|PORT_IN_USE|PORTAL_(IN_USE|UNAVAILABLE)|ENOENT|EADDRINUSE|EACCES)/,
-    ExitCode.missing,
-  ],
-  [/^(LOGIN_|AUTHENTICATION)/, ExitCode.refused],
-  [/^(TRANSPORT|ECONN|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_|TIMEOUT)/, ExitCode.unreachable],
-  [/^(PARAMETER_|LUN_|PORTAL|SIZE|IDENTITY|NAA|NO_LUNS|URL|CHAP|USAGE|NAME|OPTION)/, ExitCode.usage],
-  [/^(ABORT_ERR)/, ExitCode.interrupted],
+  [/^(FILE_|PORTAL_IN_USE|PORT_IN_USE|ENOENT|EADDRINUSE|EACCES)/, ExitCode.missing],
+  [/^LOGIN_(?!TIMEOUT)/, ExitCode.refused],
+  [/^(TRANSPORT_|LOGIN_TIMEOUT)/, ExitCode.unreachable],
+  [/^ABORT_ERR/, ExitCode.interrupted],
 ]
+
+/** Errors whose cause is what was asked for, whatever their code. */
+const ASKED_WRONGLY = new Set(['OperatorError', 'UsageError', 'RequestError'])
 
 interface Told {
   readonly code: string
@@ -43,7 +42,9 @@ export function describeError(error: unknown): Told {
 
 export function exitCodeOf(error: unknown): number {
   const { code } = describeError(error)
-  return EXIT_OF.find(([pattern]) => pattern.test(code))?.[1] ?? ExitCode.failed
+  const listed = EXIT_OF.find(([pattern]) => pattern.test(code))?.[1]
+  if (listed !== undefined) return listed
+  return error instanceof Error && ASKED_WRONGLY.has(error.name) ? ExitCode.usage : ExitCode.failed
 }
 
 /** Writes the error to standard error (with --json as one JSON line) and sets the exit code. */

@@ -36,11 +36,12 @@ async function main(argv: readonly string[]): Promise<void> {
     .showHelpAfterError("(see 'lunkit --help')")
   const words = argv.slice(2)
   const wanted = words.find(word => !word.startsWith('-') && word !== 'help')
+  program.exitOverride()
   for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
     const built = name === wanted ? (await load()).build() : new Command(name)
-    program.addCommand(built.summary(summary))
+    program.addCommand(built.copyInheritedSettings(program).summary(summary))
   }
-  await program.exitOverride().parseAsync([...argv])
+  await program.parseAsync([...argv])
 }
 
 main(process.argv).catch(reportError)

@@ -12,6 +12,9 @@ const execute = promisify(execFile)
 const run = async (program: string, ...words: string[]): Promise<string> =>
   (await execute(program, words, { timeout: 20_000 })).stdout
 
+/** The tool fetches any page, but decodes these alone and fails on the rest. */
+const TOOL_KNOWS = new Set([0x00, 0x80, 0x83, 0xb0, 0xb1, 0xb2])
+
 const folder = workFolder()
 let target: ServedTarget | null = null
 before(async () => {
@@ -29,13 +32,14 @@ after(async () => {
   folder.dispose()
 })
 
+// It takes the last block's address for the number of blocks, so it shows one unit less.
 test('iscsi-ls -s lists the target on each portal and its LUNs', async t => {
   if (!need(t, 'iscsi-ls')) return
   for (const portal of target!.ready.portals) {
     const output = await run('iscsi-ls', '-s', `iscsi://${portal}`)
     assert.match(output, /Target:iqn\.2026-11\.org\.lunkit:\S+ Portal:/)
-    assert.match(output, /Lun:0 +Type:DIRECT_ACCESS \(Size:1G\)/)
-    assert.match(output, /Lun:1 +Type:DIRECT_ACCESS \(Size:64M\)/)
+    assert.match(output, /Lun:0 +Type:DIRECT_ACCESS \(Size:1023M\)/)
+    assert.match(output, /Lun:1 +Type:DIRECT_ACCESS \(Size:63M\)/)
   }
 })
 
@@ -47,13 +51,14 @@ test('iscsi-inq shows the standard data and every page that is listed', async t 
   const pages = [...list.matchAll(/Page:0x([0-9a-f]+)/gi)].map(match => Number.parseInt(match[1]!, 16))
   for (const page of [0x00, 0x80, 0x83, 0x86, 0xb0, 0xb1, 0xb2])
     assert.ok(pages.includes(page), `page ${page.toString(16)}`)
-  for (const page of pages) await run('iscsi-inq', '-e', '1', '-c', String(page), url)
+  for (const page of pages.filter(one => TOOL_KNOWS.has(one)))
+    await run('iscsi-inq', '-e', '1', '-c', String(page), url)
   assert.match(await run('iscsi-inq', '-e', '1', '-c', '128', url), /SERIAL42/)
 })
 
 test('iscsi-readcapacity16 sees size and block length', async t => {
   if (!need(t, 'iscsi-readcapacity16')) return
   const output = await run('iscsi-readcapacity16', target!.ready.luns[1]!.url)
-  assert.match(output, /Block size:4096/i)
+  assert.match(output, /LOGICAL BLOCK LENGTH IN BYTES:4096/)
   assert.match(output, /67108864/)
 })

@@ -27,7 +27,8 @@ export async function pump(source: Source, sink: Sink, options: PumpOptions): Pr
     while (next < end && !failed) {
       signal.throwIfAborted()
       const at = next
-      const wanted = Math.min(PIECE, end - at)
+      // Pieces end where whole pieces of the sink do, so that no two of them share a block.
+      const wanted = Math.min(PIECE - ((to + at) % PIECE), end - at)
       next += wanted
       const bytes = await source.read(from + at, buffer.subarray(0, wanted))
       const piece = buffer.subarray(0, bytes)

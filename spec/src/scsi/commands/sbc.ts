@@ -283,13 +283,14 @@ export const UNMAP = command(0x42, 10, 'UNMAP', 'SBC-4 UNMAP command', WRITE, {
 
 // ---- cache and medium ----
 
+/** SYNC_NV is obsolete since SBC-3; a target without a non-volatile cache of its own may take it and do the same. */
 export const SYNCHRONIZE_CACHE_10 = command(
   0x35,
   10,
   'SYNCHRONIZE CACHE (10)',
   'SBC-4 SYNCHRONIZE CACHE (10) command',
   SYNC,
-  { immed: bit(1, 1), ...AT_10 },
+  { syncNv: bit(1, 2), immed: bit(1, 1), ...AT_10 },
 )
 export const SYNCHRONIZE_CACHE_16 = command(
   0x91,
@@ -297,7 +298,7 @@ export const SYNCHRONIZE_CACHE_16 = command(
   'SYNCHRONIZE CACHE (16)',
   'SBC-4 SYNCHRONIZE CACHE (16) command',
   SYNC,
-  { immed: bit(1, 1), ...AT_16 },
+  { syncNv: bit(1, 2), immed: bit(1, 1), ...AT_16 },
 )
 
 // Under a reservation it runs for all when START is one and POWER CONDITION zero.
