@@ -8,7 +8,10 @@ import type { LinuxCalls } from './linux-calls.ts'
 /** One road for reads that need no thread. */
 export interface CachedReads {
   readonly how: 'preadv2' | 'readSync' | 'threads'
-  /** Fills as many bytes from the request's start as it can at once; the thread pool reads the rest. Never throws. */
+  /**
+   * Fills as many bytes from the request's start as it can at once; the thread pool reads the rest. Never throws. The
+   * segments MUST sum up to the request's length, which is not 0.
+   */
   read(io: StoreIo): number
 }
 
@@ -32,13 +35,7 @@ export class NoWaitReads implements CachedReads {
   read(io: StoreIo): number {
     const { segments } = io
     if (io.length > MOST_BYTES || segments.length > MOST_VECTORS) return 0
-    let length = 0
-    for (let i = 0; i < segments.length; i++) {
-      const part = segments[i]!
-      this.#point(i, part)
-      length += part.length
-    }
-    if (length !== io.length) return 0
+    for (let i = 0; i < segments.length; i++) this.#point(i, segments[i]!)
     const got = this.#calls.readCached(this.#fd, this.#vectors, segments.length, io.offset)
     return Math.max(got, 0)
   }

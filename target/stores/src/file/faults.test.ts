@@ -84,6 +84,16 @@ for (const reads of ['readSync', 'threads', undefined] as const) {
   })
 }
 
+test('a cut is noticed by a flush, before a write hides it', async context => {
+  const { path, exchange } = await open(context)
+  await truncate(path, 10_000)
+  assert.equal((await exchange.flush()).error, StoreError.medium)
+  assert.equal((await exchange.write(SIZE - 512, pattern(512, 1))).error, StoreError.medium)
+  assert.equal((await stat(path)).size, 10_000)
+  await exchange.wrote(0, pattern(512, 2))
+  await exchange.close()
+})
+
 test('a file that grows keeps its size', async context => {
   const { path, exchange } = await open(context)
   await truncate(path, 2 * SIZE)
@@ -115,7 +125,10 @@ for (const [how, vanish] of VANISHING) {
 test('a file that vanished is noticed without a flush', async context => {
   context.mock.timers.enable({ apis: ['setTimeout'] })
   const { path, exchange } = await open(context)
-  await exchange.bytes(0, 512)
+  for (let look = 0; look < 3; look++) {
+    context.mock.timers.tick(500)
+    await exchange.bytes(0, 512)
+  }
   await unlink(path)
   context.mock.timers.tick(500)
   assert.equal((await exchange.read(0, 512)).error, StoreError.gone)
@@ -202,6 +215,44 @@ test('a write that stops half-way is continued, and an interrupted one made agai
     }
   }
   await exchange.close()
+})
+
+test('a read that stops half-way is continued, and an interrupted one made again', async context => {
+  const disk = pattern(SIZE, 1)
+  let interrupted = 0
+  const take = (parts: Buffer[], at: number): number => {
+    if (interrupted++ % 3 === 1) throw failing('EINTR')
+    let left = 1000
+    for (const part of parts)
+      left -= disk.copy(part, 0, at + 1000 - left, at + 1000 - left + Math.min(left, part.length))
+    return 1000 - left
+  }
+  const later = (done: Done, parts: Buffer[], at: number): void => {
+    setImmediate(() => {
+      let moved = -1
+      try {
+        moved = take(parts, at)
+      } catch (error) {
+        done(error as Error)
+      }
+      if (moved >= 0) done(null, moved)
+    })
+  }
+  const short = calls({
+    readSync: (_fd: number, data: Buffer, _from: number, _length: number, at: number) => take([data], at),
+    readvSync: (_fd: number, parts: Buffer[], at: number) => take(parts, at),
+    read: (_fd: number, data: Buffer, _from: number, _length: number, at: number, done: Done) =>
+      later(done, [data], at),
+    readv: (_fd: number, parts: Buffer[], at: number, done: Done) => later(done, parts, at),
+  })
+  for (const reads of ['readSync', 'threads'] as const) {
+    const { exchange } = await open(context, { reads, calls: short })
+    for (const lengths of [[4096], [1, 998, 1, 1, 5000], [60_000, 5536], Array<number>(90).fill(999)]) {
+      const bytes = await exchange.bytes(777, ...lengths)
+      assert.ok(bytes.equals(disk.subarray(777, 777 + bytes.length)))
+    }
+    await exchange.close()
+  }
 })
 
 test('a disk that fills up amid a write says where', async context => {

@@ -8,6 +8,7 @@ import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { scratch } from '@lunkit/testing/kit/scratch.ts'
+import { lockByName } from './file-lock.ts'
 import { linuxCalls } from './linux-calls.ts'
 import { openFile } from './open-file.ts'
 
@@ -49,6 +50,24 @@ test('one writer, or several readers', async context => {
   await two.close()
   const last = await openFile({ path })
   await last.close()
+})
+
+test('the name alone keeps writers and readers apart', async context => {
+  if (process.platform !== 'linux') return context.skip('abstract sockets are Linux')
+  const key = { dev: BigInt(process.pid), ino: BigInt(Date.now()) }
+  const reader = await lockByName('x', key, true)
+  const second = await lockByName('x', key, true)
+  await assert.rejects(lockByName('x', key, false), /this lunkit/)
+  await reader()
+  await second()
+  const writer = await lockByName('x', key, false)
+  await assert.rejects(lockByName('x', key, true), /this lunkit/)
+  await assert.rejects(lockByName('x', key, false), /this lunkit/)
+  const other = await lockByName('x', { ...key, dev: -1n }, false)
+  await other()
+  await writer()
+  const last = await lockByName('x', key, true)
+  await last()
 })
 
 test('of many that open a file at once, one gets it', async context => {

@@ -49,7 +49,7 @@ export class FileStore implements BackingStore, TransferEnd {
   #closed = false
   /** The next request has to look at the file first. */
   #examineDue = false
-  readonly #examineTimer: NodeJS.Timeout
+  #examineTimer: NodeJS.Timeout
   #examining = 0
   #idle: (() => void) | null = null
 
@@ -69,9 +69,7 @@ export class FileStore implements BackingStore, TransferEnd {
     this.#writes = new CachedWrites(file.fd, calls)
     this.#threads = new ThreadTransfers(calls, this)
     this.#flusher = new Flusher(file.fd, calls, (io, error) => this.#answer(io, error))
-    this.#examineTimer = setTimeout(() => {
-      this.#examineDue = true
-    }, EXAMINE_AFTER).unref()
+    this.#examineTimer = this.#later()
   }
 
   read(io: StoreIo): void {
@@ -180,9 +178,19 @@ export class FileStore implements BackingStore, TransferEnd {
       if (error === null && stats.size < this.#trusted) this.#trusted = stats.size
       // A file that is gone is looked at again by every request.
       if (this.#gone || this.#closed) this.#examineDue = true
-      else this.#examineTimer.refresh()
+      else {
+        clearTimeout(this.#examineTimer)
+        this.#examineTimer = this.#later()
+      }
       this.#proceed(io, road)
     })
+  }
+
+  /** Runs only after a look, so that an idle store wakes nobody. */
+  #later(): NodeJS.Timeout {
+    return setTimeout(() => {
+      this.#examineDue = true
+    }, EXAMINE_AFTER).unref()
   }
 
   #proceed(io: StoreIo, road: Road): void {

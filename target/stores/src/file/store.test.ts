@@ -23,7 +23,7 @@ import { scratch } from '@lunkit/testing/kit/scratch.ts'
 import { pattern, StoreExchange } from '@lunkit/testing/kit/store-exchange.ts'
 import { storeSuite } from '@lunkit/testing/kit/store-suite.ts'
 import { NoReads } from './cached-reads.ts'
-import { fileCalls } from './file-calls.ts'
+import { type FileCalls, fileCalls } from './file-calls.ts'
 import { FileStore } from './file-store.ts'
 import { type FileOptions, openFile, store } from './store.ts'
 
@@ -69,12 +69,12 @@ storeSuite('file without O_DSYNC', async context => {
 const data = pattern(300_001, 1)
 
 /** By preadv2, in the first directory where it works: a tmpfs cannot. */
-async function openNoWait(context: TestContext): Promise<FileStore | null> {
+async function openNoWait(context: TestContext, calls: FileCalls): Promise<FileStore | null> {
   for (const parent of [tmpdir(), '/var/tmp']) {
     const path = join(await scratch(context, parent), 'disk.img')
     await writeFile(path, data)
     try {
-      return await openFile({ path, reads: 'preadv2' })
+      return await openFile({ path, reads: 'preadv2', calls })
     } catch (error) {
       if (!(error instanceof OperatorError && error.code === 'FILE_READS')) throw error
     }
@@ -83,14 +83,39 @@ async function openNoWait(context: TestContext): Promise<FileStore | null> {
 }
 
 test('preadv2 reads what an ordinary read reads', async context => {
-  const opened = await openNoWait(context)
+  let threads = 0
+  const counted = ((...given: Parameters<typeof fs.read>) => {
+    threads++
+    fs.read(...given)
+  }) as typeof fs.read
+  const opened = await openNoWait(context, { ...fileCalls, read: counted, readv: counted as never })
   if (opened === null) return context.skip('no koffi, or no file system here that knows RWF_NOWAIT')
   assert.equal(opened.how, 'preadv2')
   const exchange = new StoreExchange(opened)
-  for (const lengths of [[4096], [1, 2, 3], [200_000, 100_001], Array<number>(64).fill(11), [0, 7, 0]]) {
+  for (const lengths of [[4096], [1, 2, 3], [200_000, 60_000], Array<number>(64).fill(11), [0, 7, 0]]) {
     const bytes = await exchange.bytes(0, ...lengths)
     assert.ok(bytes.equals(data.subarray(0, bytes.length)))
   }
+  assert.equal(threads, 1, 'what is cached takes no thread, after the one read that tries out the road')
+  await exchange.close()
+})
+
+test('without O_DSYNC, forced unit access is a write and a flush', async context => {
+  const realPath = join(await scratch(context), 'disk.img')
+  await writeFile(realPath, pattern(65536, 1))
+  let flushes = 0
+  const fdatasync = ((fd: number, done: fs.NoParamCallback) => {
+    flushes++
+    fs.fdatasync(fd, done)
+  }) as typeof fs.fdatasync
+  const fd = fs.openSync(realPath, 'r+')
+  const facts = { size: 65536, preferredBlock: 4096, canWrite: true, note: '', unlock: async () => {} }
+  const opened = { fd, durableFd: -1, realPath, reads: new NoReads(), ...facts }
+  const exchange = new StoreExchange(new FileStore(opened, { ...fileCalls, fdatasync }))
+  await exchange.wrote(0, pattern(512, 2))
+  assert.equal(flushes, 0)
+  await exchange.wrote(0, pattern(512, 3), [], true)
+  assert.equal(flushes, 1)
   await exchange.close()
 })
 

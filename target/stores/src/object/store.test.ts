@@ -181,12 +181,15 @@ test('an aborted read is answered at once, and what comes late touches nothing',
 })
 
 test('an aborted write that heeds its signal is aborted; one that ends well is well', async () => {
-  const exchange = exchangeOf({
-    write: (offset, _buffer, { signal }) =>
-      new Promise<void>((resolve, reject) => {
-        signal.addEventListener('abort', () => (offset === 0 ? reject(signal.reason) : resolve()))
-      }),
-  })
+  const exchange = exchangeOf(
+    {
+      write: (offset, _buffer, { signal }) =>
+        new Promise<void>((resolve, reject) => {
+          signal.addEventListener('abort', () => (offset === 0 ? reject(signal.reason) : resolve()))
+        }),
+    },
+    5,
+  )
   for (const [offset, error] of [
     [0, StoreError.aborted],
     [512, StoreError.none],
@@ -199,6 +202,8 @@ test('an aborted write that heeds its signal is aborted; one that ends well is w
     exchange.store.abort!(io)
     assert.equal((await writing).error, error)
   }
+  await new Promise(resolve => setTimeout(resolve, 20))
+  assert.equal((await exchange.read(0, 512)).error, StoreError.none, 'nothing is fenced')
   await exchange.close()
 })
 
