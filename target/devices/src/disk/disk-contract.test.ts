@@ -4,7 +4,7 @@ import { describe } from 'node:test'
 import { deviceSuite } from '../../../../testing/kit/device-suite.ts'
 import { device } from './index.ts'
 
-const SIZE = 256 * 1024
+const SIZE = 64 * 1024
 
 describe('512n', () => deviceSuite(device, { size: SIZE, values: { block: 512, physical: 512 } }))
 describe('512e', () => deviceSuite(device, { size: SIZE, values: { block: 512, physical: 4096 } }))

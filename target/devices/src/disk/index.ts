@@ -119,7 +119,8 @@ function sizeOf(name: string, value: string | number | boolean): number {
 }
 
 /** NOMINAL ROTATION RATE (SBC-4 Block Device Characteristics VPD page): what is between is reserved. */
-const isRotation = (rate: number): boolean => rate === 0 || rate === 1 || (rate > 0x400 && rate < 0xffff)
+const isRotation = (rate: number): boolean =>
+  rate === 0 || rate === 1 || (Number.isInteger(rate) && rate > 0x400 && rate < 0xffff)
 
 function checkSize(store: BackingStore, { block }: DiskOptions): void {
   const { size, identity } = store

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// The disk's command list as a golden table, its parameters, and stores that it cannot serve.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { OperatorError, readParameters } from '@lunkit/target-api'
+import { StandInStore } from '../../../../testing/kit/stand-in-store.ts'
+import { openDisk } from './disk.test-kit.ts'
+import { device } from './index.ts'
+
+/** Typed by hand from T10's operation code list. */
+const GOLDEN = `
+00 TEST UNIT READY
+03 REQUEST SENSE
+08 READ (6)
+0a WRITE (6)
+12 INQUIRY
+15 MODE SELECT (6)
+1a MODE SENSE (6)
+1b START STOP UNIT
+1e PREVENT ALLOW MEDIUM REMOVAL
+25 READ CAPACITY (10)
+28 READ (10)
+2a WRITE (10)
+2e WRITE AND VERIFY (10)
+2f VERIFY (10)
+35 SYNCHRONIZE CACHE (10)
+55 MODE SELECT (10)
+5a MODE SENSE (10)
+88 READ (16)
+8a WRITE (16)
+8e WRITE AND VERIFY (16)
+8f VERIFY (16)
+91 SYNCHRONIZE CACHE (16)
+9e/10 READ CAPACITY (16)
+a0 REPORT LUNS
+a3/c REPORT SUPPORTED OPERATION CODES
+a3/d REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS
+a8 READ (12)
+aa WRITE (12)
+ae WRITE AND VERIFY (12)
+af VERIFY (12)
+`
+
+test('the command list is the golden one', () => {
+  const list = device.bindings.map(({ command: { opcode, serviceAction, name } }) => {
+    const action = serviceAction < 0 ? '' : `/${serviceAction.toString(16)}`
+    return `${opcode.toString(16).padStart(2, '0')}${action} ${name}`
+  })
+  assert.deepEqual(list.sort(), GOLDEN.trim().split('\n'))
+})
+
+test('parameters: what a user writes, and what is there without a word', async () => {
+  const given = (values: Record<string, string>) => readParameters('disk', device.parameters, values)
+  assert.deepEqual(given({}), {
+    block: 512,
+    physical: 4096,
+    readonly: false,
+    removable: false,
+    wce: true,
+    rotation: 1,
+  })
+  assert.deepEqual(given({ block: '4K', readonly: 'yes' })['block'], 4096)
+  assert.throws(() => given({ block: '520' }), { code: 'PARAMETER_VALUE' })
+  const { disk } = await openDisk(given({ block: '4K', removable: 'on' }))
+  assert.deepEqual([disk.blockSize, disk.blocks, disk.removable, disk.writable], [4096, 512, true, true])
+})
+
+const reject = async (code: string, size: number, values: Record<string, number> = {}): Promise<void> => {
+  await assert.rejects(device.open(new StandInStore({ size }), values), (error: unknown) => {
+    assert.ok(error instanceof OperatorError)
+    assert.equal(error.code, code)
+    assert.notEqual(error.hint, '')
+    return true
+  })
+}
+
+test('stores and values that do not fit are refused with a way out', async () => {
+  await reject('STORE_EMPTY', 0)
+  await reject('STORE_SIZE', 1000)
+  await reject('STORE_SIZE', 512 * 9, { block: 4096 })
+  await reject('STORE_TOO_LARGE', 2 ** 53)
+  await reject('PHYSICAL_BELOW_BLOCK', 4096, { block: 4096, physical: 512 })
+  await reject('BLOCK_SIZE', 4096, { block: 520 })
+  for (const rotation of [2, 1024, 65_535, 1.5, -1]) await reject('ROTATION_VALUE', 4096, { rotation })
+  await assert.rejects(device.open(null, {}), { code: 'STORE_MISSING' })
+})
+
+test('a store of one block and one that ends within a physical block are served', async () => {
+  assert.equal((await openDisk({}, { size: 512 })).disk.blocks, 1)
+  assert.equal((await openDisk({ physical: 4096 }, { size: 512 * 9 })).disk.blocks, 9)
+})
+
+test('close flushes what the cache holds', async () => {
+  const { bench, store } = await openDisk()
+  await bench.run([0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0], { out: Buffer.alloc(512, 4) })
+  await bench.device.close()
+  assert.deepEqual(store.durable, store.bytes)
+  assert.equal(store.closed, true)
+})
+
+test('a command that a disk does not have is refused', async () => {
+  const { bench, store } = await openDisk()
+  assert.equal((await bench.run([0xc1, 0, 0, 0, 0, 0])).sense?.asc, 0x20)
+  assert.deepEqual(store.takeCalls(), [])
+})
