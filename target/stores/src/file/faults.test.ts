@@ -9,7 +9,6 @@ import { StoreError } from '@lunkit/target-api'
 import { scratch } from '@lunkit/testing/kit/scratch.ts'
 import { pattern, StoreExchange } from '@lunkit/testing/kit/store-exchange.ts'
 import type { FileCalls } from './file-calls.ts'
-import { InlineBudget } from './inline-budget.ts'
 import { type FileOptions, openFile } from './open-file.ts'
 
 const SIZE = 2 ** 20
@@ -114,10 +113,12 @@ for (const [how, vanish] of VANISHING) {
     const { path, exchange } = await open(context)
     await exchange.wrote(0, pattern(512, 3))
     await vanish(path)
+    assert.equal((await exchange.write(0, pattern(512, 4), [], true)).error, StoreError.gone)
     assert.equal((await exchange.flush()).error, StoreError.gone)
+    const both = await Promise.all([exchange.flush(), exchange.write(0, pattern(512, 4))])
+    for (const { error } of both) assert.equal(error, StoreError.gone)
     assert.equal((await exchange.read(0, 512)).error, StoreError.gone)
     assert.equal((await exchange.write(0, pattern(512, 4))).error, StoreError.gone)
-    assert.equal((await exchange.write(0, pattern(512, 4), [], true)).error, StoreError.gone)
     await exchange.close()
   })
 }
@@ -373,27 +374,5 @@ test('segments that do not sum up are refused', async context => {
       }
     }
     await exchange.close()
-  }
-})
-
-test('a slow inline call sends its successors away, for longer while they stay slow', () => {
-  const budget = new InlineBudget(1)
-  assert.ok(budget.allows(0))
-  budget.spent(0, 0.5)
-  assert.ok(budget.allows(1))
-  budget.spent(1, 11)
-  assert.ok(!budget.allows(60))
-  assert.ok(budget.allows(61))
-  budget.spent(61, 71)
-  assert.ok(!budget.allows(170))
-  assert.ok(budget.allows(171))
-  budget.spent(171, 171.5)
-  budget.spent(172, 182)
-  assert.ok(budget.allows(232), 'a quick call begins anew')
-  let now = 1000
-  for (let i = 0; i < 20; i++) {
-    budget.spent(now, now + 10)
-    now += 3210
-    assert.ok(budget.allows(now), 'no pause is longer than 3.2 s')
   }
 })

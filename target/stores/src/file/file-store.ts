@@ -78,11 +78,12 @@ export class FileStore implements BackingStore, TransferEnd {
   }
 
   write(io: StoreIo): void {
-    if (this.#examineDue || io.offset + io.length > this.#trusted) this.#doubted(io, writeRoad)
+    const end = io.offset + io.length
+    if (this.#examineDue || io.forceUnitAccess || end > this.#trusted) this.#doubted(io, writeRoad)
     else this.#write(io)
   }
 
-  /** Always looks whether the file still has a name: a flush of an unlinked file would keep nothing. */
+  /** Looks, as a durable write does, whether the file still has a name: nothing is kept of an unlinked one. */
   flush(io: StoreIo): void {
     if (!this.canWrite) io.finish(StoreError.none)
     else this.#doubted(io, flushRoad)
@@ -170,7 +171,7 @@ export class FileStore implements BackingStore, TransferEnd {
       io.finish(StoreError.internal)
       return
     }
-    this.#examineDue = false
+    if (!this.#gone) this.#examineDue = false
     this.#examining++
     this.#calls.fstat(this.#file.fd, (error, stats) => {
       this.#examining--
@@ -179,6 +180,7 @@ export class FileStore implements BackingStore, TransferEnd {
       // A file that is gone is looked at again by every request.
       if (this.#gone || this.#closed) this.#examineDue = true
       else {
+        this.#examineDue = false
         clearTimeout(this.#examineTimer)
         this.#examineTimer = this.#later()
       }
