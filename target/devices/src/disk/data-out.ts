@@ -2,7 +2,7 @@
 // The blocks that came with a command: as slices for the store, trimmed, and never a part of a block.
 
 import { INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT } from '@lunkit/spec'
-import { fail, type Task } from '@lunkit/target-api'
+import { empty, fail, type Task } from '@lunkit/target-api'
 
 /**
  * Fills `io.segments` and `io.length` with the whole blocks that came, at most `outLength` bytes, and returns their
@@ -11,7 +11,7 @@ import { fail, type Task } from '@lunkit/target-api'
  */
 export function takeBlocks(task: Task, blockSize: number): number {
   const { io, segments } = task
-  io.segments.length = 0
+  empty(io.segments)
   io.length = 0
   const length = Math.min(task.received, task.outLength)
   if (length % blockSize !== 0) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads a range of any length through one pooled buffer, piece by piece, and compares it with what was sent.
 import { MISCOMPARE_DURING_VERIFY_OPERATION } from '@lunkit/spec'
-import { fail, failStore, LARGEST, StoreError, succeed, type Task } from '@lunkit/target-api'
+import { empty, fail, failStore, LARGEST, StoreError, succeed, type Task } from '@lunkit/target-api'
 import type { Disk } from './disk.ts'
 
 /** Pieces in a row before other work of the process gets its turn. */
@@ -71,7 +71,7 @@ function pump(task: Task, one: Sweep) {
     one.piece = Math.min(buffer.length, one.length - one.done)
     io.offset = one.start + one.done
     io.length = one.piece
-    io.segments.length = 0
+    empty(io.segments)
     io.segments.push(one.piece === buffer.length ? buffer : buffer.subarray(0, one.piece))
     io.forceUnitAccess = false
     io.onFinish = arrived

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // READ (6), (10), (12) and (16): blocks from the store into pooled buffers, which leave as they are.
 import { type Field, READ_6, READ_10, READ_12, READ_16 } from '@lunkit/spec'
-import { type Binding, fail, failStore, on, StoreError, succeed, type Task } from '@lunkit/target-api'
+import { type Binding, empty, fail, failStore, on, StoreError, succeed, type Task } from '@lunkit/target-api'
 import type { Disk } from '../disk.ts'
 
 function read(task: Task, disk: Disk, forced: boolean) {
@@ -21,7 +21,7 @@ function read(task: Task, disk: Disk, forced: boolean) {
 function fetch(task: Task, disk: Disk, wanted: number): void {
   const io = task.io
   task.reserve(wanted)
-  io.segments.length = 0
+  empty(io.segments)
   for (let i = 0; i < task.segments.length; i++) io.segments.push(task.segments[i]!)
   io.offset = task.lba * disk.blockSize
   io.length = wanted
