@@ -116,7 +116,7 @@ export class Task {
   /** Makes `segments` pooled buffers of `length` bytes in all, to be filled completely before done(). */
   reserve(length: number): void {
     for (let left = length; left > 0; ) {
-      const part = left < LARGEST ? left : LARGEST
+      const part = Math.min(left, LARGEST)
       const buffer = this.#pool.take(part)
       this.pooled.push(buffer)
       this.segments.push(buffer.size === part ? buffer.data : buffer.data.subarray(0, part))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Time and garbage of one command on the engine's road, with a device and a driver that do nothing.
-// Run by hand: node --expose-gc --min-semi-space-size=128 --max-semi-space-size=128 target/engine/src/road.bench.ts
+// Run by hand: node --expose-gc --min-semi-space-size=128 --max-semi-space-size=128 target/engine/src/engine.bench.ts
 import { READ_10, TaskAttribute, WRITE_10 } from '@lunkit/spec'
 import { type Device, type DeviceType, type Nexus, on, succeed, type Task } from '@lunkit/target-api'
 import { TargetEngine } from './engine.ts'
