@@ -109,7 +109,7 @@ test('Linux loses nothing when connections break, fall silent or the target is k
     target = await serve([disk])
     relay.target = port(target)
   }
-  const env = { PORTAL: `127.0.0.1:${relay.port}`, EVENTS: 'cut cut hold reset restart cut', MIB: '32' }
+  const env = { PORTAL: `127.0.0.1:${relay.port}`, EVENTS: 'cut hold reset restart cut', MIB: '32' }
   await succeeds(t, target, 'recovery.sh', { relay, on: { restart }, env, timeoutSeconds: 180 })
   await endsWell(target)
 })
