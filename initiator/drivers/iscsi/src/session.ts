@@ -228,24 +228,26 @@ export class Session implements InitiatorSession, FullFeatureHost {
     this.#watch?.stop()
     this.#feature = null
     if (feature.completed > 0) this.#attempt = 0
-    const closing = this.#state === 'closing'
-    const repeat = this.#sortOut(feature, error, closing)
-    this.#options.onEvent({ type: 'lost', error, inFlight: feature.tasks.size })
-    if (closing) {
+    const final = this.#state === 'closing' || this.#attempt >= this.#options.reconnect.attempts
+    const inFlight = feature.tasks.size
+    const repeat = this.#sortOut(feature, error, final)
+    this.#options.onEvent({ type: 'lost', error, inFlight })
+    if (this.#state === 'closing') {
       this.#drained?.()
       return
     }
     this.#queue.unshift(repeat)
     this.#state = 'recovering'
-    this.#recover(feature.retryAfterMs, repeat.length).catch(failure => this.#giveUp(failure))
+    if (final) this.#giveUp(error)
+    else this.#recover(feature.retryAfterMs, repeat.length).catch(failure => this.#giveUp(failure))
   }
 
   /** Ends what may not be sent again; returns the rest in the order of the first time. */
-  #sortOut(feature: FullFeature, error: TransportError, closing: boolean): Task[] {
+  #sortOut(feature: FullFeature, error: TransportError, final: boolean): Task[] {
     const repeat: Task[] = []
     for (const task of feature.tasks) {
       if (task.state === 'ending') task.fail(task.reason)
-      else if (!closing && task.repeatable && task.repeats < REPEATS) repeat.push(task)
+      else if (!final && task.repeatable && task.repeats < REPEATS) repeat.push(task)
       else {
         const unsure = `${error.message}; it is not known whether the command ran`
         task.fail(new TransportError(error.code, unsure, { cause: error }))
