@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `npm run bench`: lunkit beside tgtd, case by case in turn, and a table of medians.
-import { cpus } from 'node:os'
+import { cpus, tmpdir } from 'node:os'
 import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
 import { CASES, type Case, GOAL } from './cases.ts'
@@ -17,11 +17,11 @@ const USAGE = `npm run bench -- [options]
   --seconds S      length of a run (3)
   --retries N      repeat a run that other processes disturbed up to N times (3)
   --size MIB       size of an image (512)
+  --folder PATH    where the images lie, written full and read once (the temporary files)
   --smoke          one short case, to see that the benchmark works
   --json           figures as JSON
 FIO=PATH names an fio with the libiscsi engine; without it iscsi-perf and qemu-img measure.
-The targets run on core 0, the load generator on core 1; the images lie in /dev/shm if it has room, else among
-the temporary files.
+The targets run on core 0, the load generator on core 1.
 `
 const TARGET_CORE = 0
 const CLIENT_CORE = Math.min(1, cpus().length - 1)
@@ -34,7 +34,7 @@ interface Plan {
   readonly retries: number
 }
 
-function readPlan(): { plan: Plan; imageBytes: number; json: boolean } {
+function readPlan(): { plan: Plan; imageBytes: number; folder: string; json: boolean } {
   const { values } = parseArgs({
     options: {
       only: { type: 'string', default: '' },
@@ -43,6 +43,7 @@ function readPlan(): { plan: Plan; imageBytes: number; json: boolean } {
       seconds: { type: 'string', default: '3' },
       retries: { type: 'string', default: '3' },
       size: { type: 'string', default: '512' },
+      folder: { type: 'string', default: tmpdir() },
       smoke: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -66,7 +67,8 @@ function readPlan(): { plan: Plan; imageBytes: number; json: boolean } {
       }
   if (cases.length === 0) throw new Error(`No case matches ${only}; see --help`)
   if (targets.length === 0) throw new Error(`No target is named '${values.targets}'; see --help`)
-  return { plan, imageBytes: (values.smoke ? 16 : positive('size', values.size)) << 20, json: values.json }
+  const imageBytes = (values.smoke ? 16 : positive('size', values.size)) << 20
+  return { plan, imageBytes, folder: values.folder, json: values.json }
 }
 
 function positive(name: string, text: string): number {
@@ -97,9 +99,9 @@ async function runAll(plan: Plan, generator: Generator, contestants: readonly Co
 }
 
 async function main(): Promise<void> {
-  const { plan, imageBytes, json } = readPlan()
+  const { plan, imageBytes, folder, json } = readPlan()
   const generator = chooseGenerator(CLIENT_CORE)
-  const images = imageFolder(imageBytes * 2)
+  const images = imageFolder(folder)
   process.once('exit', images.dispose)
   // The children end with this process: each has its own handler of 'exit'.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))

@@ -2,7 +2,7 @@
 // Who is measured: each a process of its own, on the target's core, with an image of its own.
 
 import { randomFillSync } from 'node:crypto'
-import { closeSync, mkdtempSync, openSync, readSync, rmSync, statfsSync, writeSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { serve } from '../kit/serve-process.ts'
@@ -60,18 +60,8 @@ function writeImage(path: string, bytes: number): string {
   return path
 }
 
-/** A folder for `bytes` of images: in shared memory where that has room, else among the temporary files. */
-export function imageFolder(bytes: number): { path: string; dispose(): void } {
-  const where = hasRoom('/dev/shm', bytes) ? '/dev/shm' : tmpdir()
-  const path = mkdtempSync(join(where, 'lunkit-bench-'))
+/** A folder for images: on the disk of the temporary files, so that the page cache is the one of everyday files. */
+export function imageFolder(parent: string = tmpdir()): { path: string; dispose(): void } {
+  const path = mkdtempSync(join(parent, 'lunkit-bench-'))
   return { path, dispose: () => rmSync(path, { recursive: true, force: true }) }
-}
-
-function hasRoom(folder: string, bytes: number): boolean {
-  try {
-    const { bavail, bsize } = statfsSync(folder)
-    return bavail * bsize > 2 * bytes
-  } catch {
-    return false
-  }
 }
