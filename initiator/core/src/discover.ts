@@ -22,7 +22,7 @@ export async function reportLuns(session: InitiatorSession, options: CommandOpti
   if (length > LONGEST_LIST) {
     throw new TransportError('TRANSPORT_PROTOCOL', `The target reports a list of LUNs of ${length} bytes`)
   }
-  if (HEADER_BYTES + length > data.length) data = await ask(session, HEADER_BYTES + length, options)
+  if (HEADER_BYTES + length > FIRST_ALLOCATION) data = await ask(session, HEADER_BYTES + length, options)
   const end = Math.min(data.length, HEADER_BYTES + listLength(data))
   const luns: Lun[] = []
   for (let at = HEADER_BYTES; at + LUN_BYTES <= end; at += LUN_BYTES) {

@@ -154,26 +154,28 @@ export class Unit {
   }
 
   async read(lba: number, blocks: number, options: CommandOptions = {}): Promise<Buffer> {
-    const { blockSize } = await this.#check(lba, blocks, options)
-    const buffer = Buffer.allocUnsafe(blocks * blockSize)
-    await this.#transfer(READ_10, READ_16, lba, buffer, options)
+    const capacity = this.#capacity ?? (await this.capacity(options))
+    this.#check(lba, blocks, capacity)
+    const buffer = Buffer.allocUnsafe(blocks * capacity.blockSize)
+    await this.#transfer(READ_10, READ_16, lba, buffer, capacity.blockSize, options)
     return buffer
   }
 
   /** Fills the buffer, whose length is a multiple of the block size, from block `lba` on. */
   async readInto(lba: number, buffer: Uint8Array, options: CommandOptions = {}): Promise<void> {
-    await this.#check(lba, await this.#blocks(buffer, options), options)
-    await this.#transfer(READ_10, READ_16, lba, buffer, options)
+    const capacity = this.#capacity ?? (await this.capacity(options))
+    this.#check(lba, this.#blocks(buffer, capacity), capacity)
+    await this.#transfer(READ_10, READ_16, lba, buffer, capacity.blockSize, options)
   }
 
   /** Writes the data, whose length is a multiple of the block size. They must not change until it is done. */
   async write(lba: number, data: Uint8Array, options: WriteOptions = {}): Promise<void> {
-    await this.#check(lba, await this.#blocks(data, options), options)
-    await this.#transfer(WRITE_10, WRITE_16, lba, data, options)
+    const capacity = this.#capacity ?? (await this.capacity(options))
+    this.#check(lba, this.#blocks(data, capacity), capacity)
+    await this.#transfer(WRITE_10, WRITE_16, lba, data, capacity.blockSize, options)
   }
 
-  async #blocks(data: Uint8Array, options: CommandOptions): Promise<number> {
-    const { blockSize } = this.#capacity ?? (await this.capacity(options))
+  #blocks(data: Uint8Array, { blockSize }: Capacity): number {
     if (data.length % blockSize === 0) return data.length / blockSize
     throw new RequestError(
       'ARGUMENT_INVALID',
@@ -181,12 +183,11 @@ export class Unit {
     )
   }
 
-  async #check(lba: number, blocks: number, options: CommandOptions): Promise<Capacity> {
-    const capacity = this.#capacity ?? (await this.capacity(options))
+  #check(lba: number, blocks: number, capacity: Capacity): void {
     if (!Number.isSafeInteger(lba) || lba < 0 || !Number.isSafeInteger(blocks) || blocks < 0) {
       throw new RequestError('ARGUMENT_INVALID', `${blocks} blocks from LBA ${lba} are no range of blocks`)
     }
-    if (lba + blocks <= capacity.blocks) return capacity
+    if (lba + blocks <= capacity.blocks) return
     const message = `Blocks ${lba} to ${lba + blocks - 1} are beyond the end of ${this.name}, which has ${capacity.blocks}`
     throw new RequestError('OUT_OF_RANGE', message)
   }
@@ -196,9 +197,9 @@ export class Unit {
     long: typeof READ_16 | typeof WRITE_16,
     lba: number,
     data: Uint8Array,
+    blockSize: number,
     options: WriteOptions,
   ): Promise<void> {
-    const { blockSize } = this.#capacity!
     const { maxTransfer } = this.#limits ?? (await this.limits(options))
     const most = Math.max(
       1,
@@ -244,7 +245,7 @@ export class Unit {
 
   /** Frees the storage behind the blocks (UNMAP). Rejects with a RequestError (`UNSUPPORTED`) where that cannot be. */
   async discard(lba: number, blocks: number, options: CommandOptions = {}): Promise<void> {
-    await this.#check(lba, blocks, options)
+    this.#check(lba, blocks, await this.capacity(options))
     const { canUnmap, maxUnmap } = await this.limits(options)
     if (!canUnmap) {
       throw new RequestError('UNSUPPORTED', `${this.name} cannot discard blocks: it has no UNMAP command`, {
