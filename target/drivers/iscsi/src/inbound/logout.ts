@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Logout: the tasks end, the answer goes out, the connection closes (RFC 7143, 11.14 and 11.15).
-import { LOGOUT_REQUEST, LOGOUT_RESPONSE, LogoutReason, LogoutResponse, Opcode } from '@lunkit/spec'
+import { LOGOUT_REQUEST, LogoutReason, LogoutResponse } from '@lunkit/spec'
 import type { Connection } from '../connection.ts'
-import { claimPdu, countStatus, sealHeader, writeHead } from '../outbound/pdu.ts'
-import { within } from '../time-limit.ts'
+import { finishLogout } from '../finish-logout.ts'
+import { sendLogoutResponse } from '../outbound/logout-response.ts'
 
 const { itt, reason, cid } = LOGOUT_REQUEST.field
 
@@ -26,25 +26,5 @@ export function receiveLogout(connection: Connection, header: Buffer, at: number
       return
   }
   connection.step('logoutRequest')
-  void finish(connection, tag)
-}
-
-/** The response says that nothing of the session runs any more, so it waits until that is true. */
-async function finish(connection: Connection, tag: number): Promise<void> {
-  connection.halt()
-  const drained = connection.port.drainSession(connection.session!)
-  const clean = await within(drained, connection.port.settings.limits.replaceTimeoutMs)
-  if (connection.over) return
-  sendLogoutResponse(connection, tag, clean ? LogoutResponse.closed : LogoutResponse.cleanupFailed)
-  void connection.end('logout', true)
-}
-
-function sendLogoutResponse(connection: Connection, tag: number, response: number): void {
-  const at = claimPdu(connection, 0)
-  const { arena } = connection.out
-  writeHead(arena, at, Opcode.logoutResponse, 0, tag)
-  LOGOUT_RESPONSE.field.response.set(arena, at, response)
-  countStatus(connection, arena, at)
-  sealHeader(connection, arena, at)
-  connection.kick()
+  void finishLogout(connection, tag)
 }
