@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Walks the units of a target: REPORT LUNS, then INQUIRY of each.
+import { setTimeout as wait } from 'node:timers/promises'
 import { decodeLun, Qualifier, REPORT_LUNS, Status } from '@lunkit/spec'
 import { buildCdb } from './command-builder.ts'
 import { ScsiError, TransportError } from './errors.ts'
@@ -47,7 +48,7 @@ async function ask(
     }
     const delay = retryDelay(status, sense, attempt, true)
     if (delay < 0) throw new ScsiError(status, sense, REPORT_LUNS.name)
-    if (delay > 0) await new Promise(resolve => setTimeout(resolve, delay))
+    if (delay > 0) await wait(delay, undefined, options.signal ? { signal: options.signal } : {})
   }
 }
 

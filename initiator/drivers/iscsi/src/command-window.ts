@@ -19,7 +19,8 @@ export class CommandWindow {
   constructor(cmdSn: number) {
     this.cmdSn = cmdSn
     this.#expCmdSn = cmdSn
-    this.#maxCmdSn = cmdSn
+    // Closed until the target has said how far it is open.
+    this.#maxCmdSn = (cmdSn - 1) >>> 0
   }
 
   /** Commands that may still be sent. */

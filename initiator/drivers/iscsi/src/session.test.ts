@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sessions with a scripted target: windows, data on request, aborts, time limits, recovery, and the end.
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { buildCdb, type TransportError } from '@lunkit/initiator-core'
@@ -102,6 +103,34 @@ test('no more commands than the window and the queue depth allow', async () => {
     numbers,
     Array.from({ length: 20 }, (_, i) => i + 1),
   )
+})
+
+test('a target that never opens its window is given up', async () => {
+  await using target = await ScriptedTarget.start((pdu, peer) => {
+    peer.maxCmdSn = 0
+    if (pdu.opcode === Opcode.loginRequest) peer.login(pdu)
+    else peer.courtesy(pdu)
+  })
+  await using session = await openSession({ ...target.options, commandTimeoutMs: 40 })
+  const command = session.execute({ lun: 0, cdb: READY })
+  await assert.rejects(command, { code: 'TRANSPORT_CLOSED', message: /window stays closed/ })
+})
+
+test('two hundred sessions leave no handle, listener or timer', async () => {
+  await using target = await ScriptedTarget.logsIn((pdu, peer) => peer.respond(pdu))
+  const stop = new AbortController()
+  const cycle = async (): Promise<void> => {
+    const session = await openSession({ ...target.options, signal: stop.signal })
+    await session.execute({ lun: 0, cdb: READY, signal: stop.signal })
+    await session.close()
+    while (target.peers.some(({ socket }) => !socket.closed)) await wait(1)
+    target.peers.length = 0
+  }
+  await cycle()
+  const before = process.getActiveResourcesInfo().toSorted()
+  for (let i = 0; i < 200; i++) await cycle()
+  assert.deepEqual(process.getActiveResourcesInfo().toSorted(), before)
+  assert.equal(getEventListeners(stop.signal, 'abort').length, 0)
 })
 
 const LIMITS = { FirstBurstLength: '1024', MaxBurstLength: '2048', MaxRecvDataSegmentLength: '768' }

@@ -209,7 +209,9 @@ export class Session implements InitiatorSession, FullFeatureHost {
     this.#feature = feature
     this.#settings = feature.settings
     this.#state = 'ready'
-    this.#watch = new Watch(feature, this.#options, task => this.#abort(task, timeoutError(task)))
+    this.#watch = new Watch(feature, this.#queue, this.#options, task =>
+      this.#abort(task, timeoutError(task)),
+    )
     this.ready(feature)
   }
 

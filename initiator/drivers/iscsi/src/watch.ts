@@ -5,6 +5,7 @@ import type { FullFeature } from './full-feature.ts'
 import type { Settled } from './options.ts'
 import { portalText } from './portal.ts'
 import type { Task } from './task.ts'
+import type { TaskQueue } from './task-queue.ts'
 
 /** Coarsest and finest grain of the clock in ms. */
 const GRAIN = { coarse: 250, fine: 10 }
@@ -12,15 +13,20 @@ const GRAIN = { coarse: 250, fine: 10 }
 export class Watch {
   readonly #feature: FullFeature
   readonly #nopIntervalMs: number
+  readonly #commandTimeoutMs: number
+  readonly #queue: TaskQueue
   readonly #expired: (task: Task) => void
   readonly #timer: NodeJS.Timeout
   #heard = -1
   #quietSince = performance.now()
   #pinged = 0
   #ticksSincePing = 0
+  #stuckSince = 0
 
   /** `expired` is called for each command that is over its time, once. */
-  constructor(feature: FullFeature, options: Settled, expired: (task: Task) => void) {
+  constructor(feature: FullFeature, queue: TaskQueue, options: Settled, expired: (task: Task) => void) {
+    this.#queue = queue
+    this.#commandTimeoutMs = options.commandTimeoutMs
     this.#feature = feature
     this.#nopIntervalMs = options.nopIntervalMs
     this.#expired = expired
@@ -40,7 +46,19 @@ export class Watch {
       if (task.state === 'sent' && task.timeoutMs > 0 && now - task.sentAt >= task.timeoutMs)
         this.#expired(task)
     }
+    if (this.#commandTimeoutMs > 0) this.#checkWindow(now)
     if (this.#nopIntervalMs > 0) this.#probe(now)
+  }
+
+  /** Commands that wait while none is under way: the target does not open its window. */
+  #checkWindow(now: number): void {
+    const { tasks, connection, leaving } = this.#feature
+    if (tasks.size > 0 || this.#queue.isEmpty || leaving) this.#stuckSince = 0
+    else if (this.#stuckSince === 0) this.#stuckSince = now
+    else if (now - this.#stuckSince >= this.#commandTimeoutMs) {
+      const closed = `The target takes no command for ${this.#commandTimeoutMs} ms: its window stays closed`
+      connection.fail(new TransportError('TRANSPORT_TIMEOUT', closed))
+    }
   }
 
   #probe(now: number): void {
