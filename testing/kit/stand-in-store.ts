@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A store in memory that can be slow, fail on demand and lose its cache, and that watches who asks it for what.
 import assert from 'node:assert/strict'
-import { type BackingStore, StoreError, type StoreIo } from '@lunkit/target-api'
+import { type Ability, type BackingStore, StoreError, type StoreIo } from '@lunkit/target-api'
 
-export type StoreCall = 'read' | 'write' | 'flush'
+export type StoreCall = 'read' | 'write' | 'flush' | 'discard' | 'writeZeroes'
 
 export interface StandInOptions {
   readonly size: number
@@ -11,6 +11,8 @@ export interface StandInOptions {
   readonly later?: boolean
   readonly canWrite?: boolean
   readonly volatileCache?: boolean
+  /** Takes blocks back and writes zeros by itself. */
+  readonly thin?: boolean
 }
 
 /** What blocks hold at first, behind their number in the first four bytes. */
@@ -21,8 +23,8 @@ export class StandInStore implements BackingStore {
   readonly preferredBlock = 4096
   readonly canWrite: boolean
   readonly volatileCache: boolean
-  readonly discards = 'none'
-  readonly writesZeroes = 'none'
+  readonly discards: Ability
+  readonly writesZeroes: Ability
   readonly identity = 'stand-in:1'
   readonly bytes: Buffer
   /** What would be left after a power failure. */
@@ -44,6 +46,8 @@ export class StandInStore implements BackingStore {
     this.#later = options.later ?? false
     this.canWrite = options.canWrite ?? true
     this.volatileCache = options.volatileCache ?? true
+    this.discards = options.thin ? 'native' : 'none'
+    this.writesZeroes = this.discards
     this.bytes = Buffer.alloc(Math.min(options.size, 64 * 1024 * 1024))
     for (let at = 0; at < this.bytes.length; at += 512)
       PATTERN.copy(this.bytes, at, 0, Math.min(512, options.size - at))
@@ -77,6 +81,17 @@ export class StandInStore implements BackingStore {
     this.#take('flush', io, () => this.bytes.copy(this.durable))
   }
 
+  /** What is given back reads as nonsense: nobody may rely on it. */
+  discard(io: StoreIo): void {
+    assert.equal(this.discards, 'native', 'a store that takes nothing back was asked to')
+    this.#take('discard', io, () => this.#fill(io, 0xdd))
+  }
+
+  writeZeroes(io: StoreIo): void {
+    assert.equal(this.writesZeroes, 'native', 'a store without it was asked for zeros')
+    this.#take('writeZeroes', io, () => this.#fill(io, 0))
+  }
+
   abort(): void {
     this.aborts++
   }
@@ -101,12 +116,20 @@ export class StandInStore implements BackingStore {
     return this.calls.splice(0)
   }
 
+  /** A large stand-in holds only its first bytes. */
+  #fill({ offset, length }: StoreIo, value: number): void {
+    const { bytes } = this
+    bytes.fill(value, Math.min(offset, bytes.length), Math.min(offset + length, bytes.length))
+  }
+
   #take(call: StoreCall, io: StoreIo, perform: () => void): void {
     assert.equal(this.closed, false, `${call} after close`)
     if (call === 'flush') this.calls.push('flush')
     else {
       const bytes = io.segments.reduce((sum, { length }) => sum + length, 0)
-      assert.equal(bytes, io.length, `${call}: the segments do not add up`)
+      const moved = call === 'read' || call === 'write' ? io.length : 0
+      assert.equal(bytes, moved, `${call}: the segments do not add up`)
+      assert.ok(io.length > 0, `${call} of nothing`)
       assert.ok(io.offset >= 0 && io.offset + io.length <= this.size, `${call} leaves the store`)
       const fua = call === 'write' && io.forceUnitAccess ? ' fua' : ''
       this.calls.push(`${call} ${io.offset}+${io.length}${fua}`)

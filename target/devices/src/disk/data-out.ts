@@ -26,3 +26,20 @@ export function takeBlocks(task: Task, blockSize: number): number {
   }
   return length
 }
+
+/** The slices that make up `length` bytes of `slices` from `start` on. */
+export function cut(slices: readonly Buffer[], start: number, length: number): Buffer[] {
+  const found: Buffer[] = []
+  let skip = start
+  let left = length
+  for (const slice of slices) {
+    if (skip >= slice.length) skip -= slice.length
+    else if (left > 0) {
+      const part = slice.subarray(skip, skip + left)
+      found.push(part)
+      left -= part.length
+      skip = 0
+    }
+  }
+  return found
+}

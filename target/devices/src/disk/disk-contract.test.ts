@@ -10,3 +10,4 @@ describe('512n', () => deviceSuite(device, { size: SIZE, values: { block: 512, p
 describe('512e', () => deviceSuite(device, { size: SIZE, values: { block: 512, physical: 4096 } }))
 describe('4Kn', () => deviceSuite(device, { size: SIZE, values: { block: 4096, physical: 4096 } }))
 describe('removable', () => deviceSuite(device, { size: SIZE, values: { removable: true } }))
+describe('thin', () => deviceSuite(device, { size: SIZE, thin: true }))

@@ -2,7 +2,7 @@
 // The disk's command list as a golden table, its parameters, and stores that it cannot serve.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { OperatorError, readParameters } from '@lunkit/target-api'
+import { type DeviceType, OperatorError, readParameters } from '@lunkit/target-api'
 import { StandInStore } from '../../../../testing/kit/stand-in-store.ts'
 import { openDisk } from './disk.test-kit.ts'
 import { device } from './index.ts'
@@ -23,15 +23,23 @@ const GOLDEN = `
 2a WRITE (10)
 2e WRITE AND VERIFY (10)
 2f VERIFY (10)
+34 PRE-FETCH (10)
 35 SYNCHRONIZE CACHE (10)
+41 WRITE SAME (10)
+42 UNMAP
 55 MODE SELECT (10)
 5a MODE SENSE (10)
 88 READ (16)
+89 COMPARE AND WRITE
 8a WRITE (16)
+8b ORWRITE (16)
 8e WRITE AND VERIFY (16)
 8f VERIFY (16)
+90 PRE-FETCH (16)
 91 SYNCHRONIZE CACHE (16)
+93 WRITE SAME (16)
 9e/10 READ CAPACITY (16)
+9e/12 GET LBA STATUS (16)
 a0 REPORT LUNS
 a3/c REPORT SUPPORTED OPERATION CODES
 a3/d REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS
@@ -41,12 +49,18 @@ ae WRITE AND VERIFY (12)
 af VERIFY (12)
 `
 
-test('the command list is the golden one', () => {
-  const list = device.bindings.map(({ command: { opcode, serviceAction, name } }) => {
+const listOf = ({ bindings }: DeviceType): string[] =>
+  bindings.map(({ command: { opcode, serviceAction, name } }) => {
     const action = serviceAction < 0 ? '' : `/${serviceAction.toString(16)}`
     return `${opcode.toString(16).padStart(2, '0')}${action} ${name}`
   })
-  assert.deepEqual(list.sort(), GOLDEN.trim().split('\n'))
+
+test('the command list is the golden one; UNMAP is there where the store takes blocks back', async () => {
+  const golden = GOLDEN.trim().split('\n')
+  assert.deepEqual(listOf(device).sort(), golden)
+  assert.deepEqual(listOf((await openDisk({}, { thin: true })).disk.type).sort(), golden)
+  const thick = golden.filter(line => line !== '42 UNMAP')
+  assert.deepEqual(listOf((await openDisk({}, { thin: false })).disk.type).sort(), thick)
 })
 
 test('parameters: what a user writes, and what is there without a word', async () => {

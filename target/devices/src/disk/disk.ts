@@ -24,12 +24,12 @@ import {
 import { ModePages } from '../primary/mode-pages.ts'
 import type { PrimaryDevice } from '../primary/primary-device.ts'
 import { BackgroundFlush } from './background-flush.ts'
+import { MAX_TRANSFER } from './limits.ts'
 import { diskModePages } from './mode-pages.ts'
-import { isPaused } from './sweep.ts'
 import { diskVpdPages } from './vpd.ts'
+import { Walk } from './walk.ts'
+import { WriteGate } from './write-gate.ts'
 
-/** Longest transfer of one command, in bytes. */
-export const MAX_TRANSFER = 16 * 1024 * 1024
 /** What a short block descriptor says where the number of blocks does not fit. */
 const BEYOND = 0xffff_ffff
 
@@ -44,6 +44,10 @@ export interface DiskOptions {
   /** Turns a minute, 1 for none, 0 for not said. */
   readonly rotation: number
 }
+
+/** Whether the store takes blocks back. */
+export const canUnmap = (store: BackingStore): boolean =>
+  store.discards !== 'none' && store.discard !== undefined
 
 export class Disk implements Device, PrimaryDevice {
   readonly type: DeviceType
@@ -63,6 +67,9 @@ export class Disk implements Device, PrimaryDevice {
   ]
   readonly vpdPages = diskVpdPages
   readonly modePages: ModePages
+  readonly gate = new WriteGate()
+  /** Blocks can be given back to the store: UNMAP, and logical block provisioning in general. */
+  readonly thin: boolean
   readonly initialWriteCache: boolean
   readonly #readonly: boolean
   readonly #background: BackgroundFlush
@@ -81,6 +88,7 @@ export class Disk implements Device, PrimaryDevice {
     this.physicalBlock = options.physical
     this.removable = options.removable
     this.rotation = options.rotation
+    this.thin = canUnmap(store)
     this.initialWriteCache = store.volatileCache && options.writeCache
     this.#readonly = options.readonly || !store.canWrite
     this.#background = new BackgroundFlush(store)
@@ -93,7 +101,9 @@ export class Disk implements Device, PrimaryDevice {
   }
 
   abort(task: Task): void {
-    if (!isPaused(task)) this.store.abort?.(task.io)
+    // Only what the store has can be hurried there; the rest sees `aborted` when its turn comes.
+    const waits = task.deviceData instanceof Walk && task.deviceData.paused
+    if (!waits && !this.gate.holds(task)) this.store.abort?.(task.io)
   }
 
   /** Mode pages to their defaults, a stopped unit started; a medium that was ejected stays out. */

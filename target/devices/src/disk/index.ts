@@ -19,12 +19,18 @@ import { reportSupportedTaskManagementFunctions } from '../primary/report-task-m
 import { requestSense } from '../primary/request-sense.ts'
 import { startStopUnit } from '../primary/start-stop.ts'
 import { testUnitReady } from '../primary/test-unit-ready.ts'
+import { compareAndWrite } from './commands/compare-and-write.ts'
+import { getLbaStatus16 } from './commands/get-lba-status.ts'
+import { orWrite16 } from './commands/orwrite.ts'
+import { preFetches } from './commands/pre-fetch.ts'
 import { reads } from './commands/read.ts'
 import { capacities } from './commands/read-capacity.ts'
 import { synchronizations } from './commands/synchronize-cache.ts'
+import { unmap } from './commands/unmap.ts'
 import { verifies } from './commands/verify.ts'
 import { writes } from './commands/write.ts'
-import { Disk, type DiskOptions } from './disk.ts'
+import { writeSames } from './commands/write-same.ts'
+import { canUnmap, Disk, type DiskOptions } from './disk.ts'
 
 const SIZES = [512, 1024, 2048, 4096] as const
 
@@ -70,10 +76,19 @@ export const device: DeviceType = {
     ...reads,
     ...writes,
     ...verifies,
+    ...writeSames,
+    compareAndWrite,
+    orWrite16,
+    unmap,
     ...synchronizations,
+    ...preFetches,
+    getLbaStatus16,
   ],
   open: async (store, values) => open(store, values),
 }
+
+/** A disk whose store takes no blocks back has no UNMAP, and says so. */
+const thick: DeviceType = { ...device, bindings: device.bindings.filter(one => one !== unmap) }
 
 function open(store: BackingStore | null, values: ParameterValues): Device {
   if (store === null) {
@@ -83,7 +98,7 @@ function open(store: BackingStore | null, values: ParameterValues): Device {
   }
   const options = optionsOf(values)
   checkSize(store, options)
-  return new Disk(device, store, options)
+  return new Disk(canUnmap(store) ? device : thick, store, options)
 }
 
 function optionsOf(values: ParameterValues): DiskOptions {

@@ -5,12 +5,14 @@ import {
   BLOCK_LIMITS,
   EXTENDED_INQUIRY,
   LOGICAL_BLOCK_PROVISIONING,
+  ProvisioningType,
   VpdCode,
 } from '@lunkit/spec'
 import { LARGEST } from '@lunkit/target-api'
 import { deviceIdentification, unitSerialNumber } from '../primary/identification.ts'
 import { type VpdPage, vpdPage } from '../primary/vpd-page.ts'
 import type { Disk } from './disk.ts'
+import { MAX_COMPARE_AND_WRITE, MAX_UNMAP_BLOCKS, MAX_UNMAP_DESCRIPTORS, MAX_WRITE_SAME } from './limits.ts'
 
 export const diskVpdPages: readonly VpdPage[] = [
   unitSerialNumber,
@@ -25,10 +27,20 @@ export const diskVpdPages: readonly VpdPage[] = [
     optimalGranularity: disk.physicalBlock / disk.blockSize,
     maxTransfer: disk.maxTransfer / disk.blockSize,
     optimalTransfer: LARGEST / disk.blockSize,
+    maxCompareAndWrite: MAX_COMPARE_AND_WRITE,
+    wsnz: 1,
+    maxWriteSame: MAX_WRITE_SAME / disk.blockSize,
+    ...(disk.thin && {
+      maxUnmap: MAX_UNMAP_BLOCKS,
+      maxUnmapDescriptors: MAX_UNMAP_DESCRIPTORS,
+      optimalUnmapGranularity: disk.physicalBlock / disk.blockSize,
+    }),
   })),
   vpdPage(VpdCode.blockCharacteristics, BLOCK_CHARACTERISTICS, (disk: Disk) => ({
     rotationRate: disk.rotation,
   })),
-  // All zero: nothing can be unmapped, so no block is provisioned in another way than at once.
-  vpdPage(VpdCode.logicalBlockProvisioning, LOGICAL_BLOCK_PROVISIONING, () => ({})),
+  // LBPRZ stays zero: a store need not read zeros where it took blocks back.
+  vpdPage(VpdCode.logicalBlockProvisioning, LOGICAL_BLOCK_PROVISIONING, (disk: Disk) =>
+    disk.thin ? { lbpu: 1, lbpws: 1, lbpws10: 1, provisioningType: ProvisioningType.thin } : {},
+  ),
 ]

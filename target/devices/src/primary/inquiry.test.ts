@@ -96,11 +96,20 @@ test('86h, B0h, B1h and B2h tell what the disk can do', async () => {
   const limits = BLOCK_LIMITS.read((await bench.run(page(0xb0))).data)
   assert.deepEqual([limits.length, limits.optimalGranularity], [0x3c, 8])
   assert.deepEqual([limits.maxTransfer, limits.optimalTransfer], [32_768, 512])
-  assert.deepEqual([limits.maxUnmap, limits.maxUnmapDescriptors, limits.maxCompareAndWrite], [0, 0, 0])
+  assert.deepEqual([limits.maxUnmap, limits.maxUnmapDescriptors, limits.optimalUnmapGranularity], [0, 0, 0])
+  assert.deepEqual([limits.maxCompareAndWrite, limits.wsnz, limits.maxWriteSame], [255, 1, 524_288])
   const characteristics = BLOCK_CHARACTERISTICS.read((await bench.run(page(0xb1))).data)
   assert.deepEqual([characteristics.length, characteristics.rotationRate], [0x3c, 7200])
   const provisioning = LOGICAL_BLOCK_PROVISIONING.read((await bench.run(page(0xb2))).data)
   assert.deepEqual([provisioning.length, provisioning.lbpu, provisioning.provisioningType], [4, 0, 0])
+  const thin = await openDisk({}, { thin: true })
+  const some = BLOCK_LIMITS.read((await thin.bench.run(page(0xb0))).data)
+  assert.deepEqual([some.maxUnmap, some.maxUnmapDescriptors, some.optimalUnmapGranularity], [1 << 20, 256, 8])
+  const thinly = LOGICAL_BLOCK_PROVISIONING.read((await thin.bench.run(page(0xb2))).data)
+  assert.deepEqual(
+    [thinly.lbpu, thinly.lbpws, thinly.lbpws10, thinly.lbprz, thinly.provisioningType],
+    [1, 1, 1, 0, 2],
+  )
   const safe = await openDisk({ block: 4096 }, { volatileCache: false })
   assert.equal(EXTENDED_INQUIRY.read((await safe.bench.run(page(0x86))).data).volatile, 0)
   assert.equal(BLOCK_LIMITS.read((await safe.bench.run(page(0xb0))).data).maxTransfer, 4096)

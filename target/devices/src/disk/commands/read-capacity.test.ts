@@ -33,6 +33,14 @@ test('512n, 512e and 4Kn', async () => {
   }
 })
 
+test('LBPME where the store takes blocks back', async () => {
+  for (const thin of [false, true]) {
+    const { bench } = await openDisk({}, { thin })
+    const { lbpme } = CAPACITY_16.read((await bench.run(cdbOf(READ_CAPACITY_16, { allocation: 32 }))).data)
+    assert.equal(lbpme, thin ? 1 : 0)
+  }
+})
+
 test('the last LBA beyond 32 bits', async () => {
   for (const [size, last] of [
     [2 ** 41, 0xffff_ffff],

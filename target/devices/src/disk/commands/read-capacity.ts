@@ -20,6 +20,7 @@ const readCapacity16 = on(READ_CAPACITY_16, (task: Task, disk: Disk) => {
     lastLba: disk.blocks - 1,
     blockLength: disk.blockSize,
     physicalExponent: Math.log2(disk.physicalBlock / disk.blockSize),
+    lbpme: disk.thin ? 1 : 0,
   })
   reply(task, answer, allocation.get(task.cdb, 0))
 })

@@ -13,7 +13,8 @@ import {
 import { type Binding, fail, failStore, on, StoreError, succeed, type Task } from '@lunkit/target-api'
 import { takeBlocks } from '../data-out.ts'
 import type { Disk } from '../disk.ts'
-import { sweep } from '../sweep.ts'
+import { Sweep } from '../sweep.ts'
+import { walk } from '../walk.ts'
 
 /** BYTCHK (SBC-4 VERIFY (10) command): nothing is sent, all blocks are, or one that stands for all. */
 const ByteCheck = { none: 0, all: 1, one: 3 } as const
@@ -28,12 +29,15 @@ const verify = (bytchk: Field<number>) => (task: Task, disk: Disk) => {
   const mode = bytchk.get(task.cdb, 0)
   if (mode === 2) return fail(task, INVALID_FIELD_IN_CDB, bytchk)
   if (disk.notReady !== null) return fail(task, disk.notReady)
-  if (mode === ByteCheck.none) return sweep(task, disk, task.blocks * disk.blockSize, null)
+  if (mode === ByteCheck.none) {
+    return walk(task, disk, new Sweep(task, task.blocks * disk.blockSize, null))
+  }
   const length = takeBlocks(task, disk.blockSize)
   if (length < 0) return
   if (length === 0) return succeed(task)
-  const all = mode === ByteCheck.one ? task.blocks * disk.blockSize : length
-  sweep(task, disk, all, task.io.segments.slice(), mode === ByteCheck.one)
+  const repeats = mode === ByteCheck.one
+  const slices = task.io.segments.slice()
+  walk(task, disk, new Sweep(task, repeats ? task.blocks * disk.blockSize : length, { slices, repeats }))
 }
 
 const writeAndVerify = (bytchk: Field<number>) => (task: Task, disk: Disk) => {
@@ -49,13 +53,25 @@ const writeAndVerify = (bytchk: Field<number>) => (task: Task, disk: Disk) => {
   // The medium is what is verified, so the blocks have to be on it.
   io.forceUnitAccess = true
   io.onFinish = written
-  disk.store.write(io)
+  if (disk.gate.enter(task, start, false)) disk.store.write(io)
 }
 
-function written(task: Task) {
+function start(task: Task) {
   const disk = task.nexusUnit.unit.device as Disk
-  if (task.io.error !== StoreError.none) return failStore(task, disk.blockSize, true)
-  sweep(task, disk, Math.min(task.received, task.outLength), task.deviceData as Buffer[] | null)
+  if (!task.aborted) return disk.store.write(task.io)
+  task.io.error = StoreError.aborted
+  written(task)
+}
+
+function written(task: Task): void {
+  const disk = task.nexusUnit.unit.device as Disk
+  if (task.io.error !== StoreError.none) failStore(task, disk.blockSize, true)
+  else {
+    const slices = task.deviceData as Buffer[] | null
+    const length = Math.min(task.received, task.outLength)
+    walk(task, disk, new Sweep(task, length, slices === null ? null : { slices, repeats: false }))
+  }
+  disk.gate.leave()
 }
 
 const refuses = ['protect', 'group'] as const

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// COMPARE AND WRITE and ORWRITE: what they change, and that no other write comes between.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  COMPARE_AND_WRITE,
+  INVALID_FIELD_IN_CDB,
+  INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT,
+  LBA_OUT_OF_RANGE,
+  MEDIUM_NOT_PRESENT,
+  MISCOMPARE_DURING_VERIFY_OPERATION,
+  ORWRITE_16,
+  Status,
+  UNRECOVERED_READ_ERROR,
+  WRITE_10,
+  WRITE_ERROR,
+} from '@lunkit/spec'
+import { StoreError, type Task, TaskState } from '@lunkit/target-api'
+import { cdbOf } from '../../../../../testing/kit/device-bench.ts'
+import { openDisk } from '../disk.test-kit.ts'
+
+for (const later of [false, true]) {
+  const when = later ? 'later' : 'at once'
+
+  test(`COMPARE AND WRITE writes where all is as expected: ${when}`, async () => {
+    for (const [block, blocks] of [
+      [512, 1],
+      [512, 255],
+      [4096, 100],
+    ] as const) {
+      const { bench, store } = await openDisk({ block }, { later })
+      const length = block * blocks
+      const old = Buffer.from(store.bytes.subarray(2 * block, 2 * block + length))
+      const fresh = Buffer.alloc(length, 0x99)
+      const wanted = Buffer.from(store.bytes)
+      fresh.copy(wanted, 2 * block)
+      const cdb = cdbOf(COMPARE_AND_WRITE, { lba: 2, blocks })
+      const answer = await bench.run(cdb, { out: Buffer.concat([old, fresh]) })
+      assert.deepEqual([answer.status, answer.outLength], [Status.good, 2 * length])
+      assert.deepEqual(store.bytes, wanted)
+      store.takeCalls()
+      const again = await bench.run(cdb, { out: Buffer.concat([old, old]) })
+      assert.equal(again.sense, MISCOMPARE_DURING_VERIFY_OPERATION)
+      assert.equal(again.information, 0)
+      assert.deepEqual(store.bytes, wanted)
+      const almost = Buffer.from(fresh)
+      almost[length - 1]! ^= 1
+      const last = await bench.run(cdb, { out: Buffer.concat([almost, old]) })
+      assert.equal(last.information, length - 1)
+      assert.ok(store.takeCalls().every(call => call.startsWith('read')))
+    }
+  })
+
+  test(`ORWRITE sets bits: ${when}`, async () => {
+    const { bench, store } = await openDisk({}, { later })
+    const length = 700 * 512
+    const out = Buffer.from(Array.from({ length }, (_, index) => index >> 3))
+    const wanted = Buffer.from(store.bytes)
+    for (let i = 0; i < length; i++) wanted[512 + i]! |= out[i]!
+    assert.equal((await bench.run(cdbOf(ORWRITE_16, { lba: 1, blocks: 700 }), { out })).status, Status.good)
+    assert.deepEqual(store.bytes, wanted)
+  })
+
+  test(`of many at one block exactly one wins each round, and plain writes are not lost: ${when}`, async () => {
+    const { bench, store } = await openDisk({}, { later })
+    store.bytes.fill(0, 0, 512)
+    const swap = (from: number, to: number): Task =>
+      bench.submit(cdbOf(COMPARE_AND_WRITE, { blocks: 1 }), {
+        out: Buffer.concat([Buffer.alloc(512, from), Buffer.alloc(512, to)]),
+      })
+    store.held = true
+    const tasks = [1, 2, 3, 4].map(to => swap(0, to))
+    const write = bench.submit(cdbOf(WRITE_10, { blocks: 1 }), { out: Buffer.alloc(512, 9) })
+    const after = swap(9, 10)
+    store.release()
+    while ([...tasks, write, after].some(({ state }) => state !== TaskState.respond)) {
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    assert.deepEqual(
+      tasks.map(({ status }) => status),
+      [Status.good, ...Array(3).fill(Status.checkCondition)],
+    )
+    assert.deepEqual([write.status, after.status], [Status.good, Status.good])
+    assert.deepEqual(store.bytes.subarray(0, 512), Buffer.alloc(512, 10))
+  })
+}
+
+test('a command that waits for another and is aborted ends without touching the store', async () => {
+  const { bench, store } = await openDisk()
+  store.held = true
+  const out = Buffer.alloc(1024)
+  const first = bench.submit(cdbOf(COMPARE_AND_WRITE, { blocks: 1 }), { out })
+  const waiting = [cdbOf(WRITE_10, { blocks: 1 }), cdbOf(COMPARE_AND_WRITE, { blocks: 1 })].map(cdb =>
+    bench.submit(cdb, { out }),
+  )
+  for (const task of waiting) {
+    task.aborted = true
+    bench.device.abort(task)
+  }
+  assert.equal(store.aborts, 0)
+  store.release()
+  for (const task of [first, ...waiting]) assert.equal(task.state, TaskState.respond)
+  assert.deepEqual(store.takeCalls(), ['read 0+512'])
+})
+
+test('FUA and a cache that is off: durable', async () => {
+  for (const [values, fua] of [
+    [{}, 1],
+    [{ wce: false }, 0],
+  ] as const) {
+    const { bench, store } = await openDisk(values)
+    const old = Buffer.from(store.bytes.subarray(0, 512))
+    await bench.run(cdbOf(COMPARE_AND_WRITE, { blocks: 1, fua }), {
+      out: Buffer.concat([old, Buffer.alloc(512)]),
+    })
+    await bench.run(cdbOf(ORWRITE_16, { blocks: 1, fua }), { out: Buffer.alloc(512, 3) })
+    assert.deepEqual(store.durable, store.bytes)
+  }
+})
+
+test('no blocks, less data than needed, store errors', async () => {
+  const { bench, store } = await openDisk()
+  for (const command of [COMPARE_AND_WRITE, ORWRITE_16]) {
+    assert.equal((await bench.run(cdbOf(command, { lba: 4096 }))).status, Status.good)
+    assert.equal((await bench.run(cdbOf(command, { lba: 4096, blocks: 1 }))).sense, LBA_OUT_OF_RANGE)
+    const broken = await bench.run(cdbOf(command, { blocks: 1 }), { out: Buffer.alloc(200) })
+    assert.equal(broken.sense, INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT)
+  }
+  const half = await bench.run(cdbOf(COMPARE_AND_WRITE, { blocks: 1 }), { out: Buffer.alloc(512) })
+  assert.equal(half.sense, INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT)
+  assert.deepEqual(store.takeCalls(), [])
+  const same = Buffer.from(store.bytes.subarray(0, 512))
+  for (const [command, out] of [
+    [COMPARE_AND_WRITE, Buffer.concat([same, same])],
+    [ORWRITE_16, same],
+  ] as const) {
+    store.failNext('read', StoreError.medium)
+    assert.equal((await bench.run(cdbOf(command, { blocks: 1 }), { out })).sense, UNRECOVERED_READ_ERROR)
+    store.failNext('write', StoreError.medium)
+    assert.equal((await bench.run(cdbOf(command, { blocks: 1 }), { out })).sense, WRITE_ERROR)
+    // The gate is free again.
+    assert.equal((await bench.run(cdbOf(WRITE_10, { blocks: 1 }), { out: same })).status, Status.good)
+  }
+})
+
+test('refused: fields that are not served, a medium that is out', async () => {
+  const { bench, disk } = await openDisk()
+  const out = Buffer.alloc(1024)
+  for (const command of [COMPARE_AND_WRITE, ORWRITE_16]) {
+    for (const values of [{ protect: 1 }, { group: 1 }]) {
+      assert.equal(
+        (await bench.run(cdbOf(command, { blocks: 1, ...values }), { out })).sense,
+        INVALID_FIELD_IN_CDB,
+      )
+    }
+    disk.notReady = MEDIUM_NOT_PRESENT
+    assert.equal((await bench.run(cdbOf(command, { blocks: 1 }), { out })).sense, MEDIUM_NOT_PRESENT)
+    disk.notReady = null
+  }
+})

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// PRE-FETCH (10) and (16): checked, and left to the store's own read-ahead.
+import { PRE_FETCH_10, PRE_FETCH_16 } from '@lunkit/spec'
+import { type Binding, fail, on, succeed, type Task } from '@lunkit/target-api'
+import type { Disk } from '../disk.ts'
+
+/** GOOD, not CONDITION MET: nobody promises that the blocks are in a cache now. */
+function preFetch(task: Task, disk: Disk): void {
+  if (disk.notReady !== null) fail(task, disk.notReady)
+  else succeed(task)
+}
+
+const refuses = ['group'] as const
+
+export const preFetches: readonly Binding[] = [
+  on(PRE_FETCH_10, preFetch, { refuses }),
+  on(PRE_FETCH_16, preFetch, { refuses }),
+]

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// UNMAP, PRE-FETCH and GET LBA STATUS: blocks that go back, and what is said of blocks.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  GET_LBA_STATUS_16,
+  INVALID_COMMAND_OPERATION_CODE,
+  INVALID_FIELD_IN_CDB,
+  INVALID_FIELD_IN_PARAMETER_LIST,
+  LBA_OUT_OF_RANGE,
+  LBA_STATUS_DESCRIPTOR,
+  MEDIUM_NOT_PRESENT,
+  PARAMETER_LIST_LENGTH_ERROR,
+  PRE_FETCH_10,
+  PRE_FETCH_16,
+  Status,
+  UNMAP,
+  UNMAP_DESCRIPTOR,
+  UNMAP_HEADER,
+  WRITE_ERROR,
+} from '@lunkit/spec'
+import { StoreError } from '@lunkit/target-api'
+import { type Bench, cdbOf } from '../../../../../testing/kit/device-bench.ts'
+import { openDisk } from '../disk.test-kit.ts'
+
+type Range = readonly [lba: number, blocks: number]
+
+function listOf(...ranges: Range[]): Uint8Array {
+  const head = UNMAP_HEADER.length
+  const size = UNMAP_DESCRIPTOR.length
+  const list = new Uint8Array(head + ranges.length * size)
+  UNMAP_HEADER.write({ dataLength: list.length - 2, descriptorLength: list.length - head }, list)
+  ranges.forEach(
+    ([lba, blocks], index) => void UNMAP_DESCRIPTOR.write({ lba, blocks }, list, head + index * size),
+  )
+  return list
+}
+
+const send = (bench: Bench, out: Uint8Array, parameterLength = out.length) =>
+  bench.run(cdbOf(UNMAP, { parameterLength }), { out })
+
+for (const later of [false, true]) {
+  test(`each range goes back, in order: ${later ? 'later' : 'at once'}`, async () => {
+    const { bench, store } = await openDisk({}, { thin: true, later })
+    assert.equal((await send(bench, listOf([8, 16], [0, 0], [100, 1], [4095, 1]))).status, Status.good)
+    assert.deepEqual(store.takeCalls(), ['discard 4096+8192', 'discard 51200+512', 'discard 2096640+512'])
+  })
+}
+
+test('nothing to do is GOOD', async () => {
+  const { bench, store } = await openDisk({}, { thin: true })
+  assert.equal((await send(bench, new Uint8Array(0))).status, Status.good)
+  assert.equal((await send(bench, new Uint8Array(8))).status, Status.good)
+  assert.equal((await send(bench, listOf([4096, 0]))).status, Status.good)
+  assert.deepEqual(store.takeCalls(), [])
+})
+
+test('lists that are wrong are refused whole, with their place', async () => {
+  const { bench, store } = await openDisk({}, { thin: true, size: 2 ** 40 })
+  const good = listOf([0, 8], [16, 8])
+  for (const [list, length] of [
+    [good, 7],
+    [good, 39],
+    [good.subarray(0, 24), 24],
+    [good.subarray(0, 24), 40],
+  ] as const) {
+    assert.equal((await send(bench, list, length)).sense, PARAMETER_LIST_LENGTH_ERROR)
+  }
+  const last = bench.device.blocks
+  for (const [list, code, byte] of [
+    [listOf([0, 8], [last, 1]), LBA_OUT_OF_RANGE, 24],
+    [listOf([last - 1, 2]), LBA_OUT_OF_RANGE, 8],
+    [listOf([2 ** 53, 1]), LBA_OUT_OF_RANGE, 8],
+    [listOf([0, 1 << 20], [1 << 20, 1]), INVALID_FIELD_IN_PARAMETER_LIST, 32],
+    [listOf(...Array<Range>(257).fill([0, 1])), INVALID_FIELD_IN_PARAMETER_LIST, 2],
+  ] as const) {
+    const { sense, field } = await send(bench, list)
+    assert.equal(sense, code)
+    assert.deepEqual(field, { byte, bit: -1, inCdb: false })
+  }
+  assert.deepEqual(store.takeCalls(), [])
+  assert.equal((await send(bench, listOf([0, 1 << 20]))).status, Status.good)
+})
+
+test('refused: ANCHOR, a medium that is out, a store that takes nothing back; a store error ends it', async () => {
+  const { bench, disk, store } = await openDisk({}, { thin: true })
+  const out = listOf([0, 1], [8, 1])
+  assert.equal(
+    (await bench.run(cdbOf(UNMAP, { anchor: 1, parameterLength: 24 }), { out })).sense,
+    INVALID_FIELD_IN_CDB,
+  )
+  store.failNext('discard', StoreError.medium)
+  assert.equal((await send(bench, out)).sense, WRITE_ERROR)
+  assert.deepEqual(store.takeCalls(), ['discard 0+512'])
+  disk.notReady = MEDIUM_NOT_PRESENT
+  assert.equal((await send(bench, out)).sense, MEDIUM_NOT_PRESENT)
+  const thick = await openDisk()
+  assert.equal((await send(thick.bench, out)).sense, INVALID_COMMAND_OPERATION_CODE)
+})
+
+test('PRE-FETCH: GOOD for blocks that are there', async () => {
+  const { bench, disk, store } = await openDisk()
+  for (const command of [PRE_FETCH_10, PRE_FETCH_16]) {
+    for (const immed of [0, 1]) {
+      assert.equal((await bench.run(cdbOf(command, { lba: 4095, blocks: 1, immed }))).status, Status.good)
+    }
+    assert.equal((await bench.run(cdbOf(command, { lba: 4095, blocks: 2 }))).sense, LBA_OUT_OF_RANGE)
+    disk.notReady = MEDIUM_NOT_PRESENT
+    assert.equal((await bench.run(cdbOf(command))).sense, MEDIUM_NOT_PRESENT)
+    disk.notReady = null
+  }
+  assert.deepEqual(store.takeCalls(), [])
+})
+
+test('GET LBA STATUS: one descriptor to the end of the disk', async () => {
+  const { bench, disk } = await openDisk()
+  const ask = (values: Record<string, number>) =>
+    bench.run(cdbOf(GET_LBA_STATUS_16, { allocation: 24, ...values }))
+  const { data } = await ask({ lba: 100 })
+  assert.equal(data.readUInt32BE(0), 20)
+  const { lba, blocks, provisioning } = LBA_STATUS_DESCRIPTOR.read(data, 8)
+  assert.deepEqual([lba, blocks, provisioning], [100, 3996, 0])
+  assert.equal((await ask({ allocation: 10 })).data.length, 10)
+  assert.equal((await ask({ reportType: 1 })).sense, INVALID_FIELD_IN_CDB)
+  disk.notReady = MEDIUM_NOT_PRESENT
+  assert.equal((await ask({})).sense, MEDIUM_NOT_PRESENT)
+  const huge = await openDisk({}, { size: 2 ** 50 })
+  const far = await huge.bench.run(cdbOf(GET_LBA_STATUS_16, { allocation: 24 }))
+  assert.equal(LBA_STATUS_DESCRIPTOR.read(far.data, 8).blocks, 0xffff_ffff)
+})

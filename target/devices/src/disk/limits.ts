@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// How much one command may ask of a disk: what page B0h says, and what the commands hold to.
+
+/** Longest transfer of one command, in bytes. */
+export const MAX_TRANSFER = 16 * 1024 * 1024
+/** Longest WRITE SAME, in bytes: a few hundred milliseconds where the store has to write every block. */
+export const MAX_WRITE_SAME = 256 * 1024 * 1024
+/** COMPARE AND WRITE: as many blocks as its CDB can name. */
+export const MAX_COMPARE_AND_WRITE = 255
+/** One UNMAP: blocks in all, and block descriptors. */
+export const MAX_UNMAP_BLOCKS = 1024 * 1024
+export const MAX_UNMAP_DESCRIPTORS = 256
