@@ -37,7 +37,7 @@ test('types', () => {
 })
 
 test('lint and format', () => {
-  const { status, output } = run('@biomejs/biome/bin/biome', 'ci', '--error-on-warnings', '.')
+  const { status, output } = run('@biomejs/biome/bin/biome', 'ci', '--colors=off', '--error-on-warnings', '.')
   assert.equal(status, 0, output)
   const seen = Number(/Checked (\d+) files/.exec(output)?.[1])
   assert.ok(seen >= files('.ts').length, `only ${seen} files were checked`)

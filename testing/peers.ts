@@ -45,20 +45,28 @@ function missingPackages(): string[] {
   return [...new Set([...programs, ...parts].map(([, name]) => name))]
 }
 
+const KERNEL = 'linux-image-amd64'
+
+const knowsPackage = (name: string): boolean =>
+  spawnSync('apt-cache', ['show', name], { stdio: 'ignore' }).status === 0
+
 /** On Debian as root, installs what is missing; elsewhere leaves it, and the suites say what they lack. */
 export function installPeers(): void {
+  if (process.getuid?.() !== 0 || !existsSync('/etc/debian_version')) return
   const missing = missingPackages()
-  if (missing.length === 0 || process.getuid?.() !== 0 || !existsSync('/etc/debian_version')) return
-  process.stdout.write(`Installing ${missing.join(', ')}\n`)
+  if (missing.length === 0 && knowsPackage(KERNEL)) return
+  if (missing.length > 0) process.stdout.write(`Installing ${missing.join(', ')}\n`)
   const apt = (...words: string[]): boolean =>
     spawnSync('apt-get', ['-qq', ...words], {
       stdio: ['ignore', 'ignore', 'inherit'],
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
     }).status === 0
   const install = (): boolean => apt('install', '-y', '--no-install-recommends', ...missing)
-  // Package lists may be old or absent: ask for new ones first, and go on with what there is if that fails.
+  // Package lists may be old or absent: ask for new ones first, and go on with what there is if that fails. The Linux
+  // VM's suite downloads packages by them, too.
   apt('update')
-  if (!install()) process.stdout.write('Some packages could not be installed; their suites will be skipped\n')
+  if (missing.length > 0 && !install())
+    process.stdout.write('Some packages could not be installed; their suites will be skipped\n')
 }
 
 /**

@@ -59,6 +59,7 @@ export interface IscsiOptions {
   readonly portals: readonly Portal[]
   /** By target name; `*` is for all that are not named. No entry: everybody, without authentication. */
   readonly access?: Readonly<Record<string, Access>>
+  /** Required of every discovery session. If not given, discovery is open, and CHAP is done where the initiator wants it. */
   readonly discoveryChap?: Chap
   readonly limits?: Partial<Limits>
   readonly nop?: Partial<Nop>

@@ -18,14 +18,18 @@ export const isAuthKey = (name: string): boolean => AUTH_KEYS.has(name)
 /** Authentication of one login. */
 export class Authentication {
   readonly #exchange: ChapExchange | null
+  readonly #optional: boolean
   #method: 'CHAP' | 'None' | null = null
 
-  constructor(chap: Chap | null) {
+  /** With `optional`, an initiator that insists on CHAP may prove itself, and one that does not need not. */
+  constructor(chap: Chap | null, optional = false) {
     this.#exchange = chap === null ? null : new ChapExchange(chap)
+    this.#optional = optional
   }
 
   /** Whether the initiator need not prove anything more. */
   get done(): boolean {
+    if (this.#optional && this.#method !== 'CHAP') return true
     return this.#exchange === null || this.#exchange.stage === 'done'
   }
 
@@ -39,7 +43,7 @@ export class Authentication {
       if (failure !== null) return failure
       into.push({ key: 'AuthMethod', value: this.#method! })
     }
-    if (transit && this.#exchange !== null && this.#method === null)
+    if (transit && !this.#optional && this.#exchange !== null && this.#method === null)
       return 'Initiator offers no authentication'
     const chapKeys = given.size - (offer === undefined ? 0 : 1)
     return chapKeys === 0 ? null : this.#chap(given, into)
@@ -47,9 +51,11 @@ export class Authentication {
 
   #choose(offer: string): string | null {
     if (this.#method !== null) return 'AuthMethod came twice'
-    const wanted = this.#exchange === null ? 'None' : 'CHAP'
-    if (!(parseList(offer) ?? []).includes(wanted)) return `AuthMethod offers no ${wanted}`
-    this.#method = wanted
+    const wanted = this.#exchange === null ? ['None'] : this.#optional ? ['None', 'CHAP'] : ['CHAP']
+    // The initiator's order decides (RFC 7143, 6.2).
+    const method = (parseList(offer) ?? []).find(one => wanted.includes(one))
+    if (method === undefined) return `AuthMethod offers no ${wanted.join(' or ')}`
+    this.#method = method === 'CHAP' ? 'CHAP' : 'None'
     return null
   }
 

@@ -168,7 +168,7 @@ export class Login {
     if (this.initiator === '') return failed(LoginStatus.missingParameter, 'InitiatorName is missing')
     if (this.#policy.stopping) return failed(LoginStatus.serviceUnavailable, 'Target is stopping')
     if (this.discovery) {
-      this.#authentication = new Authentication(settings.discoveryChap)
+      this.#authentication = discoveryAuthentication(settings)
       return null
     }
     if (this.targetName === '') return failed(LoginStatus.missingParameter, 'TargetName is missing')
@@ -212,4 +212,14 @@ export class Login {
       ? failed(LoginStatus.tooManyConnections, 'Session has its one connection already')
       : failed(LoginStatus.sessionDoesNotExist, `There is no session with TSIH ${tsih}`)
   }
+}
+
+/**
+ * Without an account for discovery, nobody needs to prove anything to see the names of targets; but an initiator that
+ * insists on CHAP (open-iscsi does for mutual CHAP) is served with the account of a target.
+ */
+function discoveryAuthentication({ discoveryChap, access }: Settings): Authentication {
+  if (discoveryChap !== null) return new Authentication(discoveryChap)
+  const chap = Object.values(access).find(one => one.chap !== undefined)?.chap ?? null
+  return new Authentication(chap, true)
 }
