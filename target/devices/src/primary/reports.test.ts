@@ -86,10 +86,10 @@ test('REPORT SUPPORTED OPERATION CODES: all, with and without timeouts', async (
 test('REPORT SUPPORTED OPERATION CODES: one command', async () => {
   const { bench } = await openDisk()
   const read = await bench.run(one({ reportingOptions: 1, requestedOpcode: READ_10.opcode }))
-  // DPO and FUA, LBA, length; no RDPROTECT, RARC, group or NACA.
-  assert.equal(read.data.toString('hex'), `0003000a${'2818ffffffff00ffff00'}`)
+  // DPO and FUA, LBA, length; no RDPROTECT, RARC or NACA.
+  assert.equal(read.data.toString('hex'), `0003000a${'2818ffffffff3fffff00'}`)
   const timed = await bench.run(one({ reportingOptions: 1, requestedOpcode: READ_10.opcode, rctd: 1 }))
-  assert.equal(timed.data.toString('hex'), `0083000a${'2818ffffffff00ffff00'}${'000a'.padEnd(24, '0')}`)
+  assert.equal(timed.data.toString('hex'), `0083000a${'2818ffffffff3fffff00'}${'000a'.padEnd(24, '0')}`)
   const capacity = { requestedOpcode: 0x9e, requestedServiceAction: 0x10 }
   for (const reportingOptions of [2, 3]) {
     const { data } = await bench.run(one({ reportingOptions, ...capacity }))

@@ -69,7 +69,7 @@ export const compareAndWrite = on(
     if (length < task.outLength) return fail(task, INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT)
     if (disk.gate.enter(task, start, true)) start(task)
   },
-  { refuses: ['protect', 'group'], dataOut: (task, disk) => 2 * task.blocks * disk.blockSize },
+  { refuses: ['protect'], dataOut: (task, disk) => 2 * task.blocks * disk.blockSize },
 )
 
 function start(task: Task): void {

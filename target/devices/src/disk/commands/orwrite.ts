@@ -73,7 +73,7 @@ export const orWrite16 = on(
     if (length === 0) return succeed(task)
     if (disk.gate.enter(task, start, true)) start(task)
   },
-  { refuses: ['protect', 'group'] },
+  { refuses: ['protect'] },
 )
 
 function start(task: Task): void {

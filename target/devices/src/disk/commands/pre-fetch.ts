@@ -10,9 +10,4 @@ function preFetch(task: Task, disk: Disk): void {
   else succeed(task)
 }
 
-const refuses = ['group'] as const
-
-export const preFetches: readonly Binding[] = [
-  on(PRE_FETCH_10, preFetch, { refuses }),
-  on(PRE_FETCH_16, preFetch, { refuses }),
-]
+export const preFetches: readonly Binding[] = [on(PRE_FETCH_10, preFetch), on(PRE_FETCH_16, preFetch)]

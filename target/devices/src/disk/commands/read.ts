@@ -44,7 +44,8 @@ function afterRead(task: Task): void {
 const reader = (fua: Field<number>) => (task: Task, disk: Disk) =>
   read(task, disk, fua.get(task.cdb, 0) === 1)
 
-const refuses = ['protect', 'rarc', 'group'] as const
+// GROUP NUMBER is taken and not kept, as GROUP_SUP says: what it would group is statistics.
+const refuses = ['protect', 'rarc'] as const
 
 export const reads: readonly Binding[] = [
   on(READ_6, (task: Task, disk: Disk) => read(task, disk, false)),

@@ -16,9 +16,7 @@ function flushed(task: Task): void {
   else failStore(task, task.nexusUnit.unit.device.blockSize, true)
 }
 
-const refuses = ['group'] as const
-
 export const synchronizations: readonly Binding[] = [
-  on(SYNCHRONIZE_CACHE_10, synchronize(SYNCHRONIZE_CACHE_10.cdb.field.immed), { refuses }),
-  on(SYNCHRONIZE_CACHE_16, synchronize(SYNCHRONIZE_CACHE_16.cdb.field.immed), { refuses }),
+  on(SYNCHRONIZE_CACHE_10, synchronize(SYNCHRONIZE_CACHE_10.cdb.field.immed)),
+  on(SYNCHRONIZE_CACHE_16, synchronize(SYNCHRONIZE_CACHE_16.cdb.field.immed)),
 ]

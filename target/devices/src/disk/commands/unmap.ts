@@ -61,7 +61,7 @@ export const unmap = on(
     task.deviceData = list
     if (disk.gate.enter(task, start, false)) start(task)
   },
-  { refuses: ['anchor', 'group'] },
+  { refuses: ['anchor'] },
 )
 
 function start(task: Task): void {

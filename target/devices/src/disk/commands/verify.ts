@@ -74,7 +74,7 @@ function written(task: Task): void {
   disk.gate.leave()
 }
 
-const refuses = ['protect', 'group'] as const
+const refuses = ['protect'] as const
 const check = (bytchk: Field<number>) => ({ refuses, dataOut: dataOut(bytchk) })
 
 export const verifies: readonly Binding[] = [

@@ -105,7 +105,7 @@ function start(task: Task): void {
   walk(task, disk, new Fill(task, disk, task.deviceData as Buffer | null))
 }
 
-const refuses = ['protect', 'anchor', 'group'] as const
+const refuses = ['protect', 'anchor'] as const
 const fields16 = WRITE_SAME_16.cdb.field
 
 export const writeSames: readonly Binding[] = [

@@ -35,7 +35,7 @@ function afterWrite(task: Task): void {
 const writer = (fua: Field<number>) => (task: Task, disk: Disk) =>
   write(task, disk, fua.get(task.cdb, 0) === 1)
 
-const refuses = ['protect', 'group'] as const
+const refuses = ['protect'] as const
 
 export const writes: readonly Binding[] = [
   on(WRITE_6, (task: Task, disk: Disk) => write(task, disk, false)),
