@@ -341,7 +341,7 @@ test('what may be repeated is repeated after a lost connection, in order; the re
 
 test('a command that ends every connection is not repeated for ever', async () => {
   await using target = await ScriptedTarget.logsIn((_, peer) => void peer.socket.destroy())
-  await using session = await openSession({ ...target.options, reconnect: { attempts: 50, delays: [0] } })
+  await using session = await openSession({ ...target.options, reconnect: { attempts: 6, delays: [0] } })
   await assert.rejects(session.execute({ lun: 0, cdb: READ, expectedIn: 512, repeatable: true }), {
     code: 'TRANSPORT_CONNECTION_LOST',
   })

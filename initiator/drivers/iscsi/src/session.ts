@@ -23,8 +23,6 @@ import { Task } from './task.ts'
 import { TaskQueue } from './task-queue.ts'
 import { Watch } from './watch.ts'
 
-/** How often one command is sent again: it may itself be what ends the connections. */
-const REPEATS = 3
 /** Wait for commands under way, and for the answer to a logout, when a session is closed. */
 const DRAIN_MS = 10_000
 const LOGOUT_MS = 2000
@@ -249,14 +247,17 @@ export class Session implements InitiatorSession, FullFeatureHost {
     const repeat: Task[] = []
     for (const task of feature.tasks) {
       if (task.state === 'ending') task.fail(task.reason)
-      else if (!final && task.repeatable && task.repeats < REPEATS) repeat.push(task)
-      else {
-        const unsure = `${error.message}; it is not known whether the command ran`
-        task.fail(new TransportError(error.code, unsure, { cause: error }))
-      }
+      else if (!final && task.repeatable) repeat.push(task)
+      else task.fail(unsure(error))
     }
     repeat.sort((a, b) => (a.cmdSn - b.cmdSn) | 0)
     for (const task of repeat) task.restart()
+    // A command may itself be what ends the connections. Then it soon is the oldest one, and fails before the session.
+    const [oldest] = repeat
+    if (oldest !== undefined && ++oldest.repeats > Math.max(1, this.#options.reconnect.attempts / 2)) {
+      oldest.fail(unsure(error))
+      repeat.shift()
+    }
     return repeat
   }
 
@@ -352,6 +353,11 @@ export class Session implements InitiatorSession, FullFeatureHost {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
+}
+
+function unsure(error: TransportError): TransportError {
+  const message = `${error.message}; it is not known whether the command ran`
+  return new TransportError(error.code, message, { cause: error })
 }
 
 function timeoutError(task: Task): TransportError {

@@ -28,7 +28,7 @@ export class Task {
   solicited = 0
   dataInPdus = 0
   r2ts = 0
-  /** Times it was sent again. */
+  /** Times it was the oldest command in flight when a connection was lost. */
   repeats = 0
   /** What the promise rejects with when the ABORT TASK under way is done. */
   reason: unknown = null
@@ -58,7 +58,6 @@ export class Task {
   /** Forgets what was moved, to send the command again. */
   restart(): void {
     this.state = 'waiting'
-    this.repeats++
     this.itt = RESERVED_TAG
     this.received = 0
     this.solicited = 0
