@@ -4,8 +4,10 @@
 /** LUN arguments of the units, in LUN order. */
 export const UNITS = {
   disk: 'disk.img,size=256M',
-  removable: 'removable.img,size=256M,removable=yes',
-  'read-only': 'readonly.img,readonly=yes',
+  removable: 'memory:256M,removable=yes',
+  'read-only': 'memory:256M,readonly=yes',
+  /** Memory can forget blocks, so it is thinly provisioned. */
+  thin: 'memory:256M',
 } as const
 export type Unit = keyof typeof UNITS
 
@@ -17,10 +19,13 @@ export interface Family {
 }
 
 export const FAMILIES: readonly Family[] = [
-  { name: 'Inquiry', unit: 'disk' },
+  { name: 'Inquiry', unit: 'thin' },
   { name: 'Mandatory', unit: 'disk' },
   { name: 'ModeSense6', unit: 'disk' },
   { name: 'NoMedia', unit: 'removable' },
+  { name: 'OrWrite', unit: 'disk' },
+  { name: 'Prefetch10', unit: 'disk' },
+  { name: 'Prefetch16', unit: 'disk' },
   { name: 'PreventAllow', unit: 'removable' },
   { name: 'Read6', unit: 'disk' },
   { name: 'Read10', unit: 'disk' },
@@ -32,6 +37,7 @@ export const FAMILIES: readonly Family[] = [
   { name: 'ReportSupportedOpcodes', unit: 'disk' },
   { name: 'StartStopUnit', unit: 'removable' },
   { name: 'TestUnitReady', unit: 'disk' },
+  { name: 'Unmap', unit: 'thin' },
   { name: 'Verify10', unit: 'disk' },
   { name: 'Verify12', unit: 'disk' },
   { name: 'Verify16', unit: 'disk' },
@@ -48,14 +54,11 @@ export const FAMILIES: readonly Family[] = [
   { name: 'MultipathIO', unit: 'disk' },
 ]
 
-/** Families of the suite whose commands lunkit does not have yet. */
+/** Families of the suite whose commands lunkit does not have yet, or not to the full. */
 export const LATER: readonly string[] = [
   'CompareAndWrite',
-  'ExtendedCopy',
   'GetLBAStatus',
-  'OrWrite',
-  'Prefetch10',
-  'Prefetch16',
+  'ExtendedCopy',
   'PrinReadKeys',
   'PrinServiceactionRange',
   'PrinReportCapabilities',
@@ -68,7 +71,6 @@ export const LATER: readonly string[] = [
   'ReceiveCopyResults',
   'Reserve6',
   'Sanitize',
-  'Unmap',
   'WriteAtomic16',
   'WriteSame10',
   'WriteSame16',

@@ -8,11 +8,13 @@ import {
   ProvisioningType,
   VpdCode,
 } from '@lunkit/spec'
-import { LARGEST } from '@lunkit/target-api'
 import { deviceIdentification, unitSerialNumber } from '../primary/identification.ts'
 import { type VpdPage, vpdPage } from '../primary/vpd-page.ts'
 import type { Disk } from './disk.ts'
 import { MAX_COMPARE_AND_WRITE, MAX_UNMAP_BLOCKS, MAX_UNMAP_DESCRIPTORS, MAX_WRITE_SAME } from './limits.ts'
+
+/** Bytes of one command beyond which more commands do as well. Linux cuts its requests to this. */
+const OPTIMAL_TRANSFER = 1024 * 1024
 
 export const diskVpdPages: readonly VpdPage[] = [
   unitSerialNumber,
@@ -26,7 +28,7 @@ export const diskVpdPages: readonly VpdPage[] = [
   vpdPage(VpdCode.blockLimits, BLOCK_LIMITS, (disk: Disk) => ({
     optimalGranularity: disk.physicalBlock / disk.blockSize,
     maxTransfer: disk.maxTransfer / disk.blockSize,
-    optimalTransfer: LARGEST / disk.blockSize,
+    optimalTransfer: OPTIMAL_TRANSFER / disk.blockSize,
     maxCompareAndWrite: MAX_COMPARE_AND_WRITE,
     wsnz: 1,
     maxWriteSame: MAX_WRITE_SAME / disk.blockSize,

@@ -95,7 +95,7 @@ test('86h, B0h, B1h and B2h tell what the disk can do', async () => {
   assert.deepEqual([extended.simple, extended.ordered, extended.headOfQueue, extended.volatile], [1, 1, 1, 1])
   const limits = BLOCK_LIMITS.read((await bench.run(page(0xb0))).data)
   assert.deepEqual([limits.length, limits.optimalGranularity], [0x3c, 8])
-  assert.deepEqual([limits.maxTransfer, limits.optimalTransfer], [32_768, 512])
+  assert.deepEqual([limits.maxTransfer, limits.optimalTransfer], [32_768, 2048])
   assert.deepEqual([limits.maxUnmap, limits.maxUnmapDescriptors, limits.optimalUnmapGranularity], [0, 0, 0])
   assert.deepEqual([limits.maxCompareAndWrite, limits.wsnz, limits.maxWriteSame], [255, 1, 524_288])
   const characteristics = BLOCK_CHARACTERISTICS.read((await bench.run(page(0xb1))).data)
