@@ -114,6 +114,37 @@ test('connections cut again and again in the middle of writes: every byte right'
   assert.equal(events.filter(({ type }) => type === 'reconnected').length, 12)
 })
 
+test('bytes that change on their way are found by the digests and read again', async () => {
+  await using target = await createTarget({ luns: [memory('4M')] })
+  const port = Number(target.portals[0]!.split(':').at(-1))
+  await using relay = await Relay.to(port)
+  const lost: string[] = []
+  await using disk = await connect(target.url.replace(String(port), String(relay.port)), {
+    reconnect: { attempts: 50, delays: [0] },
+    headerDigest: 'require',
+    dataDigest: 'require',
+    onEvent: event => void (event.type === 'lost' && lost.push(event.error.code)),
+  })
+  const data = randomBytes(4 << 20)
+  await disk.write(0, data)
+  let flips = 8
+  let bytes = 0
+  relay.tamper = chunk => {
+    bytes += chunk.length
+    if (flips === 0 || bytes < 1_500_000) return chunk
+    bytes = 0
+    flips--
+    const changed = Buffer.from(chunk)
+    changed[Math.floor(changed.length / 2)]! ^= 1 << (flips % 8)
+    return changed
+  }
+  for (let round = 0; round < 8; round++) assert.ok((await disk.read(0, 8192)).equals(data), `round ${round}`)
+  assert.equal(flips, 0)
+  // A flip may also meet the rest of a connection that is given up already.
+  assert.ok(lost.length >= 3 && lost.length <= 8, `${lost.length} connections were lost`)
+  assert.ok(lost.includes('TRANSPORT_DIGEST'))
+})
+
 test('a login with the same name and ISID takes the place of the session before', async () => {
   await using target = await createTarget({ luns: [memory('1M')] })
   const isid = Uint8Array.of(0x80, 1, 2, 3, 4, 5)

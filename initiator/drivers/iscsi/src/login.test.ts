@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encodeText, LOGIN_REQUEST, LOGIN_RESPONSE, LoginStage, Opcode, REJECT } from '@lunkit/spec'
-import { openSession } from './connect.ts'
+import { connect, openSession } from './connect.ts'
 import { NAME, type Pdu, type Peer, pairsOf, ScriptedTarget } from './scripted-target.test-kit.ts'
 import type { SessionEvent } from './session-event.ts'
 
@@ -183,6 +183,22 @@ test('a signal ends a login', async () => {
   await using target = await ScriptedTarget.start(() => stop.abort(new Error('no more')))
   await assert.rejects(openSession({ ...target.options, signal: stop.signal }), { message: 'no more' })
   await assert.rejects(openSession({ ...target.options, signal: stop.signal }), { message: 'no more' })
+})
+
+test('a URL that says too little says what is missing', async () => {
+  const host = 'iscsi://127.0.0.1:1'
+  for (const [url, code, message] of [
+    [host, 'URL_INVALID', /names no LUN/],
+    [`${host}/${NAME}`, 'URL_INVALID', /names no LUN/],
+    [
+      `iscsi://anna@127.0.0.1:1/${NAME}/0`,
+      'CHAP_SECRET_INVALID',
+      /User 'anna' of the iSCSI URL has no secret/,
+    ],
+  ] as const) {
+    await assert.rejects(connect(url), { code, message })
+  }
+  await assert.rejects(openSession(host), { code: 'URL_INVALID', message: /names no target/ })
 })
 
 test('options that cannot be are refused by name', async () => {

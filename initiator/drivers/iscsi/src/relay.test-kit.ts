@@ -7,6 +7,8 @@ export class Relay {
   taken = 0
   /** Called with the bytes that went towards the target on the newest connection. */
   onBytes: (bytes: number) => void = () => {}
+  /** May change what the target sends. */
+  tamper: (chunk: Buffer) => Buffer = chunk => chunk
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
 
@@ -40,8 +42,9 @@ export class Relay {
         this.#sockets.delete(from)
         to.destroy()
       })
-      from.pipe(to)
     }
+    near.pipe(far)
+    far.on('data', chunk => near.write(this.tamper(chunk)))
     near.on('data', chunk => {
       bytes += chunk.length
       this.onBytes(bytes)
