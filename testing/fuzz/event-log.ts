@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// The target's event lines: each is checked, and found again by the peer's address.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { PDU_BY_OPCODE } from '@lunkit/spec'
+
+type Event = Readonly<Record<string, unknown>>
+
+/** Fields of each kind of event, and which of them may be empty. */
+const FIELDS: Readonly<Record<string, readonly string[]>> = {
+  'session-opened': ['target', 'initiator', 'address', 'kind'],
+  'session-closed': ['target', 'initiator', 'address', 'cause'],
+  'login-failed': ['target', 'initiator', 'address', 'reason'],
+  'peer-fault': ['initiator', 'address', 'fault', 'pdu', 'outcome'],
+  'command-failed': ['target', 'initiator', 'lun', 'command', 'reason'],
+  warning: ['reason'],
+}
+const MAY_BE_EMPTY: ReadonlySet<string> = new Set(['target', 'initiator'])
+
+const PDU_NAMES = PDU_BY_OPCODE.flatMap(layout => (layout === undefined ? [] : [layout.name]))
+const POLL_MS = 5
+
+export class EventLog {
+  /** Events that are no good. */
+  readonly complaints: string[] = []
+  readonly counts: Record<string, number> = {}
+  readonly #source: Event[]
+  readonly #faults: Map<string, Event[]> = new Map()
+
+  /** `source` is filled from outside, and emptied here. */
+  constructor(source: Event[]) {
+    this.#source = source
+  }
+
+  /** Reads what came since the last time. */
+  drain(): void {
+    for (const event of this.#source.splice(0)) {
+      const name = String(event['event'])
+      this.counts[name] = (this.counts[name] ?? 0) + 1
+      const complaint = judge(event)
+      if (complaint !== null) this.complaints.push(complaint)
+      if (name !== 'peer-fault' && name !== 'login-failed') continue
+      const address = String(event['address'])
+      const list = this.#faults.get(address)
+      if (list === undefined) this.#faults.set(address, [event])
+      else list.push(event)
+    }
+  }
+
+  /** Forgets what an earlier peer with this address did. */
+  forget(address: string): void {
+    this.drain()
+    this.#faults.delete(address)
+  }
+
+  /** Whether the peer's fault was told, waiting for it up to `ms`. */
+  async hasFault(address: string, ms: number): Promise<boolean> {
+    for (const end = Date.now() + ms; ; ) {
+      this.drain()
+      if (this.#faults.has(address)) return true
+      if (Date.now() > end) return false
+      await sleep(POLL_MS)
+    }
+  }
+}
+
+/** What is wrong with an event, or null. */
+export function judge(event: Event): string | null {
+  const complain = (what: string): string => `Event ${what}: ${JSON.stringify(event)}`
+  const name = String(event['event'])
+  const fields = FIELDS[name]
+  if (fields === undefined) return complain('is of no known kind')
+  if (Object.keys(event).sort().join() !== ['event', ...fields].sort().join())
+    return complain('has other fields')
+  for (const field of fields) {
+    const value = event[field]
+    if (field === 'lun' ? !Number.isInteger(value) : typeof value !== 'string')
+      return complain(`has a wrong ${field}`)
+    if (value === '' && !MAY_BE_EMPTY.has(field)) return complain(`has no ${field}`)
+    if (typeof value === 'string' && hasControl(value)) return complain(`has control characters in ${field}`)
+  }
+  if (name !== 'peer-fault') return null
+  const pdu = String(event['pdu'])
+  const isDecoded =
+    PDU_NAMES.some(known => pdu.startsWith(known)) || /^(Unknown opcode 0x|Short PDU header)/.test(pdu)
+  if (!isDecoded) return complain('shows no decoded PDU')
+  return event['outcome'] === 'reject' || event['outcome'] === 'close'
+    ? null
+    : complain('has no known outcome')
+}
+
+/** Control characters in a log line could make it another. */
+function hasControl(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code < 0x20 || (code >= 0x7f && code <= 0x9f)) return true
+  }
+  return false
+}
