@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tables of the tree against each other: nothing listed twice, nothing forgotten, every name with its facts.
+import assert from 'node:assert/strict'
+import { basename, dirname, join } from 'node:path'
+import { test } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import * as spec from '@lunkit/spec'
+import type { Binding, DeviceType, StoreType } from '@lunkit/target-api'
+import { STORES } from '../cli/src/target-face/lun-spec.ts'
+import { files, isTest, ROOT } from './sources.ts'
+
+const load = async (file: string): Promise<Record<string, unknown>> =>
+  (await import(pathToFileURL(join(ROOT, file)).href)) as Record<string, unknown>
+
+const isBinding = (value: unknown): value is Binding =>
+  typeof value === 'object' && value !== null && 'command' in value && 'run' in value
+
+/** Bindings among what a module exports, alone or in lists. */
+const bindingsIn = (module: Record<string, unknown>): Binding[] =>
+  Object.values(module).flat().filter(isBinding)
+
+test('every handler of a device is in its list, and no command twice', async () => {
+  let seen = 0
+  for (const index of files('/index.ts').filter(file =>
+    /^target\/devices\/src\/[^/]+\/index\.ts$/.test(file),
+  )) {
+    const { device } = (await load(index)) as { device: DeviceType }
+    const listed = new Set(device.bindings)
+    const rows = device.bindings.map(({ command }) => `${command.opcode}/${command.serviceAction}`)
+    assert.equal(new Set(rows).size, rows.length, `${device.name} lists a command twice`)
+    for (const file of files('.ts').filter(
+      one => one.startsWith(`${dirname(index)}/commands/`) && !isTest(one),
+    )) {
+      for (const binding of bindingsIn(await load(file))) {
+        seen++
+        // Some depend on the store (UNMAP): those may be listed by a variant of the type.
+        const known =
+          listed.has(binding) || rows.includes(`${binding.command.opcode}/${binding.command.serviceAction}`)
+        assert.ok(known || /thin|unmap/i.test(file), `${file}: ${binding.command.name} is in no list`)
+      }
+    }
+  }
+  assert.ok(seen > 20, `only ${seen} handlers were seen`)
+})
+
+test('command rows have unique codes within a device type, and their length fits the opcode', () => {
+  const { ALL_COMMANDS } = spec
+  assert.ok(ALL_COMMANDS.length > 150, `only ${ALL_COMMANDS.length} rows were seen`)
+  const names = ALL_COMMANDS.map(({ name }) => name)
+  assert.ok(names.every(name => name.length > 3))
+  /** CDB length by the opcode's group code (SPC-4, operation code). */
+  const lengths = [6, 10, 10, null, 16, 12, null, null]
+  for (const { name, opcode, length } of ALL_COMMANDS) {
+    const wanted = opcode === 0x7f ? 32 : lengths[opcode >> 5]
+    if (wanted != null) assert.equal(length, wanted, name)
+  }
+})
+
+test('named sense codes are those of the full list', () => {
+  let seen = 0
+  for (const [name, value] of Object.entries(spec)) {
+    if (typeof value !== 'object' || value === null || !('ascq' in value) || !('text' in value)) continue
+    seen++
+    const { key, asc, ascq, text } = value as spec.SenseCode
+    assert.ok(key >= 0 && key <= 15, name)
+    assert.equal(spec.ascText(asc, ascq), text, name)
+  }
+  assert.ok(seen > 100, `only ${seen} codes were seen`)
+})
+
+test('text keys are unique', () => {
+  const names = spec.KEYS.map(({ name }) => name)
+  assert.ok(names.length > 25, `only ${names.length} keys were seen`)
+  assert.equal(new Set(names).size, names.length)
+})
+
+test('every store folder is a store of that name, and the command line knows it', async () => {
+  const folders = files('/store.ts').filter(file => file.startsWith('target/stores/src/'))
+  const names = folders.map(file => basename(dirname(file)))
+  assert.deepEqual(names.toSorted(), [...STORES].toSorted())
+  for (const [i, file] of folders.entries()) {
+    const { store } = (await load(file)) as { store: StoreType }
+    assert.equal(store.name, names[i])
+    assert.equal(store.apiVersion, 1)
+    const rows = Object.entries(store.parameters)
+    assert.ok(rows.filter(([, { argument }]) => argument).length <= 1)
+    for (const [key, { help }] of rows) assert.ok(help.length > 5, `${names[i]}: ${key} has no help`)
+  }
+})
