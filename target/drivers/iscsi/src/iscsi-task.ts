@@ -8,7 +8,7 @@ import type { Session } from './session.ts'
 export const TTT_COUNT_BITS = 12
 const TTT_COUNT_MASK = (1 << TTT_COUNT_BITS) - 1
 /** Slots that fit above them, so that no tag is the reserved one. */
-export const MOST_SLOTS = (1 << (32 - TTT_COUNT_BITS)) - 1
+const MOST_SLOTS = (1 << (32 - TTT_COUNT_BITS)) - 1
 
 /** One per task in flight, reused by its session; `task.driverData` points here. */
 export class IscsiTask {
