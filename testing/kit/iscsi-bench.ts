@@ -13,6 +13,7 @@ import { WatchedEngine } from './watched-engine.ts'
 
 export const TARGET = 'iqn.2026-11.test.lunkit:disk'
 export const BLOCK = 512
+const PATIENCE_MS = 20_000
 const SIZE = 8 * 1024 * 1024
 
 const identity: Identity = {
@@ -101,9 +102,13 @@ export class IscsiBench {
     return this.events.filter((event): event is Extract<TargetEvent, { type: T }> => event.type === type)
   }
 
-  /** Waits until `condition` holds; the test's own time limit ends it. */
+  /** Waits until `condition` holds; gives up after a time that no machine needs. */
   async until(condition: () => boolean): Promise<void> {
-    while (!condition()) await new Promise(resolve => setImmediate(resolve))
+    const deadline = Date.now() + PATIENCE_MS
+    while (!condition()) {
+      if (Date.now() > deadline) throw new Error(`Waited in vain for ${condition}`)
+      await new Promise(resolve => setImmediate(resolve))
+    }
   }
 
   /** Ends all; every call of the contract must have had its answer then. */

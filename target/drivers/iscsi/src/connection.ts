@@ -19,6 +19,8 @@ export type EndCause = Extract<TargetEvent, { type: 'session-closed' }>['cause']
 
 /** Faults that a connection may have; then it ends. */
 const MOST_FAULTS = 32
+/** What may come while a connection is halted, in bytes; then it is not read any more. */
+const HALTED_BYTES = 65_536
 /** How long a polite end waits for the peer to close its side. */
 const LINGER_MS = 1000
 
@@ -42,9 +44,9 @@ export class Connection {
   dataDigest = false
   /** 48, or 52 with a header digest. */
   headerBytes: number = BHS_LENGTH
-  /** Clock of the port when it last heard of the peer, and when it last asked for a sign of life. */
+  /** Clock of the port when it last heard of the peer, and whether it has asked for a sign of life since. */
   heardAt: number
-  pingedAt = -1
+  pinged = false
   /** Pings sent: their tags count from 1. */
   pings = 0
   /** A write was under way when the port's clock last ticked: if it ends, the peer has read. */
@@ -57,6 +59,7 @@ export class Connection {
   deadline: number
   #pumping = false
   #halted = false
+  #haltedBytes = 0
   #paused = false
   #ending = false
   #over = false
@@ -104,9 +107,16 @@ export class Connection {
   #onData(chunk: Buffer): void {
     if (this.#over) return
     this.heardAt = this.port.clock
+    this.pinged = false
     if (this.session === null && !this.port.countLoginBytes(this, chunk.length)) return
     this.framer.push(chunk)
-    this.#pump()
+    if (!this.#halted) {
+      this.#pump()
+      return
+    }
+    // Still read while halted: only a socket that is read tells of its end.
+    this.#haltedBytes += chunk.length
+    if (this.#haltedBytes > HALTED_BYTES) this.#pause()
   }
 
   #pump(): void {
@@ -136,7 +146,7 @@ export class Connection {
   /** Stops handling PDUs until `resume`: something asynchronous must be done first. */
   halt(): void {
     this.#halted = true
-    this.#pause()
+    this.#haltedBytes = 0
   }
 
   resume(): void {
@@ -234,7 +244,7 @@ export class Connection {
   end(cause: EndCause, politely = false): Promise<void> {
     if (this.#over) return this.drained
     this.#over = true
-    if (!this.step('logoutDone')) this.step('lost')
+    this.step(cause === 'logout' ? 'logoutDone' : 'lost')
     const { session } = this
     if (session !== null) this.drained = this.port.closeSession(session, cause)
     this.port.forget(this)

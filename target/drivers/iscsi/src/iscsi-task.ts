@@ -7,8 +7,6 @@ import type { Session } from './session.ts'
 /** Bits of a target transfer tag below the task's slot: they count the task's R2Ts. */
 export const TTT_COUNT_BITS = 12
 const TTT_COUNT_MASK = (1 << TTT_COUNT_BITS) - 1
-/** Slots that fit above them, so that no tag is the reserved one. */
-const MOST_SLOTS = (1 << (32 - TTT_COUNT_BITS)) - 1
 
 /** One per task in flight, reused by its session; `task.driverData` points here. */
 export class IscsiTask {

@@ -65,8 +65,8 @@ export class KeepAlive {
       void connection.end('lost')
       return
     }
-    if (connection.pingedAt >= connection.heardAt) return
-    connection.pingedAt = this.clock
+    if (connection.pinged) return
+    connection.pinged = true
     connection.pings++
     sendNopIn(connection, connection.pings)
   }

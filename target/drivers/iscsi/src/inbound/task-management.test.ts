@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// Task management over a real socket: tasks in the engine, in the driver's hands, and not delivered yet.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import {
+  DATA_IN,
+  DATA_OUT,
+  NOP_OUT,
+  Opcode,
+  R2T,
+  RESERVED_TAG,
+  SCSI_RESPONSE,
+  TASK_MANAGEMENT_REQUEST,
+  TASK_MANAGEMENT_RESPONSE,
+} from '@lunkit/spec'
+import { read10, testUnitReady, withBench, write10 } from '@lunkit/testing/kit/iscsi-bench.ts'
+import { fieldsOf, type RawPeer } from '@lunkit/testing/kit/raw-peer.ts'
+
+interface Request {
+  readonly function: number
+  readonly referencedTaskTag?: number
+  readonly refCmdSn?: number
+  readonly lun?: Uint8Array
+}
+
+const TAG = 0x6000_0000
+
+/** Sends an immediate request. */
+function ask(peer: RawPeer, request: Request): void {
+  peer.sendPdu(TASK_MANAGEMENT_REQUEST, {
+    opcode: Opcode.taskManagementRequest,
+    immediate: 1,
+    final: 1,
+    itt: TAG,
+    cmdSn: peer.cmdSn,
+    ...request,
+  })
+}
+
+async function answer(peer: RawPeer): Promise<number> {
+  const { response, itt } = fieldsOf(
+    TASK_MANAGEMENT_RESPONSE,
+    await peer.receive(Opcode.taskManagementResponse),
+  )
+  assert.equal(itt, TAG)
+  return response
+}
+
+const ABORT_TASK = 1
+const ABORT_TASK_SET = 2
+const LUN_RESET = 5
+const COLD_RESET = 7
+
+describe('task management', () => {
+  test('ABORT TASK of a write that waits for its data ends it at once, and late data is dropped', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer({ keys: { InitialR2T: 'Yes', ImmediateData: 'No' } })
+      const itt = peer.command(write10(0, 2), { write: 1, expectedDataTransferLength: 1024 })
+      const { ttt } = fieldsOf(R2T, await peer.receive(Opcode.r2t))
+      ask(peer, { function: ABORT_TASK, referencedTaskTag: itt })
+      assert.equal(await answer(peer), 0)
+      const late = { opcode: Opcode.dataOut, final: 1, itt, ttt }
+      peer.sendPdu(DATA_OUT, late, Buffer.alloc(1024, 1))
+      const next = peer.command(testUnitReady())
+      assert.equal(fieldsOf(SCSI_RESPONSE, await peer.receive(Opcode.scsiResponse)).itt, next)
+      assert.equal(bench.of('peer-fault').length, 0)
+      assert.ok(bench.store.bytes[4] !== 1)
+    }))
+
+  test('ABORT TASK of a task in the store is answered when the store lets go, without a response', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer()
+      bench.store.held = true
+      const itt = peer.command(read10(0, 1), { read: 1, expectedDataTransferLength: 512 })
+      ask(peer, { function: ABORT_TASK, referencedTaskTag: itt })
+      peer.sendPdu(NOP_OUT, { opcode: Opcode.nopOut, immediate: 1, itt: 77, ttt: RESERVED_TAG })
+      await peer.receive(Opcode.nopIn)
+      assert.equal(bench.store.underWay, 1)
+      assert.equal(peer.waiting, 0)
+      bench.store.release()
+      assert.equal(await answer(peer), 0)
+      assert.equal(peer.waiting, 0)
+    }))
+
+  test('ABORT TASK of a failed command whose data is still to come', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer({ keys: { InitialR2T: 'No' } })
+      const itt = peer.command(write10(0xffff_ff00, 2), {
+        write: 1,
+        final: 0,
+        expectedDataTransferLength: 1024,
+      })
+      ask(peer, { function: ABORT_TASK, referencedTaskTag: itt })
+      assert.equal(await answer(peer), 0)
+      peer.sendPdu(DATA_OUT, { opcode: Opcode.dataOut, final: 1, itt, ttt: RESERVED_TAG }, Buffer.alloc(1024))
+      const next = peer.command(testUnitReady())
+      assert.equal(fieldsOf(SCSI_RESPONSE, await peer.receive(Opcode.scsiResponse)).itt, next)
+    }))
+
+  test('ABORT TASK of a command that waits for its turn, or is not here yet', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer()
+      const first = peer.cmdSn
+      const parked = peer.command(testUnitReady(), { cmdSn: first + 1 })
+      peer.cmdSn = first + 3
+      ask(peer, { function: ABORT_TASK, referencedTaskTag: parked, refCmdSn: first + 1 })
+      assert.equal(await answer(peer), 0)
+      const missing = 0x1234
+      ask(peer, { function: ABORT_TASK, referencedTaskTag: missing, refCmdSn: first })
+      assert.equal(await answer(peer), 0)
+      // Number `first` counts as received, so that the next one runs; should it come after all, it is a duplicate.
+      peer.command(testUnitReady(), { itt: missing, cmdSn: first })
+      const last = peer.command(testUnitReady(), { cmdSn: first + 2 })
+      assert.equal(fieldsOf(SCSI_RESPONSE, await peer.receive(Opcode.scsiResponse)).itt, last)
+    }))
+
+  test('ABORT TASK of what was never there, or is over', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer()
+      const first = peer.cmdSn
+      for (const refCmdSn of [first - 1, first + 100_000, first]) {
+        ask(peer, { function: ABORT_TASK, referencedTaskTag: 0x4321, refCmdSn })
+        assert.equal(await answer(peer), 1)
+      }
+    }))
+
+  test('functions for many tasks meet those that wait for their turn', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer()
+      bench.store.held = true
+      const running = peer.command(read10(0, 1), { read: 1, expectedDataTransferLength: 512 })
+      const first = peer.cmdSn
+      peer.command(testUnitReady(), { cmdSn: first + 1 })
+      peer.cmdSn = first + 2
+      ask(peer, { function: ABORT_TASK_SET })
+      // The echo shows that the request has been handled.
+      const ping = { opcode: Opcode.nopOut, immediate: 1, final: 1, itt: 77, ttt: RESERVED_TAG }
+      peer.sendPdu(NOP_OUT, { ...ping, cmdSn: peer.cmdSn })
+      await peer.receive(Opcode.nopIn)
+      bench.store.release()
+      assert.equal(await answer(peer), 0)
+      const filler = peer.command(testUnitReady(), { cmdSn: first })
+      assert.equal(fieldsOf(SCSI_RESPONSE, await peer.receive(Opcode.scsiResponse)).itt, filler)
+      peer.command(read10(0, 1), { read: 1, expectedDataTransferLength: 512 })
+      const { itt } = fieldsOf(DATA_IN, await peer.receive(Opcode.dataIn))
+      assert.notEqual(itt, running)
+    }))
+
+  test('a reset by one session frees the command window of another', () =>
+    withBench({ engineLimits: { tasksPerSession: 1 } }, async bench => {
+      const peer = await bench.peer({ keys: { InitialR2T: 'Yes', ImmediateData: 'No' } })
+      const other = await bench.peer({ isid: Uint8Array.of(0x80, 0, 0, 0, 0, 9) })
+      peer.command(write10(0, 1), { write: 1, expectedDataTransferLength: 512 })
+      const closed = fieldsOf(R2T, await peer.receive(Opcode.r2t))
+      assert.equal(closed.maxCmdSn, closed.expCmdSn - 1)
+      ask(other, { function: LUN_RESET })
+      assert.equal(await answer(other), 0)
+      const news = await peer.receive(Opcode.nopIn)
+      assert.equal(news.header.readUInt32BE(32), closed.expCmdSn)
+    }))
+
+  test('what is not supported says so', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer()
+      for (const [code, response] of [
+        [3, 5],
+        [8, 4],
+        [0, 5],
+        [9, 5],
+        [100, 5],
+      ] as const) {
+        ask(peer, { function: code })
+        assert.equal(await answer(peer), response, `function ${code}`)
+      }
+      ask(peer, { function: LUN_RESET, lun: Uint8Array.of(0, 7, 0, 0, 0, 0, 0, 0) })
+      assert.equal(await answer(peer), 2)
+    }))
+
+  test('a cold reset is answered, then all sessions of the target end', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer()
+      const other = await bench.peer({ isid: Uint8Array.of(0x80, 0, 0, 0, 0, 9) })
+      ask(peer, { function: COLD_RESET })
+      assert.equal(await answer(peer), 0)
+      await peer.end()
+      await other.end()
+      assert.equal(bench.of('session-closed').length, 2)
+    }))
+})
