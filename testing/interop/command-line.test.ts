@@ -215,6 +215,18 @@ test('SIGTERM drains and ends with 0, also with a client that is stuck', async (
   silent.destroy()
 })
 
+test('SIGTERM ends it also while a store hangs, and says so', async () => {
+  writeFileSync(at('hangs.mjs'), 'export default { size: 1 << 20, read: () => new Promise(() => {}) }')
+  const stuck = await serve([`object:${at('hangs.mjs')}`])
+  const disk = await connect(stuck.ready.luns[0]!.url, { reconnect: { attempts: 0, delays: [] } })
+  const reading = disk.read(0, 1).catch(error => error)
+  await new Promise(resolve => setTimeout(resolve, 200))
+  const code = await stuck.stop('SIGTERM')
+  assert.ok(code === 0 || code === 1, stuck.stderr())
+  assert.ok((await reading) instanceof Error)
+  await disk.close().catch(() => undefined)
+})
+
 test('help teaches', async () => {
   const help = await lunkit(['--help'])
   assert.equal(help.code, 0)

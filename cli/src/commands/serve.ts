@@ -3,6 +3,7 @@
 
 import { OperatorError, type TargetEvent } from '@lunkit/target-api'
 import { Command } from 'commander'
+import { ExitCode } from '../exit.ts'
 import { readSecret } from '../secret.ts'
 import { createTarget, type RunningTarget } from '../target-face/create-target.ts'
 import { formatBytes } from '../units.ts'
@@ -23,6 +24,8 @@ interface ServeFlags {
 const DEFAULT_LUN = 'lunkit.img,size=1G'
 /** A drain takes at most this long, so that the process ends well within five seconds of a signal. */
 const GRACE_MS = 3000
+/** After that, also stores that hang are left behind. */
+const LIMIT_MS = 4500
 
 const HELP = `
 A LUN is KIND:ARGUMENT[,key=value...]; a bare path is a file. They become LUN 0, 1, 2 ... in order.
@@ -123,7 +126,11 @@ function stopOnSignal(target: RunningTarget): Promise<void> {
   return new Promise((resolve, reject) => {
     let signals = 0
     const stop = (): void => {
-      if (++signals > 1) process.exit(130)
+      if (++signals > 1) process.exit(ExitCode.interrupted)
+      setTimeout(() => {
+        process.stderr.write('lunkit: A store did not finish its requests in time; they are given up\n')
+        process.exit(ExitCode.failed)
+      }, LIMIT_MS).unref()
       target.close({ graceMs: GRACE_MS }).then(resolve, reject)
     }
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)

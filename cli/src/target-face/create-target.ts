@@ -5,6 +5,7 @@ import {
   type Device,
   type DeviceType,
   type Identity,
+  type Observer,
   OperatorError,
   type TargetEvent,
 } from '@lunkit/target-api'
@@ -107,7 +108,7 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
     else tell(running, event)
   }
   const absent = await openAbsent()
-  const opened = await openLuns(options, name)
+  const opened = await openLuns(options, name, observe)
   const engine = new TargetEngine({ observe, absent })
   try {
     const target = engine.addTarget({ name })
@@ -132,7 +133,7 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
     throw error
   }
   const target = running
-  process.nextTick(() => early.forEach(event => void tell(target, event)))
+  setImmediate(() => early.forEach(event => void tell(target, event)))
   options.signal?.addEventListener('abort', () => void target.close(), { once: true })
   return target
 }
@@ -150,7 +151,7 @@ interface OpenedLun {
   readonly identity: Identity
 }
 
-async function openLuns(options: TargetOptions, target: string): Promise<OpenedLun[]> {
+async function openLuns(options: TargetOptions, target: string, observe: Observer): Promise<OpenedLun[]> {
   const opened: OpenedLun[] = []
   try {
     for (const [lun, given] of options.luns.entries()) {
@@ -159,6 +160,7 @@ async function openLuns(options: TargetOptions, target: string): Promise<OpenedL
       try {
         const identity = makeIdentity(store.identity || `${spec.store}:${target}/${lun}`, unitValues)
         const device = await deviceType.open(store, deviceValues)
+        if (store.note) observe({ type: 'warning', reason: `${spec.label}: ${store.note}` })
         opened.push({ spec, device, identity })
       } catch (error) {
         await store.close()

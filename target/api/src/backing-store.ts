@@ -35,6 +35,8 @@ export interface BackingStore {
    * has no name of its own: then target and LUN do.
    */
   readonly identity: string
+  /** MAY. What this machine lacks and what that costs, in a sentence for the operator; empty if nothing. */
+  readonly note?: string
   read(io: StoreIo): void
   write(io: StoreIo): void
   /** Makes all writes finished before this call durable. */
