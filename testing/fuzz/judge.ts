@@ -28,7 +28,8 @@ export async function runOnce(
   } catch (error) {
     failure = (error as Error).message
   } finally {
-    peer.leave(random.pick(['destroy', 'destroy', 'reset']))
+    if (random.chance(0.3)) peer.stall()
+    peer.leave()
   }
   return peer.complaints[0] ?? failure
 }

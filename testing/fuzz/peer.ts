@@ -78,11 +78,16 @@ export class Peer {
     socket.on('end', gone)
     socket.on('close', gone)
     socket.on('error', gone)
-    await new Promise<void>((resolve, reject) => {
-      socket.once('connect', resolve)
-      socket.once('error', reject)
-      socket.setTimeout(CONNECT_MS, () => reject(new Error('Target does not accept connections')))
-    })
+    try {
+      await new Promise<void>((resolve, reject) => {
+        socket.once('connect', resolve)
+        socket.once('error', reject)
+        socket.setTimeout(CONNECT_MS, () => reject(new Error('Target does not accept connections')))
+      })
+    } catch (error) {
+      socket.destroy()
+      throw error
+    }
     socket.setTimeout(0)
     peer.address = `${socket.localAddress}:${socket.localPort}`
     socket.on('data', chunk => peer.#receive(chunk as Buffer))
@@ -148,10 +153,9 @@ export class Peer {
     this.#socket.pause()
   }
 
-  /** Ends politely, half-closes, or resets. */
-  leave(how: 'end' | 'destroy' | 'reset' = 'destroy'): void {
+  /** Half-closes, or closes; answers that are not read then, as after `stall`, make it a reset. */
+  leave(how: 'end' | 'destroy' = 'destroy'): void {
     if (how === 'end') this.#socket.end()
-    else if (how === 'reset') this.#socket.resetAndDestroy()
     else this.#socket.destroy()
   }
 

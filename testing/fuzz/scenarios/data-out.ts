@@ -156,7 +156,7 @@ export const DATA_OUT_FAULTS: readonly Scenario[] = [
   fault('gone in the middle of Data-Out', 'nothing', (peer, random, { itt, ttt, lun, offset, length }) => {
     const pdu = peer.dataOut(itt, ttt, { lun, final: 1, bufferOffset: offset }, payload(random, length))
     peer.send(pdu.subarray(0, random.range(0, pdu.length - 1)))
-    peer.leave(random.pick(['end', 'destroy', 'reset']))
+    peer.leave(random.pick(['end', 'destroy']))
   }),
   fault('logout instead of data', 'nothing', async (peer, random) => {
     peer.send(
@@ -164,7 +164,7 @@ export const DATA_OUT_FAULTS: readonly Scenario[] = [
     )
     if ((await peer.answer(({ opcode }) => opcode === Opcode.logoutResponse)) === null)
       throw new Error('Logout got no answer')
-    peer.leave(random.pick(['end', 'destroy', 'reset']))
+    peer.leave(random.pick(['end', 'destroy']))
   }),
   unasked('immediate data that was ruled out', { ImmediateData: 'No' }, (peer, random) => {
     const data = payload(random, 512)

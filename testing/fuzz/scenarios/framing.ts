@@ -74,7 +74,7 @@ export const FRAMING: readonly Scenario[] = [
     async run(peer, random) {
       if (random.chance(0.5)) await peer.login()
       peer.send(random.bytes(random.range(1, 47)))
-      peer.leave(random.pick(['end', 'destroy', 'reset']))
+      peer.leave(random.pick(['end', 'destroy']))
     },
   },
   {
@@ -91,7 +91,7 @@ export const FRAMING: readonly Scenario[] = [
         data,
       })
       peer.send(pdu.subarray(0, random.range(1, pdu.length - 1)))
-      peer.leave(random.pick(['end', 'destroy', 'reset']))
+      peer.leave(random.pick(['end', 'destroy']))
     },
   },
   {

@@ -87,7 +87,7 @@ export const LOGIN: readonly Scenario[] = [
   wrongOnce('target that does not exist', peer =>
     peer.loginRequest({}, { ...peer.names(), TargetName: 'iqn.2026-11.org.example:nobody' }),
   ),
-  wrongOnce('text that is no text', (peer, random) =>
+  wrongOnce('login text that is no text', (peer, random) =>
     peer.loginRequest(
       {},
       random.pick([
@@ -159,7 +159,7 @@ export const LOGIN: readonly Scenario[] = [
     async run(peer, random) {
       peer.send(peer.loginRequest({ ...SECURITY, transit: 0 }, { ...peer.names(), AuthMethod: 'CHAP,None' }))
       await peer.answer(() => true, 50)
-      peer.leave(random.pick(['end', 'destroy', 'reset']))
+      peer.leave(random.pick(['end', 'destroy']))
     },
   },
 ]

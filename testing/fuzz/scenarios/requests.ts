@@ -220,6 +220,7 @@ export const REQUESTS: readonly Scenario[] = [
     owed: 'echo',
     async run(peer, random) {
       await peer.login({ InitialR2T: 'Yes', ImmediateData: 'No' })
+      peer.loose = true
       for (let i = random.range(1, 10); i > 0; i--) {
         const cdb = random.chance(0.5) ? write10(somewhere(random, 8), 8) : read10(somewhere(random, 8), 8)
         const write = cdb[0] === 0x2a
@@ -273,7 +274,7 @@ export const REQUESTS: readonly Scenario[] = [
         peer.send(peer.command(read10(somewhere(random, 2048), 2048), { read: true, expected: 1 << 20 }).pdu)
       }
       await peer.answer(() => false, random.range(1, 300))
-      peer.leave(random.pick(['destroy', 'reset']))
+      peer.leave()
     },
   },
 ]
