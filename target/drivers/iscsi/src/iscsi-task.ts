@@ -16,6 +16,7 @@ export class IscsiTask {
   /** The engine's task, or null where only its data is still awaited. */
   task: Task | null = null
   itt = 0
+  /** LUN field of the command, for its R2Ts. */
   lunHigh = 0
   lunLow = 0
   /** Expected data transfer length, in bytes to the target. */
@@ -63,11 +64,9 @@ export class IscsiTask {
     return this.r2tsDone < this.r2tsSent && (tag & TTT_COUNT_MASK) === (this.r2tsDone & TTT_COUNT_MASK)
   }
 
-  begin(task: Task, itt: number, lunHigh: number, lunLow: number, expected: number): void {
+  begin(task: Task, itt: number, expected: number): void {
     this.task = task
     this.itt = itt
-    this.lunHigh = lunHigh
-    this.lunLow = lunLow
     this.expected = expected
     this.got = 0
     this.wasted = 0
@@ -81,6 +80,11 @@ export class IscsiTask {
     this.r2tOffset = 0
     this.fault = null
     this.answered = false
+  }
+
+  keepLun(header: Buffer, at: number): void {
+    this.lunHigh = header.readUInt32BE(at)
+    this.lunLow = header.readUInt32BE(at + 4)
   }
 
   /** Whether data of this task can still be on its way. */

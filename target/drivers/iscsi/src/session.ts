@@ -60,13 +60,13 @@ export class Session {
     return this.window.open(credit - this.tasks.size)
   }
 
-  begin(task: Task, itt: number, lunHigh: number, lunLow: number, expected: number): IscsiTask {
+  begin(task: Task, itt: number, expected: number): IscsiTask {
     let one = this.#free.pop()
     if (one === undefined) {
       one = new IscsiTask(this.#slots.length, this)
       this.#slots.push(one)
     }
-    one.begin(task, itt, lunHigh, lunLow, expected)
+    one.begin(task, itt, expected)
     task.driverData = one
     this.tasks.set(itt, one)
     if (this.#retired.size > 0) this.#retired.delete(itt)

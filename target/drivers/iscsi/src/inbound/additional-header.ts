@@ -8,7 +8,7 @@ export const CDB_BYTES = LONGEST_CDB
 /** AHSLength counts from byte 3 on; an extended CDB's first byte 3 is reserved. */
 const LENGTH_AND_TYPE = 3
 /** Bytes of a CDB that the basic header holds. */
-const IN_BASIC_HEADER = 16
+export const IN_BASIC_HEADER = 16
 
 /**
  * Length of the CDB with its extension, 16 without one, or -1 if the segments do not fit the header. The extension is

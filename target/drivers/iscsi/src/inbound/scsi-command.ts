@@ -11,11 +11,13 @@ import {
 import { DATA_DAMAGED, DATA_INCORRECT, DATA_UNEXPECTED } from '../condition.ts'
 import type { Connection } from '../connection.ts'
 import type { Session } from '../session.ts'
-import { CDB_BYTES, extendedCdb } from './additional-header.ts'
+import { CDB_BYTES, extendedCdb, IN_BASIC_HEADER } from './additional-header.ts'
 
 const { immediate, final, read, write, attribute, itt, totalAhsLength } = SCSI_COMMAND.field
 const { expectedDataTransferLength } = SCSI_COMMAND.field
 
+/** Where the CDB stands in the header. */
+const CDB_AT = 32
 const VARIABLE_LENGTH_CDB = 0x7e
 
 /** Tasks beyond the credit that immediate commands may make; more are refused. */
@@ -42,9 +44,9 @@ export function receiveScsiCommand(
   const { engine } = connection.port
   const task = engine.takeTask(nexus!)
   const { cdb } = task
-  header.copy(cdb, 0, at + 32, at + 48)
+  for (let i = 0; i < IN_BASIC_HEADER; i++) cdb[i] = header[at + CDB_AT + i]!
   if (cdb[0]! >= VARIABLE_LENGTH_CDB || totalAhsLength.get(header, at) !== 0) {
-    cdb.fill(0, 16)
+    cdb.fill(0, IN_BASIC_HEADER)
     extendedCdb(header, at, cdb)
   }
   const expected = expectedDataTransferLength.get(header, at)
@@ -54,9 +56,8 @@ export function receiveScsiCommand(
   task.attribute = attribute.get(header, at)
   task.expectedIn = read.get(header, at) === 1 ? expected : 0
   task.expectedOut = writes ? expected : 0
-  const lunHigh = header.readUInt32BE(at + 8)
-  const lunLow = header.readUInt32BE(at + 12)
-  const one = session.begin(task, tag, lunHigh, lunLow, task.expectedOut)
+  const one = session.begin(task, tag, task.expectedOut)
+  if (writes) one.keepLun(header, at + 8)
   if (damaged) {
     connection.reject(RejectReason.dataDigestError, header, at, 'Data digest is wrong')
     one.fault = DATA_DAMAGED

@@ -46,7 +46,7 @@ function sendPooled(
 ): void {
   const { whole } = task.pooled[0]!
   const at = HEADROOM - connection.headerBytes
-  whole.fill(0, at, HEADROOM)
+  for (let i = at; i < HEADROOM; i++) whole[i] = 0
   writeDataHead(connection, whole, at, task.tag, length, 0, 0, true, collapse, residual)
   let end = HEADROOM + length
   if ((length & 3) !== 0) {
