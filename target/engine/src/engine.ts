@@ -38,6 +38,8 @@ export interface EngineOptions {
     readonly memoryPerSession?: number
     /** 32 MiB if not given: a stuck unit leaves its sessions memory for their others. */
     readonly memoryPerUnit?: number
+    /** Of one session at one unit: half of `memoryPerUnit` if not given, so that it cannot take all from the others. */
+    readonly memoryPerSessionAtUnit?: number
     /** 128 if not given. */
     readonly tasksPerSession?: number
   }
@@ -63,10 +65,12 @@ export class TargetEngine implements Engine {
 
   constructor({ observe, absent, limits = {} }: EngineOptions) {
     this.observe = observe
+    const perUnit = limits.memoryPerUnit ?? 32 * MIB
     const all: Limits = {
       total: limits.memory ?? 128 * MIB,
       perSession: limits.memoryPerSession ?? 64 * MIB,
-      perUnit: limits.memoryPerUnit ?? 32 * MIB,
+      perUnit,
+      perSessionAtUnit: limits.memoryPerSessionAtUnit ?? perUnit / 2,
       tasksPerSession: limits.tasksPerSession ?? 128,
     }
     const done = (task: Task): void => this.#done(task)

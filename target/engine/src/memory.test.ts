@@ -2,17 +2,23 @@
 // Memory ceilings: who waits, who goes, and when a window closes and opens.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { READ_10, TEST_UNIT_READY, WRITE_10 } from '@lunkit/spec'
+import { READ_10, TEST_UNIT_READY, WRITE_10, WRITE_SAME_10 } from '@lunkit/spec'
 import { ManagementFunction } from '@lunkit/target-api'
 import fc from 'fast-check'
 import { bench, Initiator, identity, StandInDevice } from './stand-in.test-kit.ts'
 
 /** Ceilings in blocks of 512 bytes. */
-const blocks = (memory: number, memoryPerSession = memory, memoryPerUnit = memory) => {
+const blocks = (
+  memory: number,
+  memoryPerSession = memory,
+  memoryPerUnit = memory,
+  atUnit = memoryPerUnit,
+) => {
   const all = bench({
     memory: memory * 512,
     memoryPerSession: memoryPerSession * 512,
     memoryPerUnit: memoryPerUnit * 512,
+    memoryPerSessionAtUnit: atUnit * 512,
     tasksPerSession: 7,
   })
   all.device.holds = true
@@ -92,6 +98,35 @@ test('a stuck unit does not take the memory of the others', () => {
   assert.deepEqual(device.tags, [1])
   assert.deepEqual(free.tags, [3])
   assert.equal(initiator.nexus.credit, 7)
+})
+
+test('a session that is stuck at a unit leaves other sessions some of its memory, and itself other units', () => {
+  const { device, target, engine, port } = blocks(100, 100, 8, 4)
+  const free = new StandInDevice()
+  target.map(1, engine.addUnit(free, identity))
+  const initiator = new Initiator(port, 'stuck')
+  const other = new Initiator(port, 'other', { firstTag: 100 })
+  initiator.send(READ_10, { blocks: 4 })
+  initiator.send(READ_10, { blocks: 4 })
+  other.send(READ_10, { blocks: 4 })
+  assert.deepEqual(device.tags, [1, 101])
+  assert.equal(initiator.nexus.credit, 7)
+  initiator.send(READ_10, { blocks: 4 }, { lun: 1 })
+  assert.deepEqual(free.tags, [3])
+  device.end(101)
+  assert.deepEqual(device.tags, [1, 101])
+  device.end(1)
+  assert.deepEqual(device.tags, [1, 101, 2])
+})
+
+test('a command that fills more blocks than it is sent is charged for the piece that it fills them from', () => {
+  const { device, initiator } = blocks(16)
+  const same = { blocks: 9, lba: 0 }
+  initiator.send(WRITE_SAME_10, same, { expectedOut: 512 })
+  initiator.send(WRITE_SAME_10, same, { expectedOut: 512 })
+  assert.deepEqual(device.tags, [1])
+  device.end()
+  assert.deepEqual(device.tags, [1, 2])
 })
 
 test('nobody overtakes a task that waits for the total', () => {

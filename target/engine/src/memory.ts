@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The budget for command buffers: in total, per nexus and per unit. Who finds it used up waits, first come first served.
+// The budget for command buffers: in total, per nexus, per unit, and per both. Who finds it used up waits, first come first served.
 import type { Task } from '@lunkit/target-api'
 import { unitOf } from './logical-unit.ts'
-import type { ItNexus } from './nexus.ts'
+import type { ItlNexus, ItNexus } from './nexus.ts'
 import { TaskList } from './task-list.ts'
 
 /** Ceilings in bytes. A single task above one of them goes when it is the only one charged there. */
@@ -10,6 +10,8 @@ export interface MemoryLimits {
   readonly total: number
   readonly perSession: number
   readonly perUnit: number
+  /** Of one session at one unit: below `perUnit`, so that a session that is stuck there leaves the others some. */
+  readonly perSessionAtUnit: number
 }
 
 const fits = (used: number, bytes: number, limit: number): boolean => used === 0 || used + bytes <= limit
@@ -41,7 +43,7 @@ export class Memory {
     this.waiting.push(task)
     // The window closes behind a task that waits, or its followers would only fill the memory, too. One that waits for
     // its unit alone leaves it open: the initiator's other units are not stuck.
-    if (unitOf(task).shortIn !== this.#pass) {
+    if (unitOf(task).shortIn !== this.#pass && (task.nexusUnit as ItlNexus).shortIn !== this.#pass) {
       const nexus = task.nexus as ItNexus
       this.#closing.add(task)
       nexus.waiting++
@@ -57,6 +59,7 @@ export class Memory {
     this.used -= bytes
     ;(task.nexus as ItNexus).memory -= bytes
     unitOf(task).memory -= bytes
+    ;(task.nexusUnit as ItlNexus).memory -= bytes
     this.freed = true
   }
 
@@ -86,18 +89,25 @@ export class Memory {
     const nexus = task.nexus as ItNexus
     const unit = unitOf(task)
     const bytes = task.charged
-    const { total, perSession, perUnit } = this.limits
+    const itl = task.nexusUnit as ItlNexus
+    const { total, perSession, perUnit, perSessionAtUnit } = this.limits
+    const pass = this.#pass
     const queue = this.waiting.length > 0
-    if (queue && (this.#totalShort || nexus.shortIn === this.#pass || unit.shortIn === this.#pass))
+    if (
+      queue &&
+      (this.#totalShort || nexus.shortIn === pass || unit.shortIn === pass || itl.shortIn === pass)
+    )
       return false
     this.#totalShort = !fits(this.used, bytes, total)
     if (this.#totalShort) return false
-    if (!fits(nexus.memory, bytes, perSession)) nexus.shortIn = this.#pass
-    else if (!fits(unit.memory, bytes, perUnit)) unit.shortIn = this.#pass
+    if (!fits(nexus.memory, bytes, perSession)) nexus.shortIn = pass
+    else if (!fits(itl.memory, bytes, perSessionAtUnit)) itl.shortIn = pass
+    else if (!fits(unit.memory, bytes, perUnit)) unit.shortIn = pass
     else {
       this.used += bytes
       nexus.memory += bytes
       unit.memory += bytes
+      itl.memory += bytes
       return true
     }
     return false

@@ -80,6 +80,9 @@ export class ItlNexus implements NexusUnit {
   readonly lun: number
   preventsRemoval = false
   readonly attentions = new UnitAttentions()
+  /** Bytes charged, and the last pass over the waiting tasks in which its ceiling was short. */
+  memory = 0
+  shortIn = 0
 
   constructor(nexus: ItNexus, unit: Unit, lun: number) {
     this.nexus = nexus

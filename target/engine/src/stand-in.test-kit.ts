@@ -22,6 +22,7 @@ import {
   type Values,
   VERIFY_10,
   WRITE_10,
+  WRITE_SAME_10,
 } from '@lunkit/spec'
 import {
   type Device,
@@ -129,6 +130,7 @@ export const standInType: DeviceType = {
     on(READ_16, run),
     on(READ_32, run),
     on(WRITE_10, run),
+    on(WRITE_SAME_10, run, { dataOut: () => 512 }),
     on(VERIFY_10, run, { dataOut: task => ((task.cdb[1]! & 2) === 0 ? 0 : task.blocks * 512) }),
     on(MODE_SELECT_6, run),
     on(READ_CAPACITY_16, run),

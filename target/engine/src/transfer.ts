@@ -21,8 +21,9 @@ function bytesNeeded(task: Task, unit: Unit): number {
   const { blockSize } = unit.device
   const blocks = task.blocks * blockSize
   if (route.movesIn) return out + Math.min(blocks, Math.ceil(task.expectedIn / blockSize) * blockSize)
-  // VERIFY reads the medium for itself, a piece at a time.
-  return route.readsMedium ? out + Math.min(blocks, LARGEST) : out
+  // VERIFY reads the medium for itself, WRITE SAME writes more than it was sent: a piece at a time.
+  const works = route.readsMedium || (route.writesMedium && blocks > task.outLength)
+  return works ? out + Math.min(blocks, LARGEST) : out
 }
 
 const wanted = (task: Task): number => Math.min(task.outLength, task.expectedOut)
