@@ -31,7 +31,7 @@ test('every binding is found by its CDB, and nothing else is', () => {
       if (route !== null) found++
     }
   }
-  assert.equal(found, 11 * 32 + 2)
+  assert.equal(found, 12 * 32 + 2)
 })
 
 test('two bindings of one command are an error when the unit is added', () => {
