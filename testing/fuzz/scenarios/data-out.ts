@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes whose data comes wrong: gaps, overlaps, too much, too little, unasked, with wrong numbers and tags.
-import { LOGOUT_REQUEST, Opcode, R2T, RESERVED_TAG } from '@lunkit/spec'
+import { LOGOUT_REQUEST, Opcode, R2T, RESERVED_TAG, SCSI_RESPONSE } from '@lunkit/spec'
 import { somewhere, write10 } from '../cdb.ts'
 import { payload } from '../content.ts'
 import { strictLun } from '../lun.ts'
@@ -47,8 +47,26 @@ const fault = (
 ): Scenario => ({
   name,
   owed,
-  run: async (peer, random) => act(peer, random, await asked(peer, random)),
+  async run(peer, random) {
+    const r2t = await asked(peer, random)
+    await act(peer, random, r2t)
+    await notGood(peer, r2t.itt)
+  },
 })
+
+/** How long an answer is waited for that may never be owed, in ms. */
+const MOMENT = 30
+
+/** A write whose data came wrong must not be called good. */
+async function notGood(peer: Peer, itt: number): Promise<void> {
+  const { itt: tag, status } = SCSI_RESPONSE.field
+  const answer = await peer.answer(
+    ({ opcode, header }) => opcode === Opcode.scsiResponse && tag.get(header, 0) === itt,
+    MOMENT,
+  )
+  if (answer !== null && status.get(answer.header, 0) === 0)
+    throw new Error('Write with wrong data was called good')
+}
 
 /** The first part of the sequence is right; the second is not at its place. */
 function second(shift: (random: Random, first: number) => number) {
