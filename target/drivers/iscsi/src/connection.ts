@@ -12,6 +12,7 @@ import type { TextExchange } from './inbound/text.ts'
 import { LOGIN_DATA_BYTES, type Login } from './login/login.ts'
 import { sendReject } from './outbound/reject.ts'
 import type { IscsiTargetPort } from './port.ts'
+import { portalText } from './portal.ts'
 import { SendQueue } from './send-queue.ts'
 import type { Session } from './session.ts'
 
@@ -73,7 +74,7 @@ export class Connection {
     this.checksum = port.checksum
     this.framer = new Framer(LOGIN_DATA_BYTES, this.checksum)
     this.out = new SendQueue(socket, port.engine, this)
-    this.address = `${bare(socket.remoteAddress)}:${socket.remotePort ?? 0}`
+    this.address = portalText({ host: bare(socket.remoteAddress), port: socket.remotePort ?? 0 })
     this.localAddress = bare(socket.localAddress)
     this.heardAt = port.clock
     this.deadline = port.clock + port.ticks(port.settings.limits.loginTimeoutMs)

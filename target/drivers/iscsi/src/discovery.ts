@@ -18,7 +18,7 @@ export function sendTargets(connection: Connection, value: string): TextPair[] {
     if (session.target === null) return [{ key: 'SendTargets', value: KeyAnswer.reject }]
     names = [session.target.name]
   } else {
-    const target = port.engine.findTarget(value.toLowerCase())
+    const target = port.findTarget(value.toLowerCase())
     const visible = target !== null && (session.target === null || session.target === target)
     names = visible ? [target.name] : []
   }

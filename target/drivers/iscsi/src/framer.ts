@@ -150,7 +150,10 @@ export class Framer {
     const count = Math.min(this.#left, chunk.length - this.#at)
     if (count > 0) {
       const slice = chunk.subarray(this.#at, this.#at + count)
-      this.slices.push(count * PIN_FACTOR < chunk.length ? copyOut(slice) : slice)
+      if (count === this.dataLength)
+        this.slices.push(count * PIN_FACTOR < chunk.length ? copyOut(slice) : slice)
+      else
+        this.#gather.add(this.slices, count * PIN_FACTOR < chunk.length ? copyOut(slice) : slice, this.#left)
       this.#at += count
       this.#left -= count
     }

@@ -2,6 +2,7 @@
 // A SCSI task as iSCSI sees it: tags, the data sequences still to come, and an answer that must wait for them.
 import type { SenseCode } from '@lunkit/spec'
 import type { Task } from '@lunkit/target-api'
+import { Gather } from './gather.ts'
 import type { Session } from './session.ts'
 
 /** Bits of a target transfer tag below the task's slot: they count the task's R2Ts. */
@@ -16,6 +17,8 @@ export class IscsiTask {
   /** The engine's task, or null where only its data is still awaited. */
   task: Task | null = null
   itt = 0
+  /** The table's. */
+  nextInTable: IscsiTask | null = null
   /** LUN field of the command, for its R2Ts. */
   lunHigh = 0
   lunLow = 0
@@ -33,6 +36,7 @@ export class IscsiTask {
   unsolicited = false
   /** Unsolicited data that came before the engine wanted any. */
   readonly held: Buffer[] = []
+  readonly gather: Gather = new Gather()
   /** The engine wants `wanted` bytes in all and waits for dataArrived(). */
   fetching = false
   wanted = 0
@@ -95,6 +99,7 @@ export class IscsiTask {
   end(): void {
     this.task = null
     this.held.length = 0
+    this.gather.end()
     this.fault = null
   }
 }

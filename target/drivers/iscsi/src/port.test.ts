@@ -134,6 +134,14 @@ describe('sessions', () => {
       await old.end()
     }))
 
+  test('a target is found by the normal form of its name', () =>
+    withBench({}, async bench => {
+      bench.engine.addTarget({ name: 'iqn.2026-11.test.LunKit:Upper' })
+      const peer = await bench.connect()
+      await peer.login({ target: 'iqn.2026-11.test.lunkit:UPPER' })
+      assert.equal(bench.of('session-opened')[0]!.target, 'iqn.2026-11.test.LunKit:Upper')
+    }))
+
   test('sessions have a limit', () =>
     withBench({ limits: { sessions: 1 } }, async bench => {
       await bench.peer()
@@ -320,7 +328,7 @@ describe('portals', () => {
       await peer.login({ target: TARGET, isid: Uint8Array.of(0, 0, 0, 0, port >> 8, port & 0xff) })
       await peer.close()
     }
-    assert.equal(bench.of('session-opened')[1]!.address.startsWith('::1:'), true)
+    assert.equal(bench.of('session-opened')[1]!.address.startsWith('[::1]:'), true)
     await bench.close()
   })
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The iSCSI target port: its connections and sessions, and the calls that the engine makes.
 import type { Socket } from 'node:net'
-import { RESERVED_TAG } from '@lunkit/spec'
+import { parseIscsiName, RESERVED_TAG } from '@lunkit/spec'
 import type { Engine, Management, Nexus, Target, TargetEvent, TargetPort, Task } from '@lunkit/target-api'
 import { ManagementFunction, ManagementResponse } from '@lunkit/target-api'
 import { abandonTask, answerTask } from './answer-task.ts'
@@ -221,8 +221,13 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
 
   // ---- Sessions ----
 
+  /** Names are compared in their normal form; an operator may have written it otherwise. */
   findTarget(name: string): Target | null {
-    return this.engine.findTarget(name)
+    return (
+      this.engine.findTarget(name) ??
+      this.engine.targets.find(target => normalName(target.name) === name) ??
+      null
+    )
   }
 
   hasSession(initiator: string, isid: string, tsih: number): boolean {
@@ -328,4 +333,9 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     this.#waiting = []
     for (const resolve of waiting) resolve()
   }
+}
+
+function normalName(name: string): string {
+  const parsed = parseIscsiName(name, true)
+  return parsed.ok ? parsed.name : name
 }

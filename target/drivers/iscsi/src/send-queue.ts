@@ -26,15 +26,23 @@ export class SendQueue {
   readonly #socket: Socket
   readonly #engine: Engine
   readonly #owner: SendOwner
-  #buffers: Buffer[] = []
-  /** Tasks in the order of their answers, and the number of buffers that must be out before each is. */
-  readonly #tasks: Task[] = []
+  // Arrays that are filled and emptied by index: cutting them would throw their room away each time.
+  /** Buffers from `#head` to `#tail` wait. */
+  readonly #buffers: Buffer[] = []
+  #head = 0
+  #tail = 0
+  /** Buffers that were queued ever, and those of them that have been given to the socket. */
+  #queuedBuffers = 0
+  #givenBuffers = 0
+  /** Tasks in the order of their answers, and how many buffers must be through before each is. */
+  readonly #tasks: (Task | null)[] = []
   readonly #marks: number[] = []
+  #firstTask = 0
+  #endOfTasks = 0
   #runStart = 0
   #arenaAt = 0
   #writing = false
   #writingBytes = 0
-  #writingTasks = 0
   #scheduled = false
   #closed = false
   readonly #onWritten = (error?: Error | null): void => this.#written(error ?? null)
@@ -70,14 +78,15 @@ export class SendQueue {
   /** A buffer that is next on the wire and stays as it is until written. */
   push(buffer: Buffer): void {
     this.#closeRun()
-    this.#buffers.push(buffer)
+    this.#enqueue(buffer)
     this.queued += buffer.length
   }
 
   /** The answer of `task` ends here: `responseSent` when it is out. */
   endTask(task: Task): void {
-    this.#tasks.push(task)
-    this.#marks.push(this.#buffers.length + (this.#arenaAt > this.#runStart ? 1 : 0))
+    const at = this.#endOfTasks++
+    this.#tasks[at] = task
+    this.#marks[at] = this.#queuedBuffers + (this.#arenaAt > this.#runStart ? 1 : 0)
   }
 
   /** Sends at the end of this turn of the event loop, with whatever else comes until then. */
@@ -91,21 +100,26 @@ export class SendQueue {
   flush(): void {
     if (this.#writing || this.#closed) return
     this.#closeRun()
-    const buffers = this.#buffers
-    const total = buffers.length
-    if (total === 0) return
+    if (this.#head === this.#tail) return
     let bytes = 0
-    let count = 0
-    while (count < total && bytes < BATCH_BYTES) bytes += buffers[count++]!.length
-    let tasks = 0
-    while (tasks < this.#marks.length && this.#marks[tasks]! <= count) tasks++
+    let end = this.#head
+    while (end < this.#tail && bytes < BATCH_BYTES) bytes += this.#buffers[end++]!.length
     this.#writing = true
     this.#writingBytes = bytes
-    this.#writingTasks = tasks
-    this.#send(buffers, count)
-    if (count === total) buffers.length = 0
-    else this.#buffers = buffers.slice(count)
-    for (let i = tasks; i < this.#marks.length; i++) this.#marks[i]! -= count
+    this.#givenBuffers += end - this.#head
+    this.#send(end)
+    this.#head = end
+    if (end * 2 >= this.#tail) this.#moveBuffers()
+  }
+
+  #moveBuffers(): void {
+    const count = this.#tail - this.#head
+    for (let i = 0; i < count; i++) {
+      this.#buffers[i] = this.#buffers[this.#head + i]!
+      this.#buffers[this.#head + i] = NOTHING
+    }
+    this.#head = 0
+    this.#tail = count
   }
 
   /** The connection is gone: nothing more is sent, and every task that waited for its answer to leave is let go. */
@@ -114,25 +128,36 @@ export class SendQueue {
     this.#closed = true
     this.#buffers.length = 0
     this.queued = 0
-    this.#release(this.#tasks.length)
+    this.#release(Number.POSITIVE_INFINITY)
   }
 
   #closeRun(): void {
     if (this.#arenaAt === this.#runStart) return
-    this.#buffers.push(this.arena.subarray(this.#runStart, this.#arenaAt))
+    this.#enqueue(this.arena.subarray(this.#runStart, this.#arenaAt))
     this.#runStart = this.#arenaAt
   }
 
-  #send(buffers: Buffer[], count: number): void {
-    const last = count - 1
-    if (last === 0) {
-      this.#socket.write(buffers[0]!, this.#onWritten)
-      return
+  #enqueue(buffer: Buffer): void {
+    this.#buffers[this.#tail++] = buffer
+    this.#queuedBuffers++
+  }
+
+  /** Gives the buffers from `#head` to `end` to the socket, in one write. */
+  #send(end: number): void {
+    const buffers = this.#buffers
+    const last = end - 1
+    if (last > this.#head) {
+      this.#socket.cork()
+      for (let i = this.#head; i < last; i++) {
+        this.#socket.write(buffers[i]!)
+        buffers[i] = NOTHING
+      }
+      this.#socket.write(buffers[last]!, this.#onWritten)
+      this.#socket.uncork()
+    } else {
+      this.#socket.write(buffers[last]!, this.#onWritten)
     }
-    this.#socket.cork()
-    for (let i = 0; i < last; i++) this.#socket.write(buffers[i]!)
-    this.#socket.write(buffers[last]!, this.#onWritten)
-    this.#socket.uncork()
+    buffers[last] = NOTHING
   }
 
   #written(error: Error | null): void {
@@ -140,16 +165,33 @@ export class SendQueue {
     if (this.#closed || error !== null) return
     this.queued -= this.#writingBytes
     // Still writing, so that answers which come out of responseSent() go with the next batch.
-    this.#release(this.#writingTasks)
+    this.#release(this.#givenBuffers)
     this.#writing = false
     this.flush()
     this.#owner.written()
   }
 
-  #release(count: number): void {
-    if (count === 0) return
-    const done = this.#tasks.splice(0, count)
-    this.#marks.splice(0, count)
-    for (let i = 0; i < count; i++) this.#engine.responseSent(done[i]!)
+  /** Lets go of the tasks whose answers end within the first `buffers` ones. */
+  #release(buffers: number): void {
+    while (this.#firstTask < this.#endOfTasks && this.#marks[this.#firstTask]! <= buffers) {
+      const task = this.#tasks[this.#firstTask]!
+      this.#tasks[this.#firstTask++] = null
+      this.#engine.responseSent(task)
+    }
+    if (this.#firstTask > 0 && this.#firstTask * 2 >= this.#endOfTasks) this.#moveTasks()
+  }
+
+  /** Moves those that still wait to the front; they are no more than those that have gone. */
+  #moveTasks(): void {
+    const count = this.#endOfTasks - this.#firstTask
+    for (let i = 0; i < count; i++) {
+      this.#tasks[i] = this.#tasks[this.#firstTask + i]!
+      this.#marks[i] = this.#marks[this.#firstTask + i]!
+    }
+    for (let i = Math.max(count, this.#firstTask); i < this.#endOfTasks; i++) this.#tasks[i] = null
+    this.#firstTask = 0
+    this.#endOfTasks = count
   }
 }
+
+const NOTHING = Buffer.alloc(0)

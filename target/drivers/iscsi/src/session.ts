@@ -6,6 +6,7 @@ import { CommandWindow } from './command-window.ts'
 import type { Connection } from './connection.ts'
 import { IscsiTask, slotOf } from './iscsi-task.ts'
 import type { SessionParameters } from './login/parameters.ts'
+import { TaskTable } from './task-table.ts'
 
 /** Ended tasks whose data may still arrive are remembered, this many of them. */
 const RETIRED = 256
@@ -32,8 +33,8 @@ export class Session {
   nexus: Nexus | null = null
   /** Resolves when no task can touch a store any more; set when the session ends. */
   draining: Promise<void> | null = null
-  /** By initiator task tag: the one map on a command's road. */
-  readonly tasks: Map<number, IscsiTask> = new Map()
+  /** By initiator task tag. */
+  readonly tasks: TaskTable = new TaskTable()
   readonly #slots: IscsiTask[] = []
   readonly #free: IscsiTask[] = []
   readonly #retired: Set<number> = new Set()
@@ -68,13 +69,13 @@ export class Session {
     }
     one.begin(task, itt, expected)
     task.driverData = one
-    this.tasks.set(itt, one)
+    this.tasks.add(one)
     if (this.#retired.size > 0) this.#retired.delete(itt)
     return one
   }
 
   end(one: IscsiTask): void {
-    this.tasks.delete(one.itt)
+    this.tasks.remove(one)
     if (one.awaitsData) this.retire(one.itt)
     one.end()
     this.#free.push(one)

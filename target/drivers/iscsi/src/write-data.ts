@@ -13,7 +13,9 @@ export function keepData(one: IscsiTask, data: readonly Buffer[], length: number
   one.got += length
   if (one.answered) return
   if (one.fetching) give(one, one.task!, data)
-  else for (let i = 0; i < data.length; i++) one.held.push(data[i]!)
+  else
+    for (let i = 0; i < data.length; i++)
+      one.gather.add(one.held, data[i]!, one.sequenceEnd - one.got + length)
 }
 
 /** Adds slices to the task's segments, up to what is wanted: an initiator may bring more than the command needs. */
@@ -23,7 +25,7 @@ function give(one: IscsiTask, task: Task, data: readonly Buffer[]): void {
     if (room <= 0) return
     const slice = data[i]!
     const part = slice.length <= room ? slice : slice.subarray(0, room)
-    task.segments.push(part)
+    one.gather.add(task.segments, part, room)
     task.received += part.length
   }
 }

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tasks of a session by initiator task tag: a hash table that allocates nothing once it has its size.
+import type { IscsiTask } from './iscsi-task.ts'
+
+/** Chains; several times the tasks that a session usually has. */
+const BUCKETS = 512
+
+/** Like a Map of tags to tasks, whose delete() would make new tables all the time. */
+export class TaskTable {
+  readonly #buckets: (IscsiTask | null)[] = new Array<IscsiTask | null>(BUCKETS).fill(null)
+  #size = 0
+
+  get size(): number {
+    return this.#size
+  }
+
+  get(itt: number): IscsiTask | undefined {
+    let one = this.#buckets[bucketOf(itt)]!
+    while (one !== null && one.itt !== itt) one = one.nextInTable!
+    return one ?? undefined
+  }
+
+  has(itt: number): boolean {
+    return this.get(itt) !== undefined
+  }
+
+  /** Its tag must not be in the table. */
+  add(one: IscsiTask): void {
+    const bucket = bucketOf(one.itt)
+    one.nextInTable = this.#buckets[bucket]!
+    this.#buckets[bucket] = one
+    this.#size++
+  }
+
+  remove(one: IscsiTask): void {
+    const bucket = bucketOf(one.itt)
+    let before: IscsiTask | null = null
+    let at: IscsiTask | null = this.#buckets[bucket]!
+    while (at !== null && at !== one) {
+      before = at
+      at = at.nextInTable
+    }
+    if (at === null) return
+    if (before === null) this.#buckets[bucket] = one.nextInTable
+    else before.nextInTable = one.nextInTable
+    one.nextInTable = null
+    this.#size--
+  }
+}
+
+// Initiators count in the low bits, or put an index there and an age above.
+const bucketOf = (itt: number): number => (itt ^ (itt >>> 9) ^ (itt >>> 18)) & (BUCKETS - 1)
