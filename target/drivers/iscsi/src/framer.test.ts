@@ -48,6 +48,18 @@ function frames(chunks: readonly Buffer[], options: Options = {}, maxData = 4096
   return found
 }
 
+test('data that comes byte by byte is few slices', () => {
+  const framer = new Framer(65_536, builtInChecksum)
+  const whole = pdu(3, 40_000)
+  for (let at = 0; at < whole.length; at++) {
+    framer.push(Buffer.from(whole.subarray(at, at + 1)))
+    if (framer.next() === Frame.more) continue
+    assert.equal(at, whole.length - 1)
+    assert.ok(framer.slices.length <= 3, `${framer.slices.length} slices`)
+    assert.deepEqual(Buffer.concat(framer.slices), whole.subarray(48))
+  }
+})
+
 describe('framer', () => {
   const shapes: Options[] = [
     {},

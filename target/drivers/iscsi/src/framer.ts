@@ -2,6 +2,7 @@
 // From received chunks to PDUs: header, additional header, digests, and data as slices of the chunks.
 import { BHS, BHS_LENGTH, DIGEST_LENGTH, readDigest } from '@lunkit/spec'
 import type { Checksum } from './digest.ts'
+import { Gather, SMALL_BYTES } from './gather.ts'
 
 /** What `next` found. After `headerDigest` and `tooLong` the stream cannot be followed any more. */
 export const Frame = Object.freeze({
@@ -39,6 +40,7 @@ export class Framer {
   readonly slices: Buffer[] = []
 
   readonly #checksum: Checksum
+  readonly #gather = new Gather()
   /** For headers that came in pieces. */
   readonly #own: Buffer = Buffer.alloc(BHS_LENGTH + LONGEST_AHS + DIGEST_LENGTH)
   #filled = 0
@@ -94,6 +96,7 @@ export class Framer {
         return Frame.more
       }
       this.slices.length = 0
+      this.#gather.end()
       if (room >= BHS_LENGTH) {
         const length = this.#headerLength(chunk, this.#at)
         if (room >= length) {
@@ -150,10 +153,8 @@ export class Framer {
     const count = Math.min(this.#left, chunk.length - this.#at)
     if (count > 0) {
       const slice = chunk.subarray(this.#at, this.#at + count)
-      if (count === this.dataLength)
-        this.slices.push(count * PIN_FACTOR < chunk.length ? copyOut(slice) : slice)
-      else
-        this.#gather.add(this.slices, count * PIN_FACTOR < chunk.length ? copyOut(slice) : slice, this.#left)
+      if (count < SMALL_BYTES && count < this.dataLength) this.#gather.add(this.slices, slice, this.#left)
+      else this.slices.push(count * PIN_FACTOR < chunk.length ? copyOut(slice) : slice)
       this.#at += count
       this.#left -= count
     }

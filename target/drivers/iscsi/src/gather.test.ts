@@ -27,7 +27,7 @@ test('bytes and their order stay, between large pieces and in lists that were em
       const gather = new Gather()
       const lists: Buffer[][] = [[], []]
       const pieces = lengths.map((length, i) => Buffer.alloc(length, i + 1))
-      let left = lengths.reduce((sum, length) => sum + length, 0)
+      let left = lengths.reduce((sum: number, length) => sum + length, 0)
       pieces.forEach((piece, i) => {
         gather.add(lists[i < cut ? 0 : 1]!, piece, left)
         left -= piece.length

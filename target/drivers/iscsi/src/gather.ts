@@ -2,7 +2,7 @@
 // Puts small pieces of data together: a peer that sends byte by byte would otherwise cost a buffer object for each.
 
 /** Pieces of this many bytes and more are kept as they arrived. */
-const SMALL_BYTES = 2048
+export const SMALL_BYTES = 2048
 /** Largest buffer that small pieces are copied into. */
 const GATHER_BYTES = 16_384
 

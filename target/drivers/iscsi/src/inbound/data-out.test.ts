@@ -254,6 +254,30 @@ describe('write data', () => {
       assert.match(bench.of('peer-fault')[0]!.pdu, /Data-Out/)
     }))
 
+  test('a write that comes byte by byte reaches the store in few pieces', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer({ keys: KEYS })
+      const { store } = bench
+      const pieces: number[] = []
+      const take = store.write.bind(store)
+      store.write = io => {
+        pieces.push(io.segments.length)
+        take(io)
+      }
+      const data = pattern(3072)
+      const itt = write(peer, data.length, data.subarray(0, 1), true)
+      for (let at = 1; at < 2048; at++)
+        dataOut(peer, { itt, dataSn: at - 1, offset: at, final: at === 2047 }, data.subarray(at, at + 1))
+      const { ttt } = await r2t(peer)
+      for (let at = 2048; at < 3072; at++) {
+        const piece = { itt, ttt, dataSn: at - 2048, offset: at, final: at === 3071 }
+        dataOut(peer, piece, data.subarray(at, at + 1))
+      }
+      assert.equal((await response(peer)).status, Status.good)
+      assert.ok(pieces[0]! <= 4, `${pieces[0]} pieces`)
+      assert.deepEqual(store.bytes.subarray(0, 3072), data)
+    }))
+
   test('data without an end closes the connection', () =>
     withBench({}, async bench => {
       const peer = await bench.peer({ keys: { ...KEYS, InitialR2T: 'Yes' } })
