@@ -34,13 +34,15 @@ A LUN is KIND:ARGUMENT[,key=value...]; a bare path is a file. They become LUN 0,
   memory:256M                  in memory, gone at the end
   null:1T                      for measuring: writes are dropped, reads are zeros
   object:./storage.js          your own: a module whose default export has size and read
-Keys of every disk: block, physical, readonly, removable, serial, naa, vendor, product, revision.
+Keys of every disk: block, physical, readonly, removable, wce, rotation, serial, naa, vendor, product,
+revision; readonly=yes, for one. K, M, G and T are powers of 1024. A comma in a path is written '\\,'.
 Without a LUN, ./lunkit.img is served, and created with 1 GiB if it does not exist.
 
 Secrets come from a file or from LUNKIT_CHAP_SECRET and LUNKIT_MUTUAL_SECRET, never from an argument.
 
   lunkit serve disk.img --portal 0.0.0.0 --chap-user alice --chap-secret-file ./secret
-  qemu-img info "$(lunkit serve disk.img --json | head -1 | jq -r '.luns[0].url')"`
+  exec 3< <(lunkit serve disk.img --json) && read -r ready <&3     # bash; it serves until it is killed
+  qemu-img info "$(jq -r '.luns[0].url' <<< "$ready")"`
 
 const collect = (value: string, all: string[]): string[] => [...all, value]
 
