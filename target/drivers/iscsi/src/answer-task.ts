@@ -20,6 +20,7 @@ export function answerTask(engine: Engine, task: Task): void {
     one.answered = true
     one.task = null
     one.held.length = 0
+    if (one.early > 0) connection.port.early.drop(one)
     one.status = task.status
     one.outLength = task.outLength
     one.senseLength = task.senseLength

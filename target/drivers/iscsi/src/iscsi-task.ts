@@ -37,6 +37,10 @@ export class IscsiTask {
   /** Unsolicited data that came before the engine wanted any. */
   readonly held: Buffer[] = []
   readonly gather: Gather = new Gather()
+  /** Bytes counted by `EarlyData`. */
+  early = 0
+  /** Clock of the port when data last came, or was asked for first. */
+  movedAt = 0
   /** The engine wants `wanted` bytes in all and waits for dataArrived(). */
   fetching = false
   wanted = 0

@@ -4,6 +4,7 @@ import type { Connection } from './connection.ts'
 import type { Nop, Settings } from './options.ts'
 import { sendNopIn } from './outbound/nop-in.ts'
 import type { IscsiTargetPort } from './port.ts'
+import type { Session } from './session.ts'
 
 /** Ticks in the shortest limit, and bounds of a tick in milliseconds. */
 const TICKS = 8
@@ -18,16 +19,22 @@ export class KeepAlive {
   readonly #tickMs: number
   readonly #interval: number
   readonly #timeout: number
+  readonly #dataTimeout: number
+  /** Owed data is looked for so often, in ticks. */
+  readonly #stride: number
   #timer: NodeJS.Timeout | null = null
 
   constructor(port: IscsiTargetPort, settings: Settings) {
     this.#port = port
     this.#nop = settings.nop
     const { intervalMs, timeoutMs } = settings.nop
-    const shortest = Math.min(settings.limits.loginTimeoutMs, intervalMs || timeoutMs, timeoutMs)
+    const { loginTimeoutMs, dataTimeoutMs } = settings.limits
+    const shortest = Math.min(loginTimeoutMs, dataTimeoutMs, intervalMs || timeoutMs, timeoutMs)
     this.#tickMs = Math.min(LONGEST_TICK, Math.max(SHORTEST_TICK, Math.floor(shortest / TICKS)))
     this.#interval = this.ticks(intervalMs)
     this.#timeout = this.ticks(timeoutMs)
+    this.#dataTimeout = this.ticks(dataTimeoutMs)
+    this.#stride = Math.max(1, Math.floor(this.#dataTimeout / TICKS))
   }
 
   ticks(ms: number): number {
@@ -54,6 +61,23 @@ export class KeepAlive {
       if (this.clock >= connection.deadline) connection.socket.destroy()
     }
     for (const { connection } of [...port.sessions.values()]) this.#listen(connection)
+    if (this.clock % this.#stride === 0) for (const session of [...port.sessions.values()]) this.#dun(session)
+  }
+
+  /** A write that waits for its data holds memory, and may hold up every other command of its unit. */
+  #dun(session: Session): void {
+    const one = session.overdue(this.clock - this.#dataTimeout)
+    if (one === undefined) return
+    const { connection } = session
+    this.#port.observe({
+      type: 'peer-fault',
+      initiator: connection.initiator,
+      address: connection.address,
+      fault: 'Data of a write did not come in time',
+      pdu: `SCSI Command ITT=0x${one.itt.toString(16)} EDTL=${one.expected}`,
+      outcome: 'close',
+    })
+    void connection.end('fault')
   }
 
   #listen(connection: Connection): void {

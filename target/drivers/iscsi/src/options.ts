@@ -37,6 +37,8 @@ export interface Limits {
   readonly pendingBytes: number
   /** Logged-in sessions, discovery included. */
   readonly sessions: number
+  /** Discovery sessions among them: they may need no proof of who they are. */
+  readonly discoverySessions: number
   /** Our side of the negotiated keys, in bytes. */
   readonly maxRecvDataSegmentLength: number
   readonly firstBurst: number
@@ -46,6 +48,10 @@ export interface Limits {
   readonly sendQueueBytes: number
   /** How long an old session's tasks may take to end before a login that replaces it is refused. */
   readonly replaceTimeoutMs: number
+  /** How long an initiator may owe a write's data without sending any; then its session ends. */
+  readonly dataTimeoutMs: number
+  /** Data of commands that wait, in bytes, for all sessions: above, further ones get TASK SET FULL. */
+  readonly earlyDataBytes: number
 }
 
 export interface Nop {
@@ -74,12 +80,15 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   pendingConnections: 64,
   pendingBytes: 4 * 1024 * 1024,
   sessions: 1024,
+  discoverySessions: 64,
   maxRecvDataSegmentLength: 262_144,
   firstBurst: 262_144,
   maxBurst: 1024 * 1024,
   maxOutstandingR2T: 16,
   sendQueueBytes: 4 * 1024 * 1024,
   replaceTimeoutMs: 10_000,
+  dataTimeoutMs: 60_000,
+  earlyDataBytes: 128 * 1024 * 1024,
 })
 
 export const DEFAULT_NOP: Nop = Object.freeze({ intervalMs: 15_000, timeoutMs: 15_000 })
@@ -96,6 +105,16 @@ export interface Settings {
 
 /** Shortest CHAP secret that the standard allows (RFC 7143, 9.2.1), in bytes. */
 export const SECRET_BYTES = 12
+
+/** Limits in milliseconds and bytes for which any number will do. */
+const POSITIVE = [
+  'loginTimeoutMs',
+  'replaceTimeoutMs',
+  'dataTimeoutMs',
+  'pendingBytes',
+  'sendQueueBytes',
+  'earlyDataBytes',
+] as const
 
 /**
  * Fills in defaults and checks. Throws OperatorError: no portal, value out of range, equal secrets, empty user.
@@ -116,7 +135,8 @@ export function settle(options: IscsiOptions, warn: (reason: string) => void): S
   inRange('limits.maxOutstandingR2T', limits.maxOutstandingR2T, 1, 255)
   inRange('limits.pendingConnections', limits.pendingConnections, 1, 65_535)
   inRange('limits.sessions', limits.sessions, 1, 65_535)
-  for (const name of ['loginTimeoutMs', 'replaceTimeoutMs', 'pendingBytes', 'sendQueueBytes'] as const) {
+  inRange('limits.discoverySessions', limits.discoverySessions, 1, 65_535)
+  for (const name of POSITIVE) {
     inRange(`limits.${name}`, limits[name], 1, 2 ** 40)
   }
   inRange('nop.intervalMs', nop.intervalMs, 0, 2 ** 40)

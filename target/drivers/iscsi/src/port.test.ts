@@ -196,22 +196,50 @@ describe('before login', () => {
       assert.equal(bench.of('login-failed')[1]!.initiator, INITIATOR)
     }))
 
-  test('connections that have not logged in are few', () =>
+  test('connections that have not logged in are few: the oldest make room', () =>
     withBench({ limits: { pendingConnections: 2 } }, async bench => {
       const one = await bench.connect()
-      await bench.connect()
+      const two = await bench.connect()
       await bench.until(() => bench.port.connections.pending === 2)
       const three = await bench.connect()
-      await three.end()
+      await one.end()
+      assert.equal(statusOf(await three.loginRound(FULL, NAMES)), LoginStatus.success)
+      await bench.connect()
+      await bench.until(() => bench.port.connections.pending === 2)
       const four = await bench.connect()
-      await four.end()
-      assert.equal(bench.of('warning').length, 1)
-      assert.equal(statusOf(await one.loginRound(FULL, NAMES)), LoginStatus.success)
-      const five = await bench.connect()
-      assert.equal(
-        statusOf(await five.loginRound({ ...FULL, isid: Uint8Array.of(1, 2, 3, 4, 5, 6) }, NAMES)),
-        0,
-      )
+      await two.end()
+      const isid = Uint8Array.of(1, 2, 3, 4, 5, 6)
+      assert.equal(statusOf(await four.loginRound({ ...FULL, isid }, NAMES)), LoginStatus.success)
+      assert.ok(bench.of('warning').length >= 1)
+    }))
+
+  test('one that waits for the session it replaces is not sent away', () =>
+    withBench({ limits: { pendingConnections: 1 } }, async bench => {
+      const old = await bench.peer()
+      bench.store.held = true
+      old.command(read10(0, 1), { read: 1, expectedDataTransferLength: 512 })
+      await bench.until(() => bench.store.underWay === 1)
+      const next = await bench.connect()
+      const login = next.loginRound(FULL, NAMES)
+      await old.end()
+      const other = await bench.connect()
+      await other.end()
+      bench.store.release()
+      assert.equal(statusOf(await login), LoginStatus.success)
+    }))
+
+  test('discovery sessions leave room for those that have to prove themselves', () =>
+    withBench({ limits: { sessions: 3, discoverySessions: 1 } }, async bench => {
+      const discovery = { InitiatorName: INITIATOR, SessionType: 'Discovery' }
+      const first = await bench.connect()
+      assert.equal(statusOf(await first.loginRound(FULL, discovery)), LoginStatus.success)
+      const second = await bench.connect()
+      assert.equal(statusOf(await second.loginRound(FULL, discovery)), LoginStatus.outOfResources)
+      await bench.peer()
+      await first.close()
+      await bench.until(() => bench.port.connections.sessions === 1)
+      const third = await bench.connect()
+      assert.equal(statusOf(await third.loginRound(FULL, discovery)), LoginStatus.success)
     }))
 
   test('their bytes are counted, for each and for all', () =>

@@ -8,6 +8,7 @@ import { abandonTask, answerTask } from './answer-task.ts'
 import { Connection, type EndCause } from './connection.ts'
 import type { ConnectionEvent, ConnectionState } from './connection-states.ts'
 import { builtInChecksum, type Checksum } from './digest.ts'
+import { EarlyData } from './early-data.ts'
 import type { PendingManagement } from './inbound/task-management.ts'
 import type { IscsiTask } from './iscsi-task.ts'
 import { KeepAlive } from './keep-alive.ts'
@@ -36,6 +37,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   readonly wishes: Wishes
   readonly checksum: Checksum
   readonly relativeId: number
+  readonly early: EarlyData
   readonly protocol = PROTOCOL
   stopping = false
   /** Told of every step of every connection; for tests. */
@@ -52,7 +54,8 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   readonly #keepAlive: KeepAlive
   #pendingBytes = 0
   #lastTsih = 0
-  #refusing = false
+  #discoveries = 0
+  #crowded = false
   #waiting: (() => void)[] = []
 
   constructor(engine: Engine, settings: Settings, checksum: Checksum = builtInChecksum) {
@@ -61,6 +64,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     this.checksum = checksum
     this.wishes = wishes(settings.limits)
     this.relativeId = settings.tpgt
+    this.early = new EarlyData(settings.limits.earlyDataBytes)
     this.#keepAlive = new KeepAlive(this, settings)
   }
 
@@ -120,6 +124,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
 
   managementDone(request: Management): void {
     const { connection, itt } = request.driverData as PendingManagement
+    connection.session!.managed--
     if (!connection.over) sendManagementResponse(connection, itt, request.response)
     const isCold = request.fn === ManagementFunction.targetColdReset
     if (isCold && request.response === ManagementResponse.complete) this.#dropTarget(request.nexus.target)
@@ -151,22 +156,38 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   }
 
   accept(socket: Socket): void {
-    if (this.stopping || this.#pending.size >= this.settings.limits.pendingConnections) {
-      if (!this.stopping && !this.#refusing) {
-        this.#refusing = true
-        this.observe({
-          type: 'warning',
-          reason: `New connections are refused while ${this.#pending.size} have not logged in`,
-        })
-      }
+    if (this.stopping || !this.#makeRoom()) {
       socket.destroy()
       return
     }
-    this.#refusing = false
     const connection = new Connection(this, socket)
     this.#open.add(connection)
     this.#pending.add(connection)
     this.#keepAlive.start()
+  }
+
+  /**
+   * The oldest of too many connections that do not log in goes: an honest login takes a moment, so whoever keeps idle
+   * connections open keeps nobody else out. One that waits for the session it replaces has proved who it is.
+   */
+  #makeRoom(): boolean {
+    if (this.#pending.size < this.settings.limits.pendingConnections) {
+      this.#crowded = false
+      return true
+    }
+    if (!this.#crowded) {
+      this.#crowded = true
+      this.observe({
+        type: 'warning',
+        reason: `${this.#pending.size} connections have not logged in: the oldest make room for new ones`,
+      })
+    }
+    for (const connection of this.#pending) {
+      if (connection.nexusKey !== null) continue
+      void connection.end('fault')
+      return true
+    }
+    return false
   }
 
   /** Counts bytes of a connection that is not logged in; ends it, and returns false, if they are too many. */
@@ -250,8 +271,10 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   }
 
   /** A number for a new session, or 0 if there may be no more. */
-  newTsih(): number {
-    if (this.#sessions.size >= this.settings.limits.sessions) return 0
+  newTsih(discovery: boolean): number {
+    const { limits } = this.settings
+    if (this.#sessions.size >= limits.sessions) return 0
+    if (discovery && this.#discoveries >= limits.discoverySessions) return 0
     do this.#lastTsih = (this.#lastTsih % 0xffff) + 1
     while (this.#sessions.has(this.#lastTsih))
     return this.#lastTsih
@@ -260,6 +283,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   admit(connection: Connection, session: Session): void {
     this.#settle(connection)
     this.#sessions.set(session.identity.tsih, session)
+    if (session.target === null) this.#discoveries++
     this.observe({
       type: 'session-opened',
       target: session.target?.name ?? '',
@@ -272,6 +296,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   /** Ends a session; resolves when its tasks have let go of their stores. */
   closeSession(session: Session, cause: EndCause): Promise<void> {
     this.#sessions.delete(session.identity.tsih)
+    if (session.target === null) this.#discoveries--
     this.observe({
       type: 'session-closed',
       target: session.target?.name ?? '',

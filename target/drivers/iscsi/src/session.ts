@@ -31,6 +31,9 @@ export class Session {
   readonly settled: ReadonlyMap<string, KeyValue>
   readonly window: CommandWindow
   nexus: Nexus | null = null
+  /** Bytes of its tasks counted by `EarlyData`; task management requests that have no answer yet. */
+  early = 0
+  managed = 0
   /** Resolves when no task can touch a store any more; set when the session ends. */
   draining: Promise<void> | null = null
   /** By initiator task tag. */
@@ -76,9 +79,17 @@ export class Session {
 
   end(one: IscsiTask): void {
     this.tasks.remove(one)
+    if (one.early > 0) this.connection.port.early.drop(one)
     if (one.awaitsData) this.retire(one.itt)
     one.end()
     this.#free.push(one)
+  }
+
+  /** A task whose data the initiator owes since before `clock`. */
+  overdue(clock: number): IscsiTask | undefined {
+    return this.#slots.find(
+      one => one.movedAt < clock && (one.fetching || one.unsolicited) && this.tasks.get(one.itt) === one,
+    )
   }
 
   /** Task of a target transfer tag, if it is that of `itt`. */

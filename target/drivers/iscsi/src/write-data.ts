@@ -11,6 +11,7 @@ import { sendScsiResponse } from './outbound/response.ts'
 export function keepData(one: IscsiTask, data: readonly Buffer[], length: number): void {
   one.dataSn = (one.dataSn + 1) >>> 0
   one.got += length
+  if (length > 0) one.movedAt = one.session.connection.port.clock
   if (one.answered) return
   if (one.fetching) give(one, one.task!, data)
   else
@@ -32,7 +33,9 @@ function give(one: IscsiTask, task: Task, data: readonly Buffer[]): void {
 
 /** The engine wants the task's data. */
 export function beginFetch(connection: Connection, one: IscsiTask, task: Task): void {
+  if (one.early > 0) connection.port.early.drop(one)
   one.fetching = true
+  one.movedAt = connection.port.clock
   one.wanted = Math.min(task.outLength, task.expectedOut)
   if (one.held.length > 0) {
     give(one, task, one.held)

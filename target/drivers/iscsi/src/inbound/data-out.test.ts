@@ -278,6 +278,52 @@ describe('write data', () => {
       assert.deepEqual(store.bytes.subarray(0, 3072), data)
     }))
 
+  test('an initiator that owes data loses its session, and those behind its write go on', () =>
+    withBench({ limits: { dataTimeoutMs: 100 } }, async bench => {
+      const owing = await bench.peer({ keys: KEYS })
+      const other = await bench.peer({ isid: Uint8Array.of(0x80, 0, 0, 0, 0, 2) })
+      const itt = owing.command(write10(0, 1), { write: 1, attribute: 2, expectedDataTransferLength: 512 })
+      const { ttt } = await r2t(owing)
+      const waiting = other.command(
+        write10(1, 1),
+        { write: 1, expectedDataTransferLength: 512 },
+        pattern(512),
+      )
+      for (let i = 0; i < 4; i++) dataOut(owing, { itt, ttt, dataSn: i, offset: 0 }, pattern(0))
+      await owing.end()
+      const pdu = await other.receive(Opcode.scsiResponse)
+      assert.equal(fieldsOf(SCSI_RESPONSE, pdu).itt, waiting)
+      assert.match(bench.of('peer-fault').at(-1)!.fault, /did not come in time/)
+    }))
+
+  test('commands that wait may bring so much data and no more', () =>
+    withBench({ limits: { earlyDataBytes: 4096 } }, async bench => {
+      const KIB = 1024
+      const keys = {
+        ...KEYS,
+        FirstBurstLength: String(256 * KIB),
+        MaxRecvDataSegmentLength: String(256 * KIB),
+      }
+      const peer = await bench.peer({ keys: { ...keys, MaxBurstLength: String(256 * KIB) } })
+      const owed = peer.command(write10(0, 1), { write: 1, attribute: 2, expectedDataTransferLength: 512 })
+      const { ttt } = await r2t(peer)
+      const data = pattern(256 * KIB)
+      for (let i = 0; i < 2; i++) write(peer, data.length, data, false)
+      const refused = write(peer, data.length, data, false)
+      const first = await response(peer)
+      assert.deepEqual([first.status, fieldsOf(SCSI_RESPONSE, first.pdu).itt], [Status.taskSetFull, refused])
+      const unasked = write(peer, data.length, undefined, true)
+      assert.equal(fieldsOf(SCSI_RESPONSE, (await response(peer)).pdu).itt, unasked)
+      dataOut(peer, { itt: unasked, dataSn: 0, offset: 0, final: true }, data)
+      dataOut(peer, { itt: owed, ttt, dataSn: 0, offset: 0, final: true }, pattern(512))
+      for (let i = 0; i < 3; i++) assert.equal((await response(peer)).status, Status.good)
+      for (let i = 0; i < 3; i++) {
+        write(peer, data.length, data, false)
+        assert.equal((await response(peer)).status, Status.good)
+      }
+      assert.equal(bench.of('peer-fault').length, 0)
+    }))
+
   test('data without an end closes the connection', () =>
     withBench({}, async bench => {
       const peer = await bench.peer({ keys: { ...KEYS, InitialR2T: 'Yes' } })

@@ -118,7 +118,7 @@ function complete(connection: Connection, login: Login, request: LoginRequest, r
 
 function establish(connection: Connection, login: Login, request: LoginRequest, reply: LoginReply): void {
   const { port } = connection
-  const tsih = port.newTsih()
+  const tsih = port.newTsih(login.target === null)
   if (tsih === 0) {
     fail(connection, request, LoginStatus.outOfResources, 'There are too many sessions')
     return

@@ -6,10 +6,13 @@ import {
   RejectReason,
   SCSI_COMMAND,
   type SenseCode,
+  Status,
   TaskAttribute,
 } from '@lunkit/spec'
+import { type Task, TaskState } from '@lunkit/target-api'
 import { DATA_DAMAGED, DATA_INCORRECT, DATA_UNEXPECTED } from '../condition.ts'
 import type { Connection } from '../connection.ts'
+import { sendScsiResponse } from '../outbound/response.ts'
 import type { Session } from '../session.ts'
 import { CDB_BYTES, extendedCdb, IN_BASIC_HEADER } from './additional-header.ts'
 
@@ -19,6 +22,7 @@ const { expectedDataTransferLength } = SCSI_COMMAND.field
 /** Where the CDB stands in the header. */
 const CDB_AT = 32
 const VARIABLE_LENGTH_CDB = 0x7e
+const NO_SENSE = Buffer.alloc(0)
 
 /** Tasks beyond the credit that immediate commands may make; more are refused. */
 const IMMEDIATE_TASKS = 16
@@ -41,7 +45,15 @@ export function receiveScsiCommand(
     return
   }
   const { nexus } = session
-  const { engine } = connection.port
+  const { engine, early } = connection.port
+  const expected = expectedDataTransferLength.get(header, at)
+  const unasked = unfinished ? Math.max(length, Math.min(session.parameters.firstBurst, expected)) : length
+  if (unasked > 0 && !early.takes(session, unasked)) {
+    sendScsiResponse(connection, tag, Status.taskSetFull, -expected, 0, NO_SENSE, 0)
+    connection.kick()
+    if (unfinished) session.retire(tag)
+    return
+  }
   const task = engine.takeTask(nexus!)
   const { cdb } = task
   for (let i = 0; i < IN_BASIC_HEADER; i++) cdb[i] = header[at + CDB_AT + i]!
@@ -49,7 +61,6 @@ export function receiveScsiCommand(
     cdb.fill(0, IN_BASIC_HEADER)
     extendedCdb(header, at, cdb)
   }
-  const expected = expectedDataTransferLength.get(header, at)
   task.nexus = nexus!
   task.lun = decodeLun(header, at + 8)
   task.tag = tag
@@ -73,8 +84,14 @@ export function receiveScsiCommand(
     task.received = length
     one.got = length
   }
+  one.movedAt = connection.port.clock
   engine.submit(task)
+  if (unasked > 0 && one.task === task && isWaiting(task)) early.hold(one, unasked)
 }
+
+/** Whether the engine has put the task aside before it charged it for its data. */
+const isWaiting = ({ state }: Task): boolean =>
+  state === TaskState.waitOrder || state === TaskState.waitMemory
 
 /** What is wrong with the data that comes without being asked for; the task then fails if it needs data at all. */
 function dataFault(

@@ -52,6 +52,20 @@ const LUN_RESET = 5
 const COLD_RESET = 7
 
 describe('task management', () => {
+  test('requests that wait for a store are few: more are rejected, and none is lost', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer()
+      bench.store.held = true
+      const itt = peer.command(read10(0, 1), { read: 1, expectedDataTransferLength: 512 })
+      await bench.until(() => bench.store.underWay === 1)
+      for (let i = 0; i < 70; i++) ask(peer, { function: ABORT_TASK, referencedTaskTag: itt })
+      for (let i = 0; i < 6; i++) assert.equal(await answer(peer), 255)
+      bench.store.release()
+      for (let i = 0; i < 64; i++) assert.equal(await answer(peer), 0)
+      ask(peer, { function: ABORT_TASK_SET })
+      assert.equal(await answer(peer), 0)
+    }))
+
   test('ABORT TASK of a write that waits for its data ends it at once, and late data is dropped', () =>
     withBench({}, async bench => {
       const peer = await bench.peer({ keys: { InitialR2T: 'Yes', ImmediateData: 'No' } })

@@ -17,6 +17,9 @@ import type { Session } from '../session.ts'
 
 const { function: fn, itt, referencedTaskTag, cmdSn, refCmdSn } = TASK_MANAGEMENT_REQUEST.field
 
+/** Requests of one session that may wait for tasks to end: the command window does not count them. */
+const MOST_MANAGED = 64
+
 /** What a request needs until its answer: `management.driverData`. */
 export interface PendingManagement {
   readonly connection: Connection
@@ -49,6 +52,11 @@ export function receiveManagement(connection: Connection, header: Buffer, at: nu
   } else {
     killParked(session, code, header, at)
   }
+  if (session.managed >= MOST_MANAGED) {
+    sendManagementResponse(connection, tag, IscsiTaskResponse.functionRejected)
+    return
+  }
+  session.managed++
   const request = new Management(session.nexus, code, decodeLun(header, at + 8), target)
   request.driverData = { connection, itt: tag } satisfies PendingManagement
   connection.port.engine.manage(request)
