@@ -2,7 +2,8 @@
 // The disk's command list as a golden table, its parameters, and stores that it cannot serve.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type DeviceType, OperatorError, readParameters } from '@lunkit/target-api'
+import { Status } from '@lunkit/spec'
+import { type DeviceType, OperatorError, readParameters, StoreError, TaskState } from '@lunkit/target-api'
 import { StandInStore } from '../../../../testing/kit/stand-in-store.ts'
 import { openDisk } from './disk.test-kit.ts'
 import { device } from './index.ts'
@@ -110,6 +111,49 @@ test('close flushes what the cache holds', async () => {
   await bench.device.close()
   assert.deepEqual(store.durable, store.bytes)
   assert.equal(store.closed, true)
+})
+
+test('a last flush that fails is told, and the store is closed all the same', async () => {
+  const { bench, store } = await openDisk()
+  await bench.run([0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0], { out: Buffer.alloc(512, 4) })
+  store.failNext('flush', StoreError.medium)
+  await assert.rejects(bench.device.close(), { code: 'STORE_FLUSH' })
+  assert.equal(store.closed, true)
+})
+
+test('a flush that nobody waited for and that failed is told at close at the latest', async () => {
+  const { bench, store } = await openDisk()
+  store.failNext('flush', StoreError.medium)
+  await bench.run([0x35, 2, 0, 0, 0, 0, 0, 0, 0, 0])
+  await assert.rejects(bench.device.close(), { code: 'STORE_FLUSH' })
+})
+
+/** MODE SELECT (6) of the caching page, with WCE on or off. */
+const writeCache = (on: boolean): Buffer => Buffer.from([0, 0, 0, 0, 8, 18, on ? 4 : 0, ...Array(17).fill(0)])
+
+test('a cache that is switched off while a write is under way is flushed after it', async () => {
+  const { bench, store } = await openDisk()
+  store.held = true
+  const list = writeCache(false)
+  const write = bench.submit([0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0], { out: Buffer.alloc(512, 4) })
+  const select = bench.submit([0x15, 0x10, 0, 0, list.length, 0], { out: list })
+  assert.deepEqual(store.takeCalls(), ['write 0+512'])
+  store.release()
+  assert.deepEqual([write.state, select.state], [TaskState.respond, TaskState.respond])
+  assert.equal(select.status, Status.good)
+  assert.deepEqual(store.takeCalls(), ['flush'])
+  assert.deepEqual(store.durable, store.bytes)
+})
+
+test('a reset that switches the cache off makes durable what it holds', async () => {
+  const { bench, store, disk } = await openDisk({ wce: false })
+  const list = writeCache(true)
+  await bench.run([0x15, 0x10, 0, 0, list.length, 0], { out: list })
+  await bench.run([0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0], { out: Buffer.alloc(512, 4) })
+  assert.notDeepEqual(store.durable, store.bytes)
+  disk.reset()
+  assert.equal(disk.writeThrough, true)
+  assert.deepEqual(store.durable, store.bytes)
 })
 
 test('a command that a disk does not have is refused', async () => {

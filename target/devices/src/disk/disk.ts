@@ -17,6 +17,7 @@ import {
   failStore,
   type LogicalUnit,
   type Nexus,
+  OperatorError,
   StoreError,
   succeed,
   type Task,
@@ -109,16 +110,23 @@ export class Disk implements Device, PrimaryDevice {
   /** Mode pages to their defaults, a stopped unit started; a medium that was ejected stays out. */
   reset(): void {
     this.modePages.reset()
-    this.#takeModes()
+    if (this.#switchOff()) this.flushInBackground()
     if (this.notReady !== MEDIUM_NOT_PRESENT) this.notReady = null
   }
 
   nexusLost(_nexus: Nexus): void {}
 
+  /** Rejects with OperatorError if writes that were called good could not be made durable. */
   async close(): Promise<void> {
     if (this.store.canWrite) this.#background.start()
     await this.#background.idle()
+    const lost = this.#background.takeError() !== StoreError.none
+    const { identity } = this.store
     await this.store.close()
+    if (!lost) return
+    throw new OperatorError('STORE_FLUSH', `Disk: ${identity || 'its store'} did not keep the last writes`, {
+      hint: 'check the storage, and what was written since the last flush that went well',
+    })
   }
 
   /** WP and DPOFUA (SBC-4, mode parameter header for direct access block devices). */
@@ -142,11 +150,9 @@ export class Disk implements Device, PrimaryDevice {
   }
 
   modesSelected(task: Task): void {
-    const cached = !this.writeThrough
-    this.#takeModes()
-    // What the cache held when it was switched off has to be as durable as what comes after.
-    if (cached && this.writeThrough) this.flush(task, flushed)
-    else succeed(task)
+    if (!this.#switchOff()) succeed(task)
+    // Writes under way were begun for the cache: they have to be in it before it is flushed.
+    else if (this.gate.enter(task, flushAlone, true)) flushAlone(task)
   }
 
   flush(task: Task, next: (task: Task) => void) {
@@ -161,6 +167,13 @@ export class Disk implements Device, PrimaryDevice {
     if (this.store.canWrite) this.#background.start()
   }
 
+  /** Takes the modes over; whether they switched the cache off, so that what it holds has to become durable. */
+  #switchOff(): boolean {
+    const cached = !this.writeThrough
+    this.#takeModes()
+    return cached && this.writeThrough
+  }
+
   #takeModes(): void {
     const caching = this.modePages.get(ModeCode.caching)
     const control = this.modePages.get(ModeCode.control)
@@ -170,7 +183,13 @@ export class Disk implements Device, PrimaryDevice {
   }
 }
 
+function flushAlone(task: Task): void {
+  ;(task.nexusUnit.unit.device as Disk).flush(task, flushed)
+}
+
 function flushed(task: Task): void {
+  const disk = task.nexusUnit.unit.device as Disk
   if (task.io.error === StoreError.none) succeed(task)
-  else failStore(task, task.nexusUnit.unit.device.blockSize, true)
+  else failStore(task, disk.blockSize, true)
+  disk.gate.leave()
 }

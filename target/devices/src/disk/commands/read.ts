@@ -7,7 +7,7 @@ import type { Disk } from '../disk.ts'
 function read(task: Task, disk: Disk, forced: boolean) {
   if (disk.notReady !== null) return fail(task, disk.notReady)
   const length = task.blocks * disk.blockSize
-  const wanted = Math.min(length, task.expectedIn)
+  const wanted = Math.min(length, wholeBlocks(task, disk))
   task.inLength = length
   if (wanted === 0) return succeed(task)
   const io = task.io
@@ -17,6 +17,10 @@ function read(task: Task, disk: Disk, forced: boolean) {
     disk.store.flush(io)
   } else fetch(task, disk, wanted)
 }
+
+/** What the initiator takes, in whole blocks: a store is never asked for a part of one. */
+const wholeBlocks = (task: Task, { blockSize }: Disk): number =>
+  Math.ceil(task.expectedIn / blockSize) * blockSize
 
 function fetch(task: Task, disk: Disk, wanted: number): void {
   const io = task.io
@@ -33,7 +37,7 @@ function fetch(task: Task, disk: Disk, wanted: number): void {
 function afterFlush(task: Task): void {
   const disk = task.nexusUnit.unit.device as Disk
   if (task.io.error !== StoreError.none) failStore(task, disk.blockSize, true)
-  else fetch(task, disk, Math.min(task.inLength, task.expectedIn))
+  else fetch(task, disk, Math.min(task.inLength, wholeBlocks(task, disk)))
 }
 
 function afterRead(task: Task): void {
