@@ -152,7 +152,7 @@ export class Disk implements Device, PrimaryDevice {
   modesSelected(task: Task): void {
     if (!this.#switchOff()) succeed(task)
     // Writes under way were begun for the cache: they have to be in it before it is flushed.
-    else if (this.gate.enter(task, flushAlone, true)) flushAlone(task)
+    else this.gate.enter(task, flushAlone, true)
   }
 
   flush(task: Task, next: (task: Task) => void) {

@@ -10,6 +10,8 @@ const ROUNDS = 32
 export abstract class Walk {
   inCall = false
   answered = false
+  /** Its `end` leaves the write gate. */
+  readonly gated: boolean = false
   /** Waits for its turn and has no request in the store. */
   paused = false
 
@@ -56,12 +58,23 @@ function arrived(task: Task): void {
   // Inside the call the loop goes on by itself, so that the stack does not grow.
   if (one.inCall) return
   const disk = task.nexusUnit.unit.device as Disk
-  if (task.io.error !== StoreError.none || !one.took(task, disk)) one.end(task, disk)
-  else go(task, disk, one)
+  try {
+    if (task.io.error !== StoreError.none || !one.took(task, disk)) one.end(task, disk)
+    else go(task, disk, one)
+  } catch (cause) {
+    if (one.gated) disk.gate.leaveFaulty(task)
+    throw cause
+  }
 }
 
 function resume(task: Task): void {
   const one = task.deviceData as Walk
+  const disk = task.nexusUnit.unit.device as Disk
   one.paused = false
-  go(task, task.nexusUnit.unit.device as Disk, one)
+  try {
+    go(task, disk, one)
+  } catch (cause) {
+    if (one.gated) disk.gate.leaveFaulty(task)
+    task.fault(cause)
+  }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may change blocks now: many plain writes together, or one command that reads, decides and writes.
-import type { Task } from '@lunkit/target-api'
+import { type Task, TaskState } from '@lunkit/target-api'
 
 type Start = (task: Task) => void
 
@@ -20,14 +20,22 @@ export class WriteGate {
   readonly #queue: Waiting[] = []
   #draining = false
 
-  /** True: go on now. False: `start` is called when the task's turn comes. Each entry needs one `leave`. */
-  enter(task: Task, start: Start, alone: boolean): boolean {
+  /** Calls `start` now or when the task's turn comes. Each needs one `leave`, unless `start` throws. */
+  enter(task: Task, start: Start, alone: boolean): void {
     if (this.#queue.length === 0 && this.#mayEnter(alone)) {
       this.#count(alone)
-      return true
-    }
-    this.#queue.push({ task, start, alone })
-    return false
+      try {
+        start(task)
+      } catch (cause) {
+        this.leaveFaulty(task)
+        throw cause
+      }
+    } else this.#queue.push({ task, start, alone })
+  }
+
+  /** For a task that will not come to its `leave`, because of an exception; unless it has come there before it. */
+  leaveFaulty({ state }: Task): void {
+    if (state === TaskState.execute) this.leave()
   }
 
   leave(): void {
@@ -58,7 +66,13 @@ export class WriteGate {
       while (this.#queue.length > 0 && this.#mayEnter(this.#queue[0]!.alone)) {
         const { task, start, alone } = this.#queue.shift()!
         this.#count(alone)
-        start(task)
+        try {
+          start(task)
+        } catch (cause) {
+          // Not the fault of the one that left.
+          this.leaveFaulty(task)
+          task.fault(cause)
+        }
       }
     } finally {
       this.#draining = false

@@ -19,6 +19,8 @@ class CompareThenWrite extends Sweep {
   #written = false
   #writing = false
 
+  override readonly gated = true
+
   constructor(task: Task, length: number, slices: readonly Buffer[]) {
     super(task, length, { slices: cut(slices, 0, length), repeats: false })
     this.#slices = cut(slices, length, length)
@@ -67,7 +69,7 @@ export const compareAndWrite = on(
     if (length < 0) return
     // Half of the data would not be a smaller command but another one.
     if (length < task.outLength) return fail(task, INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT)
-    if (disk.gate.enter(task, start, true)) start(task)
+    disk.gate.enter(task, start, true)
   },
   { refuses: ['protect'], dataOut: (task, disk) => 2 * task.blocks * disk.blockSize },
 )

@@ -16,6 +16,8 @@ class SetBits extends Walk {
   #piece = 0
   #writing = false
 
+  override readonly gated = true
+
   constructor(task: Task, length: number, slices: readonly Buffer[]) {
     super()
     this.#length = length
@@ -71,7 +73,7 @@ export const orWrite16 = on(
     const length = takeBlocks(task, disk.blockSize)
     if (length < 0) return
     if (length === 0) return succeed(task)
-    if (disk.gate.enter(task, start, true)) start(task)
+    disk.gate.enter(task, start, true)
   },
   { refuses: ['protect'] },
 )

@@ -20,6 +20,8 @@ class Discards extends Walk {
   readonly #list: Buffer
   #at = UNMAP_HEADER.length
 
+  override readonly gated = true
+
   constructor(list: Buffer) {
     super()
     this.#list = list
@@ -59,7 +61,7 @@ export const unmap = on(
     const objection = check(list, disk)
     if (objection !== null) return failParameter(task, objection.code, objection.at)
     task.deviceData = list
-    if (disk.gate.enter(task, start, false)) start(task)
+    disk.gate.enter(task, start, false)
   },
   { refuses: ['anchor'] },
 )

@@ -53,7 +53,7 @@ const writeAndVerify = (bytchk: Field<number>) => (task: Task, disk: Disk) => {
   // The medium is what is verified, so the blocks have to be on it.
   io.forceUnitAccess = true
   io.onFinish = written
-  if (disk.gate.enter(task, start, false)) disk.store.write(io)
+  disk.gate.enter(task, start, false)
 }
 
 function start(task: Task) {
@@ -65,13 +65,20 @@ function start(task: Task) {
 
 function written(task: Task): void {
   const disk = task.nexusUnit.unit.device as Disk
+  try {
+    verifyWritten(task, disk)
+  } finally {
+    disk.gate.leave()
+  }
+}
+
+function verifyWritten(task: Task, disk: Disk): void {
   if (task.io.error !== StoreError.none) failStore(task, disk.blockSize, true)
   else {
     const slices = task.deviceData as Buffer[] | null
     const length = Math.min(task.received, task.outLength)
     walk(task, disk, new Sweep(task, length, slices === null ? null : { slices, repeats: false }))
   }
-  disk.gate.leave()
 }
 
 const refuses = ['protect'] as const

@@ -28,6 +28,8 @@ class Fill extends Walk {
   #done = 0
   #piece = 0
 
+  override readonly gated = true
+
   constructor(task: Task, disk: Disk, block: Buffer | null) {
     super()
     this.#length = task.blocks * disk.blockSize
@@ -97,7 +99,7 @@ function writeSame(task: Task, disk: Disk, { unmap, blocks }: Fields, withoutDat
   if (!withoutData && task.received < disk.blockSize)
     return fail(task, INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT)
   task.deviceData = withoutData ? null : Buffer.concat(task.segments, disk.blockSize)
-  if (disk.gate.enter(task, start, false)) start(task)
+  disk.gate.enter(task, start, false)
 }
 
 function start(task: Task): void {
