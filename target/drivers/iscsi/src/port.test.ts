@@ -24,6 +24,7 @@ import { driver } from '@lunkit/target-driver-iscsi'
 import { IscsiBench, read10, TARGET, testUnitReady, withBench } from '@lunkit/testing/kit/iscsi-bench.ts'
 import { fieldsOf, INITIATOR, keysOf, type RawPdu, RawPeer } from '@lunkit/testing/kit/raw-peer.ts'
 import { chapResponse } from './login/chap.ts'
+import type { IscsiTargetPort } from './port.ts'
 
 const NAMES = { InitiatorName: INITIATOR, TargetName: TARGET }
 const SECRET = 'a secret that is long'
@@ -226,6 +227,19 @@ describe('before login', () => {
       await other.end()
       bench.store.release()
       assert.equal(statusOf(await login), LoginStatus.success)
+    }))
+
+  test('those that were refused and do not close are few', () =>
+    withBench({ limits: { pendingConnections: 2 } }, async bench => {
+      const { lingering } = bench.port as IscsiTargetPort
+      for (let i = 0; i < 5; i++) {
+        const peer = await bench.connect()
+        peer.socket.removeAllListeners('end')
+        peer.socket.allowHalfOpen = true
+        const response = await peer.loginRound(FULL, { TargetName: TARGET })
+        assert.equal(statusOf(response), LoginStatus.missingParameter)
+        assert.ok(lingering.size <= 2)
+      }
     }))
 
   test('discovery sessions leave room for those that have to prove themselves', () =>

@@ -212,7 +212,15 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     void connection.end('fault')
   }
 
+  /** As many as may be pending wait for their peer to close; the oldest is cut off for another. */
   linger(connection: Connection): void {
+    if (this.#lingering.size >= this.settings.limits.pendingConnections) {
+      for (const oldest of this.#lingering) {
+        this.#lingering.delete(oldest)
+        oldest.socket.destroy()
+        break
+      }
+    }
     this.#lingering.add(connection)
   }
 
