@@ -28,7 +28,7 @@ import { BackgroundFlush } from './background-flush.ts'
 import { MAX_TRANSFER } from './limits.ts'
 import { diskModePages } from './mode-pages.ts'
 import { diskVpdPages } from './vpd.ts'
-import { Walk } from './walk.ts'
+import { Turns, Walk } from './walk.ts'
 import { WriteGate } from './write-gate.ts'
 
 /** What a short block descriptor says where the number of blocks does not fit. */
@@ -69,6 +69,7 @@ export class Disk implements Device, PrimaryDevice {
   readonly vpdPages = diskVpdPages
   readonly modePages: ModePages
   readonly gate = new WriteGate()
+  readonly turns = new Turns()
   /** Blocks can be given back to the store: UNMAP, and logical block provisioning in general. */
   readonly thin: boolean
   readonly initialWriteCache: boolean

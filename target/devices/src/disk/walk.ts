@@ -4,7 +4,7 @@ import { StoreError, type Task } from '@lunkit/target-api'
 import type { Disk } from './disk.ts'
 
 /** Requests in a row before other work of the process gets its turn. */
-const ROUNDS = 32
+const ROUNDS = 8
 
 /** One command's way through its requests; the task's `deviceData` while it is under way. */
 export abstract class Walk {
@@ -37,7 +37,7 @@ function go(task: Task, disk: Disk, one: Walk) {
     }
     if (round === ROUNDS) {
       one.paused = true
-      setImmediate(resume, task)
+      disk.turns.wait(task)
       return
     }
     io.error = StoreError.none
@@ -64,6 +64,23 @@ function arrived(task: Task): void {
   } catch (cause) {
     if (one.gated) disk.gate.leaveFaulty(task)
     throw cause
+  }
+}
+
+/** Long commands of one disk take turns: however many they are, other work waits for the rounds of one of them. */
+export class Turns {
+  readonly #waiting: Task[] = []
+
+  /** The task goes on when its turn comes. */
+  wait(task: Task): void {
+    if (this.#waiting.push(task) === 1) setImmediate(this.#next)
+  }
+
+  readonly #next = (): void => {
+    const task = this.#waiting.shift()!
+    // First, for the task may come back to the end of the line at once.
+    if (this.#waiting.length > 0) setImmediate(this.#next)
+    resume(task)
   }
 }
 

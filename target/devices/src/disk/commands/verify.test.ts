@@ -18,12 +18,25 @@ import {
   WRITE_AND_VERIFY_16,
   WRITE_ERROR,
 } from '@lunkit/spec'
-import { StoreError } from '@lunkit/target-api'
+import { StoreError, TaskState } from '@lunkit/target-api'
 import { cdbOf } from '../../../../../testing/kit/device-bench.ts'
 import { openDisk } from '../disk.test-kit.ts'
 
 const VERIFIES = [VERIFY_10, VERIFY_12, VERIFY_16] as const
 const WRITES = [WRITE_AND_VERIFY_10, WRITE_AND_VERIFY_12, WRITE_AND_VERIFY_16] as const
+
+test('long commands take turns, so that other work waits for a part of one and not of all', async () => {
+  const { bench, store } = await openDisk({}, { size: 8 * 1024 * 1024 })
+  const tasks = Array.from({ length: 20 }, () => bench.submit(cdbOf(VERIFY_10, { blocks: 16_384 })))
+  store.takeCalls()
+  let turns = 0
+  for (; tasks.some(({ state }) => state === TaskState.execute); turns++) {
+    await new Promise(resolve => setImmediate(resolve))
+    assert.ok(store.takeCalls().length <= 16)
+  }
+  assert.ok(turns >= 20)
+  assert.ok(tasks.every(({ status }) => status === Status.good))
+})
 
 for (const later of [false, true]) {
   const when = later ? 'later' : 'at once'
