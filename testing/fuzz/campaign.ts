@@ -9,7 +9,9 @@ import { Random } from './random.ts'
 import type { Scenario } from './scenario.ts'
 
 export interface CampaignOptions {
+  /** The open target, and one that wants CHAP with a secret that no peer knows. */
   readonly place: Place
+  readonly chapPlace: Place
   readonly seed: number
   readonly seconds: number
   readonly scenarios: readonly Scenario[]
@@ -39,7 +41,8 @@ export async function campaign(options: CampaignOptions): Promise<Report> {
   const end = Date.now() + options.seconds * 1000
   const silent = fallSilent(place, end, failures)
   const one = async (scenario: Scenario, seed: number): Promise<void> => {
-    const failure = await runOnce(place, scenario, seed, events).catch((error: Error) => error.message)
+    const where = scenario.needs === 'chap' ? options.chapPlace : place
+    const failure = await runOnce(where, scenario, seed, events).catch((error: Error) => error.message)
     runs[scenario.name] = (runs[scenario.name] ?? 0) + 1
     if (failure !== null) failures.push(`{ scenario: '${scenario.name}', seed: ${seed} }: ${failure}`)
   }

@@ -23,27 +23,29 @@ export class EventLog {
   /** Events that are no good. */
   readonly complaints: string[] = []
   readonly counts: Record<string, number> = {}
-  readonly #source: Event[]
+  readonly #sources: readonly Event[][]
   readonly #faults: Map<string, Event[]> = new Map()
 
-  /** `source` is filled from outside, and emptied here. */
-  constructor(source: Event[]) {
-    this.#source = source
+  /** `sources` are filled from outside, and emptied here. */
+  constructor(...sources: Event[][]) {
+    this.#sources = sources
   }
 
   /** Reads what came since the last time. */
   drain(): void {
-    for (const event of this.#source.splice(0)) {
-      const name = String(event['event'])
-      this.counts[name] = (this.counts[name] ?? 0) + 1
-      const complaint = judge(event)
-      if (complaint !== null) this.complaints.push(complaint)
-      if (name !== 'peer-fault' && name !== 'login-failed') continue
-      const address = String(event['address'])
-      const list = this.#faults.get(address)
-      if (list === undefined) this.#faults.set(address, [event])
-      else list.push(event)
-    }
+    for (const source of this.#sources) for (const event of source.splice(0)) this.#take(event)
+  }
+
+  #take(event: Event): void {
+    const name = String(event['event'])
+    this.counts[name] = (this.counts[name] ?? 0) + 1
+    const complaint = judge(event)
+    if (complaint !== null) this.complaints.push(complaint)
+    if (name !== 'peer-fault' && name !== 'login-failed') return
+    const address = String(event['address'])
+    const list = this.#faults.get(address)
+    if (list === undefined) this.#faults.set(address, [event])
+    else list.push(event)
   }
 
   /** Forgets what an earlier peer with this address did. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bad peers against `lunkit serve`: it lives, leaks nothing, tells of each, and good sessions beside them notice nothing.
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { closeSync, openSync, readSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -11,6 +12,7 @@ import { BLANK, firstStranger, traceOfGoodData } from './content.ts'
 import { EventLog } from './event-log.ts'
 import { GoodSession } from './good-session.ts'
 import { BLOCKS, Lun } from './lun.ts'
+import type { Place } from './peer.ts'
 import { ProcessWatch } from './process-watch.ts'
 import { SCENARIOS } from './scenarios/index.ts'
 
@@ -27,6 +29,8 @@ test(`bad peers for ${SECONDS} s, LUNKIT_FUZZ_SEED=${SEED}`, {
   const strict = join(folder.path, 'strict.img')
   writeFileSync(strict, Buffer.alloc(BYTES, BLANK))
   const memory = `memory:${BYTES}`
+  const secret = { LUNKIT_CHAP_SECRET: randomBytes(9).toString('hex') }
+  const guarded = await serve(['memory:1M', '--chap-user', 'fuzz'], secret)
   const served = await serve([
     strict,
     memory,
@@ -37,7 +41,7 @@ test(`bad peers for ${SECONDS} s, LUNKIT_FUZZ_SEED=${SEED}`, {
   try {
     await fillWithBlank(served, Lun.memory)
     await fillWithBlank(served, Lun.scribble)
-    const found = await fuzz(served, t.diagnostic.bind(t))
+    const found = await fuzz(served, guarded, t.diagnostic.bind(t))
     const image = readImage(strict)
     const complaints = [
       ...found,
@@ -49,16 +53,19 @@ test(`bad peers for ${SECONDS} s, LUNKIT_FUZZ_SEED=${SEED}`, {
       complaints.push('No peer wrote anything')
     assert.deepEqual(complaints, [])
   } finally {
-    const code = await served.stop()
+    const codes = [await served.stop(), await guarded.stop()]
     folder.dispose()
-    assert.equal(served.stderr(), '')
-    assert.equal(code, 0)
+    assert.deepEqual([served.stderr(), guarded.stderr(), ...codes], ['', '', 0, 0])
   }
 })
 
 /** Runs good and bad sessions; gives all that is wrong. */
-async function fuzz(served: ServedTarget, say: (text: string) => void): Promise<string[]> {
-  const { portals, luns } = served.ready
+async function fuzz(
+  served: ServedTarget,
+  guarded: ServedTarget,
+  say: (text: string) => void,
+): Promise<string[]> {
+  const { luns } = served.ready
   const good = [
     await GoodSession.open(luns[Lun.goodMemory]!.url, 'iqn.2026-11.org.example:good.memory', SEED),
     await GoodSession.open(luns[Lun.goodFile]!.url, 'iqn.2026-11.org.example:good.file', SEED, {
@@ -67,16 +74,18 @@ async function fuzz(served: ServedTarget, say: (text: string) => void): Promise<
     }),
   ]
   const watch = new ProcessWatch(served.pid, (SECONDS * 1000) / 100)
-  const events = new EventLog(served.events)
-  const [host, port] = portals[0]!.split(':')
-  const target = luns[0]!.url.split('/')[3]!
+  const events = new EventLog(served.events, guarded.events)
   const report = await campaign({
-    place: { host: host!, port: Number(port), target },
+    place: placeOf(served),
+    chapPlace: placeOf(guarded),
     seed: SEED,
     seconds: SECONDS,
     scenarios: SCENARIOS.filter(({ name }) => ONLY.test(name)),
     events,
-    isOver: () => good.some(({ complaints }) => complaints.length > 0) || served.stderr() !== '',
+    isOver: () =>
+      good.some(({ complaints }) => complaints.length > 0) ||
+      served.stderr() !== '' ||
+      guarded.stderr() !== '',
   })
   await settleDown()
   events.drain()
@@ -93,6 +102,11 @@ async function fuzz(served: ServedTarget, say: (text: string) => void): Promise<
   for (const session of good) complaints.push(...(await session.close()))
   if (verified.some(blocks => blocks === 0)) complaints.push('A good session did nothing')
   return complaints
+}
+
+function placeOf({ ready }: ServedTarget): Place {
+  const [host, port] = ready.portals[0]!.split(':')
+  return { host: host!, port: Number(port), target: ready.luns[0]!.url.split('/')[3]! }
 }
 
 async function fillWithBlank(served: ServedTarget, lun: number): Promise<void> {

@@ -13,6 +13,8 @@ export type Owed = 'reject' | 'login' | 'sense' | 'echo' | 'nothing'
 export interface Scenario {
   readonly name: string
   readonly owed: Owed
+  /** Which target it is for; the open one if not given. */
+  readonly needs?: 'chap'
   /** Throws an Error where the target does not even do what comes before the fault. */
   run(peer: Peer, random: Random): Promise<void> | void
 }

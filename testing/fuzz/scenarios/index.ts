@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything that a fuzz peer may do.
 import type { Scenario } from '../scenario.ts'
+import { CHAP } from './chap.ts'
 import { DATA_OUT_FAULTS } from './data-out.ts'
 import { FLIPS } from './flips.ts'
 import { FRAMING } from './framing.ts'
@@ -15,4 +16,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...DATA_OUT_FAULTS,
   ...FLIPS,
   ...SESSIONS,
+  ...CHAP,
 ]
