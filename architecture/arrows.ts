@@ -64,6 +64,6 @@ export const ARROWS: readonly Part[] = [
       '@lunkit/initiator-driver-iscsi',
     ],
     node: true,
-    outside: ['commander', '@clack/prompts', 'console-table-printer'],
+    outside: ['commander', 'cli-progress', 'console-table-printer'],
   },
 ]

@@ -8,6 +8,9 @@ import { files, isTest, ROOT, read } from './sources.ts'
 
 type Manifest = Record<string, unknown> & { name: string; version: string }
 
+/** Type stripping, module hooks and Symbol.asyncDispose are there from this version on. */
+const NODE = '>=22.18'
+
 /** The tree's manifests point at sources and are private, so that nobody publishes them by mistake. */
 function publishedManifest(part: Part): Manifest {
   const { private: _, ...manifest } = JSON.parse(read(`${part.folder}/package.json`)) as Manifest
@@ -16,7 +19,11 @@ function publishedManifest(part: Part): Manifest {
     if (value === null || typeof value !== 'object') return value
     return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, toDist(one)]))
   }
-  const published: Manifest = { ...manifest, files: ['dist', 'README.md', 'LICENSE'] }
+  const published: Manifest = {
+    ...manifest,
+    engines: { node: NODE },
+    files: ['dist', 'README.md', 'LICENSE'],
+  }
   if (manifest['bin'] !== undefined) published['bin'] = toDist(manifest['bin'])
   published['exports'] = toDist(manifest['exports'])
   return published

@@ -61,6 +61,8 @@ export async function connectOptions(
     )
   }
   return {
+    // A person waits: a target that is gone is given up after a few tries.
+    reconnect: { attempts: 3, delays: [0, 500, 1500] },
     loginTimeoutMs: seconds * 1000,
     commandTimeoutMs: seconds * 1000,
     ...(flags.initiatorName !== undefined && { initiatorName: flags.initiatorName }),

@@ -14,7 +14,8 @@ export const ExitCode = Object.freeze({
 
 /** Codes of errors (OperatorError's and the initiator's) to exit codes, first match first. */
 const EXIT_OF: readonly (readonly [RegExp, number])[] = [
-  [/^(FILE_|PORTAL_IN_USE|PORT_IN_USE|ENOENT|EADDRINUSE|EACCES)/, ExitCode.missing],
+  [/^FILE_SIZE/, ExitCode.usage],
+  [/^(LUN_MISSING|FILE_|PORTAL_IN_USE|PORT_IN_USE|ENOENT|EADDRINUSE|EACCES)/, ExitCode.missing],
   [/^LOGIN_(?!TIMEOUT)/, ExitCode.refused],
   [/^(TRANSPORT_|LOGIN_TIMEOUT)/, ExitCode.unreachable],
   [/^ABORT_ERR/, ExitCode.interrupted],
@@ -32,9 +33,10 @@ interface Told {
 /** An error in plain fields, for people and for --json alike. */
 export function describeError(error: unknown): Told {
   if (!(error instanceof Error)) return { code: 'ERROR', message: String(error), hint: '' }
+  if (error.name === 'AbortError') return { code: 'ABORT_ERR', message: 'Interrupted', hint: '' }
   const { code, hint } = error as { code?: unknown; hint?: unknown }
   return {
-    code: typeof code === 'string' ? code : error.name === 'AbortError' ? 'ABORT_ERR' : 'ERROR',
+    code: typeof code === 'string' ? code : 'ERROR',
     message: error.message,
     hint: typeof hint === 'string' ? hint : '',
   }

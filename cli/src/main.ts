@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The `lunkit` command: finds the sub-command, loads its file and no other, and turns errors into exit codes.
 import { Command } from 'commander'
-import { reportError } from './exit.ts'
+import { ExitCode, reportError } from './exit.ts'
 
 /** Each sub-command is a file in commands/ that exports `build(): Command`. */
 const COMMANDS = {
@@ -28,6 +28,18 @@ Examples:
 'lunkit help COMMAND' tells more. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 missing or in use,
 4 unreachable, 5 refused, 130 interrupted.`
 
+/**
+ * Who read our output may stop to (`| head`). Commands that move data fail by their own write; a target goes on
+ * serving without anybody to tell.
+ */
+function tolerateClosedPipes(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') process.exitCode = ExitCode.failed
+    })
+  }
+}
+
 async function main(argv: readonly string[]): Promise<void> {
   const program = new Command('lunkit')
     .description('Serve any storage as SCSI disks, and use those of others')
@@ -39,9 +51,12 @@ async function main(argv: readonly string[]): Promise<void> {
   program.exitOverride()
   for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
     const built = name === wanted ? (await load()).build() : new Command(name)
-    program.addCommand(built.copyInheritedSettings(program).summary(summary))
+    program.addCommand(
+      built.copyInheritedSettings(program).showHelpAfterError(`(see 'lunkit help ${name}')`).summary(summary),
+    )
   }
   await program.parseAsync([...argv])
 }
 
+tolerateClosedPipes()
 main(process.argv).catch(reportError)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What initiator commands print: one JSON document with --json, else words and tables; progress on a terminal only.
-import { progress } from '@clack/prompts'
+import { Presets, SingleBar } from 'cli-progress'
 import { formatBytes } from './units.ts'
 
 /** One JSON document on standard output. */
@@ -10,38 +10,43 @@ export function printJson(value: unknown): void {
 
 export interface Progress {
   advance(bytes: number): void
-  done(message: string): void
-  failed(): void
+  end(): void
 }
 
-const SILENT: Progress = { advance() {}, done() {}, failed() {} }
-/** The bar is drawn anew this often at most, as drawing is dear. */
-const REDRAW_MS = 100
-
-/** A bar on standard error where that is a terminal; nothing elsewhere and with --json. */
-export function showProgress(label: string, total: number, json: boolean): Progress {
+const SILENT: Progress = { advance() {}, end() {} }
+/** A bar on standard error where that is a terminal; nothing elsewhere and with --json. `total` 0: nobody knows. */
+export function showProgress(total: number, json: boolean): Progress {
   if (json || !process.stderr.isTTY) return SILENT
-  const bar = progress({ max: Math.max(1, total), output: process.stderr })
+  const known = total > 0
+  const format = known
+    ? '{bar} {percentage} % of {size}, {rate}/s, {eta_formatted} left'
+    : '{moved}, {rate}/s'
+  // It leaves signals alone: an interrupted command ends its sessions by itself.
+  const bar = new SingleBar(
+    {
+      format,
+      stream: process.stderr,
+      barsize: 30,
+      gracefulExit: false,
+      hideCursor: false,
+      clearOnComplete: true,
+    },
+    Presets.shades_classic,
+  )
   const started = performance.now()
   let bytes = 0
-  let drawn = 0
-  let drawnAt = 0
-  bar.start(label)
+  const words = () => ({
+    size: formatBytes(total),
+    moved: formatBytes(bytes),
+    rate: formatBytes(Math.round(bytes / Math.max(0.001, (performance.now() - started) / 1000))),
+  })
+  bar.start(known ? total : 1, 0, words())
   return {
     advance(more) {
       bytes += more
-      const now = performance.now()
-      if (now - drawnAt < REDRAW_MS) return
-      const rate = bytes / Math.max(0.001, (now - started) / 1000)
-      bar.advance(
-        bytes - drawn,
-        `${label}  ${formatBytes(bytes)} of ${formatBytes(total)}, ${formatBytes(Math.round(rate))}/s`,
-      )
-      drawn = bytes
-      drawnAt = now
+      bar.update(known ? bytes : 0, words())
     },
-    done: message => bar.stop(message),
-    failed: () => bar.error(label),
+    end: () => bar.stop(),
   }
 }
 

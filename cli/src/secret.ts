@@ -17,7 +17,9 @@ export async function readSecret(
     throw new UsageError(
       'FILE_MISSING',
       `The ${what} file '${path}' cannot be read`,
-      String((error as NodeJS.ErrnoException).code),
+      String((error as NodeJS.ErrnoException).code) === 'ENOENT'
+        ? 'there is no such file'
+        : 'it must be a file that you may read',
     )
   }
   const secret = text.split(/\r?\n/, 1)[0]!

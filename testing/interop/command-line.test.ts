@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { connect as connectTcp, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -148,6 +148,13 @@ const FAILURES: readonly [what: string, words: () => string[], code: number, sai
   ['a public portal', () => ['serve', 'memory:1M', '--portal', '0.0.0.0:0'], 2, /0\.0\.0\.0[\s\S]*--open/],
   ['a bad portal', () => ['serve', 'memory:1M', '--portal', '1.2.3.4:99999'], 2, /99999/],
   ['CHAP without a secret', () => ['serve', 'memory:1M', '--chap-user', 'u'], 2, /--chap-secret-file/],
+  ['a name that is none', () => ['serve', 'memory:1M', '--name', 'foo'], 2, /'foo'[\s\S]*iqn\./],
+  ['one serial twice', () => ['serve', 'memory:1M,serial=A', 'null:1M,serial=A'], 2, /serial/],
+  ['a new file of no whole blocks', () => ['serve', at('new.img,size=100')], 2, /100[\s\S]*512/],
+  ['no file at all', () => ['serve', ',size=1M'], 2, /disk\.img/],
+  ['a port alone', () => ['serve', 'memory:1M', '--portal', '4710'], 2, /:3260/],
+  ['a folder as file', () => ['read', url(0), '-o', folder.path], 3, /folder/],
+  ['the same on both sides', () => ['copy', url(0), url(0)], 2, /same/],
   ['an unknown option', () => ['serve', '--frobnicate'], 2, /frobnicate/],
   ['an unknown command', () => ['sing'], 2, /sing/],
   ['nobody there', () => ['info', 'iscsi://127.0.0.1:1/iqn.2000-01.a:b/0'], 4, /127\.0\.0\.1/],
@@ -157,7 +164,7 @@ const FAILURES: readonly [what: string, words: () => string[], code: number, sai
     5,
     /iqn\.2000-01\.a:b/,
   ],
-  ['no such LUN', () => ['info', url(0).replace(/0$/, '9')], 2, /LUN 9/],
+  ['no such LUN', () => ['info', url(0).replace(/0$/, '9')], 3, /LUN 9/],
   ['a URL that is none', () => ['info', 'http://x'], 2, /iscsi:\/\//],
   ['too much for the LUN', () => ['write', url(1), at('disk.img')], 2, /fit/],
 ]
@@ -172,6 +179,38 @@ for (const [what, words, code, said] of FAILURES) {
     assert.doesNotMatch(outcome.stderr, /^ {4}at /m)
   })
 }
+
+test('what was refused leaves no file behind, and a secret in a URL is not repeated', async () => {
+  assert.equal(existsSync(at('new.img')), false)
+  const { code, stderr } = await lunkit(['info', 'iscsi://alice:hidden-word@127.0.0.1:1/iqn.2000-01.a:b/0'])
+  assert.equal(code, 2, stderr)
+  assert.ok(!stderr.includes('hidden-word'))
+})
+
+test('a target goes on serving when nobody reads its output any more', async () => {
+  const child = spawn(process.execPath, [MAIN, 'serve', 'memory:1M', '--portal', '127.0.0.1:0', '--json'])
+  const line = await new Promise<string>(resolve => child.stdout.once('data', data => resolve(String(data))))
+  child.stdout.destroy()
+  child.stderr.destroy()
+  const ready = JSON.parse(line.split('\n')[0]!) as { luns: { url: string }[] }
+  for (let i = 0; i < 3; i++) {
+    const disk = await connect(ready.luns[0]!.url)
+    await disk.close()
+  }
+  assert.equal(child.exitCode, null)
+  const ended = new Promise(resolve => child.on('close', resolve))
+  child.kill('SIGTERM')
+  assert.equal(await ended, 0)
+})
+
+test('a reader that stops early ends lunkit read without a stack trace', async () => {
+  const child = spawn(process.execPath, [MAIN, 'read', url(0)])
+  let stderr = ''
+  child.stderr.on('data', data => void (stderr += data))
+  child.stdout.once('data', () => child.stdout.destroy())
+  assert.equal(await new Promise(resolve => child.on('close', resolve)), 1)
+  assert.doesNotMatch(stderr, /^ {4}at /m)
+})
 
 test('errors are JSON with --json', async () => {
   const { stderr, code } = await lunkit(['serve', at('none.img'), '--json'])

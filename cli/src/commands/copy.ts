@@ -14,6 +14,7 @@ export function build(): Command {
       if (!isLun(from) && !isLun(to)) {
         throw new UsageError('USAGE', 'Neither side is a LUN', 'name at least one as iscsi://HOST/TARGET/LUN')
       }
+      if (from === to) throw new UsageError('USAGE', 'Both sides are the same', 'name two different ones')
       const options = await connectOptions(flags, from, to)
       await transfer({
         source: from,

@@ -9,11 +9,12 @@ import {
   formatUrl,
   openSession,
   parseUrl,
+  portalText,
 } from '@lunkit/initiator-driver-iscsi'
 import { Command } from 'commander'
 import { Table } from 'console-table-printer'
 import { type ConnectionFlags, connectOptions, withConnection } from '../connection-options.ts'
-import { describeError } from '../exit.ts'
+import { describeError, exitCodeOf } from '../exit.ts'
 import { peripheralTypeName } from '../names.ts'
 import { interruptible, printJson } from '../output.ts'
 import { formatBytes } from '../units.ts'
@@ -36,6 +37,8 @@ interface Listed {
   readonly error: string | null
 }
 
+type LunsOf = Pick<Listed, 'luns' | 'error'> & { readonly exitCode: number }
+
 export function build(): Command {
   return withConnection(new Command('ls'))
     .argument('[portal]', 'iscsi://HOST[:PORT], or the URL of one target', 'iscsi://127.0.0.1')
@@ -51,26 +54,16 @@ async function list(where: string, flags: ConnectionFlags & { luns: boolean }): 
     url.target === null ? await discover(place, options) : [{ name: url.target, portals: [] }]
   const listed: Listed[] = []
   for (const { name, portals } of targets) {
-    const texts = portals.map(({ host, port }) =>
-      host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
-    )
-    listed.push({
-      target: name,
-      portals: texts,
-      ...(flags.luns ? await lunsOf(place, name, options) : { luns: [], error: null }),
-    })
+    const found = flags.luns ? await lunsOf(place, name, options) : { luns: [], error: null, exitCode: 0 }
+    listed.push({ target: name, portals: portals.map(portalText), luns: found.luns, error: found.error })
+    // One target that lets nobody in does not hide the others; but the exit code says so.
+    process.exitCode ||= found.exitCode
   }
   if (flags.json) printJson(listed)
   else print(listed, flags.luns)
-  // One target that lets nobody in does not hide the others; but the exit code says so.
-  if (listed.some(({ error }) => error !== null)) process.exitCode = 1
 }
 
-async function lunsOf(
-  place: string,
-  target: string,
-  options: ConnectOptions,
-): Promise<Pick<Listed, 'luns' | 'error'>> {
+async function lunsOf(place: string, target: string, options: ConnectOptions): Promise<LunsOf> {
   try {
     const { portal } = parseUrl(place)
     const session = await openSession(place, { ...options, target })
@@ -89,12 +82,12 @@ async function lunsOf(
           product: inquiry.product,
         })
       }
-      return { luns, error: null }
+      return { luns, error: null, exitCode: 0 }
     } finally {
       await session.close()
     }
   } catch (error) {
-    return { luns: [], error: describeError(error).message }
+    return { luns: [], error: describeError(error).message, exitCode: exitCodeOf(error) }
   }
 }
 
@@ -109,6 +102,7 @@ function print(listed: readonly Listed[], withLuns: boolean): void {
 
 function printLuns(luns: readonly Row[]): void {
   const table = new Table({
+    shouldDisableColors: !process.stdout.hasColors?.(),
     columns: [
       { name: 'lun', title: 'LUN', alignment: 'right' },
       { name: 'type', title: 'Type', alignment: 'left' },

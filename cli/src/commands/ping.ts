@@ -4,6 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { connect } from '@lunkit/initiator-driver-iscsi'
 import { Command } from 'commander'
 import { type ConnectionFlags, connectOptions, withConnection } from '../connection-options.ts'
+import { ExitCode } from '../exit.ts'
 import { interruptible, printJson } from '../output.ts'
 import { UsageError } from '../usage-error.ts'
 
@@ -46,6 +47,7 @@ async function ping(url: string, flags: PingFlags): Promise<void> {
   } finally {
     await disk.close()
   }
+  if (signal.aborted) process.exitCode = ExitCode.interrupted
   const result = { count: unit.length, target: summary(target), unit: summary(unit) }
   if (flags.json) printJson(result)
   else
@@ -63,7 +65,7 @@ interface Summary {
 function summary(times: readonly number[]): Summary {
   const sorted = times.toSorted((a, b) => a - b)
   const round = (value: number | undefined): number => Number((value ?? 0).toFixed(3))
-  return { min: round(sorted[0]), median: round(sorted[sorted.length >> 1]), max: round(sorted.at(-1)) }
+  return { min: round(sorted[0]), median: round(sorted[(sorted.length - 1) >> 1]), max: round(sorted.at(-1)) }
 }
 
 const words = ({ min, median, max }: Summary): string => `${min} / ${median} / ${max}`

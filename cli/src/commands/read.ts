@@ -2,6 +2,7 @@
 // `lunkit read`: bytes of a LUN into a file or to standard output.
 import { Command } from 'commander'
 import { type ConnectionFlags, connectOptions, withConnection } from '../connection-options.ts'
+import { requireLun } from '../transfer/endpoint.ts'
 import { transfer } from '../transfer/run.ts'
 import { parseBytes } from '../units.ts'
 
@@ -19,7 +20,7 @@ export function build(): Command {
     .option('-o, --output <file>', 'where to; - is standard output', '-')
     .action(async (url: string, flags: ReadFlags) =>
       transfer({
-        source: url,
+        source: requireLun(url),
         sink: flags.output,
         from: parseBytes('--offset', flags.offset),
         to: 0,

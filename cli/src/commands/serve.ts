@@ -9,13 +9,13 @@ import { createTarget, type RunningTarget } from '../target-face/create-target.t
 import { formatBytes } from '../units.ts'
 
 interface ServeFlags {
-  readonly portal: string[]
+  readonly portal?: string[]
   readonly name?: string
   readonly chapUser?: string
   readonly chapSecretFile?: string
   readonly mutualUser?: string
   readonly mutualSecretFile?: string
-  readonly initiator: string[]
+  readonly initiator?: string[]
   readonly open?: true
   readonly json?: true
 }
@@ -26,6 +26,8 @@ const DEFAULT_LUN = 'lunkit.img,size=1G'
 const GRACE_MS = 3000
 /** After that, also stores that hang are left behind. */
 const LIMIT_MS = 4500
+
+const UNUSED_SECRET = 'LUNKIT_CHAP_SECRET is set, but without --chap-user nobody has to know it'
 
 const HELP = `
 A LUN is KIND:ARGUMENT[,key=value...]; a bare path is a file. They become LUN 0, 1, 2 ... in order.
@@ -44,18 +46,18 @@ Secrets come from a file or from LUNKIT_CHAP_SECRET and LUNKIT_MUTUAL_SECRET, ne
   exec 3< <(lunkit serve disk.img --json) && read -r ready <&3     # bash; it serves until it is killed
   qemu-img info "$(jq -r '.luns[0].url' <<< "$ready")"`
 
-const collect = (value: string, all: string[]): string[] => [...all, value]
+const collect = (value: string, all: string[] = []): string[] => [...all, value]
 
 export function build(): Command {
   return new Command('serve')
     .argument('[lun...]', 'what to serve')
-    .option('--portal <address>', 'listen there; repeatable, port 0 picks one (127.0.0.1:3260)', collect, [])
+    .option('--portal <address>', 'listen there; repeatable, port 0 picks one (127.0.0.1:3260)', collect)
     .option('--name <iqn>', "the target's iSCSI name")
     .option('--chap-user <name>', 'initiators must log in as this user')
     .option('--chap-secret-file <path>', 'their secret')
     .option('--mutual-user <name>', 'the target proves itself as this user')
     .option('--mutual-secret-file <path>', 'its secret')
-    .option('--initiator <name>', 'only this initiator may log in; repeatable, * and ? match', collect, [])
+    .option('--initiator <name>', 'only this initiator may log in; repeatable, * and ? match', collect)
     .option('--open', 'allow a public portal that anybody can log in to')
     .option('--json', 'events as JSON, one a line; the first is "ready"')
     .addHelpText('after', HELP)
@@ -66,10 +68,10 @@ async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> 
   const chap = await readChap(flags)
   const target = await createTarget({
     luns: luns.length === 0 ? [DEFAULT_LUN] : luns,
-    portal: flags.portal.length === 0 ? ['127.0.0.1:3260'] : flags.portal,
+    portal: flags.portal ?? ['127.0.0.1:3260'],
     ...(flags.name !== undefined && { name: flags.name }),
     ...(chap !== null && { chap }),
-    ...(flags.initiator.length > 0 && { initiators: flags.initiator }),
+    ...(flags.initiator && { initiators: flags.initiator }),
     ...(flags.open && { open: true }),
   })
   const stopped = stopOnSignal(target)
@@ -82,7 +84,10 @@ async function readChap(flags: ServeFlags) {
   const secret = await readSecret('CHAP secret', flags.chapSecretFile, 'LUNKIT_CHAP_SECRET')
   const mutualSecret = await readSecret('mutual CHAP secret', flags.mutualSecretFile, 'LUNKIT_MUTUAL_SECRET')
   if (flags.chapUser === undefined) {
-    if (flags.chapSecretFile === undefined && flags.mutualUser === undefined) return null
+    if (flags.chapSecretFile === undefined && flags.mutualUser === undefined) {
+      if (secret !== null) process.stderr.write(`lunkit: ${UNUSED_SECRET}\n`)
+      return null
+    }
     throw new OperatorError('CHAP_USER', 'CHAP needs a user name', { hint: 'add --chap-user' })
   }
   if (secret === null) {
@@ -136,5 +141,17 @@ function stopOnSignal(target: RunningTarget): Promise<void> {
       target.close({ graceMs: GRACE_MS }).then(resolve, reject)
     }
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
+    if (process.env['npm_command'] !== undefined) stopWithParent(stop)
   })
+}
+
+/** npm does not pass SIGTERM on to what it runs; under it, the target ends when its parent is gone. */
+function stopWithParent(stop: () => void): void {
+  const parent = process.ppid
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(watch)
+    stop()
+  }, 500)
+  watch.unref()
 }

@@ -2,6 +2,7 @@
 // `lunkit write`: a file or standard input to a LUN; done means durable.
 import { Command } from 'commander'
 import { type ConnectionFlags, connectOptions, withConnection } from '../connection-options.ts'
+import { requireLun } from '../transfer/endpoint.ts'
 import { transfer } from '../transfer/run.ts'
 import { parseBytes } from '../units.ts'
 
@@ -17,7 +18,7 @@ export function build(): Command {
     .action(async (url: string, file: string, flags: WriteFlags) =>
       transfer({
         source: file,
-        sink: url,
+        sink: requireLun(url),
         from: 0,
         to: parseBytes('--offset', flags.offset),
         length: null,

@@ -12,7 +12,7 @@ import {
 import { driver, type IscsiPort } from '@lunkit/target-driver-iscsi'
 import { TargetEngine } from '@lunkit/target-engine'
 import type { ObjectStorage } from '@lunkit/target-stores/object'
-import { defaultTargetName, makeIdentity } from './identity.ts'
+import { checkTargetName, defaultTargetName, makeIdentity } from './identity.ts'
 import { type LunSpec, parseLun, resolveLun } from './lun-spec.ts'
 import { formatPortal, isLoopback, type Portal, parsePortal } from './portal.ts'
 
@@ -94,12 +94,17 @@ export class RunningTarget extends EventEmitter<EventsByName> {
 
 /** Opens everything and listens; what was opened is closed again if anything fails. */
 export async function createTarget(options: TargetOptions): Promise<RunningTarget> {
-  const portals = [options.portal ?? '127.0.0.1:0'].flat().map(parsePortal)
-  checkAccess(portals, options)
+  if (!Array.isArray(options?.luns) || options.luns.some(lun => lun === null || lun === undefined)) {
+    throw new OperatorError('LUN_LIST', "A target needs 'luns', a list of LUNs", {
+      hint: "such as { luns: [file('disk.img')] }",
+    })
+  }
   if (options.luns.length === 0)
     throw new OperatorError('NO_LUNS', 'No LUN was given', { hint: 'name an image file' })
+  const portals = [options.portal ?? '127.0.0.1:0'].flat().map(parsePortal)
+  checkAccess(portals, options)
   options.signal?.throwIfAborted()
-  const name = options.name ?? defaultTargetName()
+  const name = options.name === undefined ? defaultTargetName() : checkTargetName(options.name)
   let running: RunningTarget | null = null
   // Events before the target exists (a warning at open) are kept for whoever listens first.
   const early: TargetEvent[] = []
@@ -147,6 +152,8 @@ function tell(target: RunningTarget, event: TargetEvent): void {
 
 interface OpenedLun {
   readonly spec: LunSpec
+  /** What its names are made of. */
+  readonly storage: string
   readonly device: Device
   readonly identity: Identity
 }
@@ -158,10 +165,12 @@ async function openLuns(options: TargetOptions, target: string, observe: Observe
       const spec = toSpec(given, `${target} LUN ${lun}`)
       const { deviceType, store, deviceValues, unitValues } = await resolveLun(spec)
       try {
-        const identity = makeIdentity(store.identity || `${spec.store}:${target}/${lun}`, unitValues)
+        const storage = store.identity || `${spec.store}:${target}/${lun}`
+        const identity = makeIdentity(storage, unitValues)
+        refuseTwin(opened, { spec, storage, identity })
         const device = await deviceType.open(store, deviceValues)
         if (store.note) observe({ type: 'warning', reason: `${spec.label}: ${store.note}` })
-        opened.push({ spec, device, identity })
+        opened.push({ spec, storage, device, identity })
       } catch (error) {
         await store.close()
         throw error
@@ -172,6 +181,21 @@ async function openLuns(options: TargetOptions, target: string, observe: Observe
     throw error
   }
   return opened
+}
+
+/** Two disks of one serial would be one to multipath software, which then mixes them. */
+function refuseTwin(opened: readonly OpenedLun[], one: Omit<OpenedLun, 'device'>): void {
+  const twin = opened.find(
+    ({ identity, storage }) => identity.serial === one.identity.serial && storage !== one.storage,
+  )
+  if (twin === undefined) return
+  throw new OperatorError(
+    'SERIAL_TWICE',
+    `'${twin.spec.label}' and '${one.spec.label}' have one serial number`,
+    {
+      hint: 'give each its own, or none',
+    },
+  )
 }
 
 async function closeAll(opened: readonly OpenedLun[]): Promise<void> {

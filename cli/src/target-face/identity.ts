@@ -3,10 +3,20 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { parseIscsiName } from '@lunkit/spec'
 import { type Identity, OperatorError, type ParameterValues } from '@lunkit/target-api'
 
 /** The naming authority in iqn names that lunkit makes. */
 const AUTHORITY = 'iqn.2026-11.org.lunkit'
+
+/** The name in its normal form; OperatorError if it is none, or cannot stand in a URL. */
+export function checkTargetName(name: string): string {
+  const parsed = parseIscsiName(name)
+  if (parsed.ok && !parsed.name.includes('/')) return parsed.name
+  throw new OperatorError('NAME', `'${name}' is no name for a target`, {
+    hint: 'write iqn.YYYY-MM.reversed.domain:anything, as in iqn.2026-11.org.example:disk',
+  })
+}
 
 /** What tells this machine from others: two machines that serve the same path must not serve the same serial. */
 function machineSeed(): string {

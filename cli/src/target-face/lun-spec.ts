@@ -51,6 +51,9 @@ export function parseLun(text: string): LunSpec {
   }
   const store = kind ?? 'file'
   const [argument = '', ...rest] = splitCommas(kind === undefined ? text : text.slice(kind.length + 1))
+  if (argument === '' && store === 'file' && !rest.some(part => part.startsWith('path='))) {
+    throw new OperatorError('LUN_ARGUMENT', `'${text}' names no file`, { hint: 'write disk.img,size=10G' })
+  }
   const keys: Record<string, string> = {}
   if (argument !== '') keys[''] = argument
   for (const part of rest) {
@@ -90,11 +93,21 @@ export async function resolveLun(spec: LunSpec): Promise<ResolvedLun> {
   const dealt = deal(spec, storeTable, deviceType.parameters)
   const deviceValues = readParameters(spec.label, deviceType.parameters, dealt.device)
   const unitValues = readParameters(spec.label, UNIT_PARAMETERS, dealt.unit)
+  const storeValues = spec.object === undefined ? readParameters(spec.label, storeTable, dealt.store) : {}
+  checkBlocks(spec.label, storeValues['size'], deviceValues['block'])
   const store =
     spec.object !== undefined
       ? storeModule.fromObject!(spec.object)
-      : await storeModule.store.open(readParameters(spec.label, storeTable, dealt.store))
+      : await storeModule.store.open(storeValues)
   return { deviceType, store, deviceValues, unitValues }
+}
+
+/** A size that is asked for is checked before anything of that size is made. */
+function checkBlocks(label: string, size: unknown, block: unknown): void {
+  if (typeof size !== 'number' || typeof block !== 'number' || size % block === 0) return
+  throw new OperatorError('SIZE', `'${label}': ${size} bytes are no multiple of the block of ${block}`, {
+    hint: `give ${size - (size % block) + block} bytes`,
+  })
 }
 
 type Texts = Record<string, string>

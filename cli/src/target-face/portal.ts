@@ -16,9 +16,15 @@ export function parsePortal(text: string): Portal {
   const bare = match === null && isIP(text) === 6 ? text : undefined
   const port = match?.[3] === undefined ? ISCSI_PORT : Number(match[3])
   const host = bare ?? match?.[1] ?? match?.[2]
-  if (host === undefined || port > 65535 || (match?.[1] !== undefined && isIP(match[1]) !== 6)) {
+  if (
+    text === '' ||
+    /^\d+$/.test(text) ||
+    host === undefined ||
+    port > 65535 ||
+    (match?.[1] !== undefined && isIP(match[1]) !== 6)
+  ) {
     throw new OperatorError('PORTAL', `'${text}' is no portal`, {
-      hint: 'write 127.0.0.1:3260 or [::1]:3260',
+      hint: 'write 127.0.0.1:3260, :3260 or [::1]:3260',
     })
   }
   return { host: host === '' ? '127.0.0.1' : host === '*' ? '::' : host, port }

@@ -29,7 +29,15 @@ export interface Sink {
   close(): Promise<void>
 }
 
-export const isLun = (text: string): boolean => text.startsWith('iscsi://')
+export const STANDARD_OUTPUT = 'standard output'
+
+export const isLun = (text: string): boolean => /^iscsi:\/\//i.test(text)
+
+/** The text, which must name a LUN. */
+export function requireLun(text: string): string {
+  if (isLun(text)) return text
+  throw new UsageError('URL_INVALID', `'${text}' is no LUN`, 'write iscsi://HOST[:PORT]/TARGET/LUN')
+}
 
 /** A LUN as source and sink; edges that are not whole blocks are read, changed and written back. */
 export async function openLun(url: string, options: ConnectOptions): Promise<Source & Sink> {
@@ -101,7 +109,7 @@ export async function openSink(text: string, options: ConnectOptions): Promise<S
     size: null,
     random: true,
     zeroed: true,
-    write: (offset, bytes) => writeFully(handle, offset, bytes),
+    write: (offset, bytes) => writeFully(handle, offset, bytes).catch(namedAfter(text)),
     async finish(size) {
       await handle.truncate(size)
       await handle.datasync()
@@ -114,15 +122,28 @@ async function openFile(path: string, flags: 'r' | 'w'): Promise<FileHandle> {
   try {
     return await open(path, flags)
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    const why = code === 'ENOENT' ? 'does not exist' : `cannot be opened (${code})`
-    throw new UsageError(
-      'FILE_MISSING',
-      `'${path}' ${why}`,
-      flags === 'r' ? '' : 'its folder must exist and be writable',
-    )
+    const code = String((error as NodeJS.ErrnoException).code)
+    const [why, hint] = WHY_NOT[code] ?? [`cannot be opened (${code})`, '']
+    if (code === 'ENOENT' && flags === 'w') {
+      throw new UsageError('FILE_MISSING', `The folder of '${path}' does not exist`, 'make it first')
+    }
+    throw new UsageError('FILE_MISSING', `'${path}' ${why}`, hint)
   }
 }
+
+const WHY_NOT: Readonly<Record<string, readonly [why: string, hint: string]>> = {
+  ENOENT: ['does not exist', 'name a file, or a LUN as iscsi://HOST/TARGET/LUN'],
+  EISDIR: ['is a folder', 'name a file in it'],
+  EACCES: ['may not be opened by you', 'ask for the right to, or name another'],
+}
+
+/** A failed write names its file: the error alone does not. */
+const namedAfter =
+  (path: string) =>
+  (error: NodeJS.ErrnoException): never => {
+    const why = error.code === 'ENOSPC' ? 'its disk is full' : error.message
+    throw new UsageError('FILE_WRITE', `'${path}' cannot be written: ${why}`)
+  }
 
 async function readFully(handle: FileHandle, offset: number | null, buffer: Buffer): Promise<number> {
   let done = 0
@@ -171,8 +192,15 @@ function standardInput(): Source {
 }
 
 function standardOutput(): Sink {
+  if (process.stdout.isTTY) {
+    throw new UsageError(
+      'USAGE',
+      'A terminal cannot show the bytes of a disk',
+      'name a file with -o, or use a pipe',
+    )
+  }
   return {
-    label: 'standard output',
+    label: STANDARD_OUTPUT,
     size: null,
     random: false,
     zeroed: false,

@@ -4,7 +4,7 @@ import type { ConnectOptions } from '@lunkit/initiator-driver-iscsi'
 import { interruptible, printJson, showProgress } from '../output.ts'
 import { formatBytes } from '../units.ts'
 import { UsageError } from '../usage-error.ts'
-import { openSink, openSource, type Sink, type Source } from './endpoint.ts'
+import { openSink, openSource, type Sink, type Source, STANDARD_OUTPUT } from './endpoint.ts'
 import { pump } from './pump.ts'
 
 export interface TransferRequest {
@@ -59,36 +59,30 @@ async function move(
   length: number | null,
   request: TransferRequest,
 ): Promise<void> {
-  // Standard output may carry the data: words then go to standard error.
-  const words = sink.label === 'standard output' ? process.stderr : process.stdout
-  const bar = showProgress(`${source.label} to ${sink.label}`, length ?? 0, request.json)
+  const bar = showProgress(length ?? 0, request.json)
   const started = performance.now()
+  let bytes: number
   try {
     const { from, to } = request
-    const bytes = await pump(source, sink, {
-      from,
-      to,
-      length,
-      signal: interruptible(),
-      onBytes: bar.advance,
-    })
-    const seconds = (performance.now() - started) / 1000
-    const rate = formatBytes(Math.round(bytes / Math.max(seconds, 0.001)))
-    const sentence = `${formatBytes(bytes)} moved in ${seconds.toFixed(1)} s (${rate}/s)`
-    bar.done(sentence)
-    if (!request.json) {
-      if (!process.stderr.isTTY) words.write(`${sentence}\n`)
-    } else if (words === process.stdout) {
-      printJson({
-        event: 'done',
-        source: source.label,
-        sink: sink.label,
-        bytes,
-        seconds: Number(seconds.toFixed(3)),
-      })
-    }
-  } catch (error) {
-    bar.failed()
-    throw error
+    bytes = await pump(source, sink, { from, to, length, signal: interruptible(), onBytes: bar.advance })
+  } finally {
+    bar.end()
   }
+  const seconds = (performance.now() - started) / 1000
+  // Standard output may carry the data: words then go to standard error, and JSON nowhere.
+  const carriesData = sink.label === STANDARD_OUTPUT
+  if (request.json) {
+    if (carriesData) return
+    printJson({
+      event: 'done',
+      source: source.label,
+      sink: sink.label,
+      bytes,
+      seconds: Number(seconds.toFixed(3)),
+    })
+    return
+  }
+  const rate = formatBytes(Math.round(bytes / Math.max(seconds, 0.001)))
+  const words = carriesData ? process.stderr : process.stdout
+  words.write(`${formatBytes(bytes)} moved in ${seconds.toFixed(1)} s (${rate}/s)\n`)
 }

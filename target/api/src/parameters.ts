@@ -45,7 +45,7 @@ export function readParameters(
     if (parameter.initial !== undefined) values[name] = parameter.initial
     else if (parameter.required) {
       throw new OperatorError('PARAMETER_MISSING', `${what} needs a value for '${name}'`, {
-        hint: parameter.help,
+        hint: `${name}: ${parameter.help}`,
       })
     }
   }

@@ -36,6 +36,8 @@ export class StoreIo {
   error: StoreError = StoreError.none
   /** Store offset of the first byte that failed, or -1 where the store cannot tell. */
   failedAt = -1
+  /** Why it failed, for the operator's eyes; set by a store that can say more than its error. */
+  reason = ''
   /** For the store's own use while the request is under way. */
   storeData: unknown = null
   /** What the device does next: a module-level function, so that nothing is allocated for it. */

@@ -160,6 +160,7 @@ export class Task {
     this.deviceData = null
     empty(this.io.segments)
     this.io.failedAt = -1
+    this.io.reason = ''
     this.io.storeData = null
   }
 }

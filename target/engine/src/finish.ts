@@ -66,7 +66,9 @@ function addSense(core: Core, task: Task): void {
   })
   if (code.key !== SenseKey.mediumError && code.key !== SenseKey.hardwareError) return
   // What an exception led to has been told with its stack already.
-  if (!core.tainted.has(task)) core.reportFailed(task, code.text)
+  if (core.tainted.has(task)) return
+  const { reason } = task.io
+  core.reportFailed(task, reason === '' ? code.text : `${code.text}: ${reason}`)
 }
 
 /** The initiator has the new list: SAM-5 clears the condition at every unit that it sees. */

@@ -82,8 +82,8 @@ function merge(where: string | ConnectOptions, more: ConnectOptions): ConnectOpt
   const { portal, target, lun, user, password } = parseUrl(where)
   const secret = more.chap?.secret ?? password
   if (user !== null && secret === null) {
-    throw new RequestError('CHAP_SECRET_INVALID', `User '${user}' of the iSCSI URL has no secret`, {
-      hint: 'give it apart from the URL, where it cannot be seen',
+    throw new RequestError('CHAP_SECRET_INVALID', 'The user of the iSCSI URL has no secret', {
+      hint: 'give it apart from the URL; in the URL it stands behind a %, where others can see it',
     })
   }
   return {

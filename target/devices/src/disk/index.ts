@@ -138,7 +138,8 @@ const isRotation = (rate: number): boolean =>
   rate === 0 || rate === 1 || (Number.isInteger(rate) && rate > 0x400 && rate < 0xffff)
 
 function checkSize(store: BackingStore, { block }: DiskOptions): void {
-  const { size, identity } = store
+  const { size } = store
+  const identity = store.identity === '' ? 'its store' : store.identity
   if (size === 0) {
     throw new OperatorError('STORE_EMPTY', `Disk: ${identity} is empty`, {
       hint: 'give it a size, such as size=10G',
@@ -153,7 +154,9 @@ function checkSize(store: BackingStore, { block }: DiskOptions): void {
     throw new OperatorError(
       'STORE_SIZE',
       `Disk: the ${size} bytes of ${identity} are no multiple of the block of ${block}`,
-      { hint: `make it ${size - (size % block)} or ${size - (size % block) + block} bytes long` },
+      {
+        hint: `make it ${size < block ? '' : `${size - (size % block)} or `}${size - (size % block) + block} bytes long`,
+      },
     )
   }
 }

@@ -210,7 +210,10 @@ class ObjectStore implements BackingStore {
     act({ signal }).then(
       end => this.#settled(io, call, end),
       (error: unknown) =>
-        this.#settled(io, call, () => (signal.aborted ? StoreError.aborted : errorOf(error, changesData))),
+        this.#settled(io, call, () => {
+          io.reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+          return signal.aborted ? StoreError.aborted : errorOf(error, changesData)
+        }),
     )
   }
 
