@@ -148,23 +148,28 @@ test('200 cycles of create, connect and close leave descriptors, listeners and m
       0,
     )
   for (let i = 0; i < 40; i++) await cycle()
-  const before = { descriptors: descriptors(), listeners: listeners(), heap: heap() }
+  const before = { descriptors: descriptors(), listeners: listeners(), heap: await heap() }
   for (let i = 0; i < 200; i++) await cycle()
   assert.ok(
     descriptors() <= before.descriptors + 2,
     `${before.descriptors} descriptors became ${descriptors()}`,
   )
   assert.equal(listeners(), before.listeners)
-  const grown = (heap() - before.heap) / MIB
+  const grown = ((await heap()) - before.heap) / MIB
   assert.ok(grown < 2, `the heap grew by ${grown.toFixed(1)} MiB`)
 })
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
-/** Bytes in use after a collection, buffers included. */
-function heap(): number {
-  collect()
-  const { heapUsed, external } = process.memoryUsage()
-  return heapUsed + external
+/** Bytes in use after collections, buffers included: what is closed is let go over a few turns of the loop. */
+async function heap(): Promise<number> {
+  let least = Number.POSITIVE_INFINITY
+  for (let i = 0; i < 10; i++) {
+    collect()
+    await new Promise(resolve => setTimeout(resolve, 20))
+    const { heapUsed, external } = process.memoryUsage()
+    least = Math.min(least, heapUsed + external)
+  }
+  return least
 }
