@@ -8,6 +8,7 @@ import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { scratch } from '@lunkit/testing/kit/scratch.ts'
+import { absent } from '../../../../testing/peers.ts'
 import { lockByName } from './file-lock.ts'
 import { linuxCalls } from './linux-calls.ts'
 import { openFile } from './open-file.ts'
@@ -53,7 +54,7 @@ test('one writer, or several readers', async context => {
 })
 
 test('the name alone keeps writers and readers apart', async context => {
-  if (process.platform !== 'linux') return context.skip('abstract sockets are Linux')
+  if (process.platform !== 'linux') return void absent(context, 'Linux, for its abstract sockets,')
   const key = { dev: BigInt(process.pid), ino: BigInt(Date.now()) }
   const reader = await lockByName('x', key, true)
   const second = await lockByName('x', key, true)
@@ -100,7 +101,7 @@ test('another process has it: its id is told, and killing it frees the file', as
 test('a lock of another program is respected', async context => {
   const path = await image(context)
   const linux = await linuxCalls()
-  if (linux === null) return context.skip('no koffi: locks of other programs cannot be seen')
+  if (linux === null) return void absent(context, 'koffi, to see the locks of other programs,')
   const fd = fs.openSync(path, 'r')
   context.after(() => fs.closeSync(fd))
   assert.equal(linux.lock(fd, true), 0)
