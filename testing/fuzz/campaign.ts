@@ -64,7 +64,7 @@ export async function campaign(options: CampaignOptions): Promise<Report> {
 /** Limits of the target until a silent connection is cut off, in ms, and what a busy machine may add. */
 const LOGIN_MS = 15_000
 const SESSION_MS = 30_000
-const LATE_MS = 3000
+const LATE_MS = 8000
 
 /** Peers that stop in the middle; gives how many the target cut off within its limits, as far as there was time. */
 async function fallSilent(place: Place, end: number, failures: string[]): Promise<number> {
