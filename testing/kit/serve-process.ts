@@ -24,8 +24,8 @@ export interface ServedTarget {
   readonly events: Record<string, unknown>[]
   /** What it wrote to standard error. */
   stderr(): string
-  /** SIGTERM, and its exit code. */
-  stop(signal?: NodeJS.Signals): Promise<number | null>
+  /** SIGTERM, and its exit code or the signal that ended it. */
+  stop(signal?: NodeJS.Signals): Promise<number | string>
 }
 
 /**
@@ -44,7 +44,9 @@ export async function serve(
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   })
-  const closed = new Promise<number | null>(resolve => child.on('close', code => resolve(code)))
+  const closed = new Promise<number | string>(resolve =>
+    child.on('close', (code, signal) => resolve(code ?? signal ?? 'nothing')),
+  )
   const killOnExit = (): void => void child.kill('SIGKILL')
   process.once('exit', killOnExit)
   void closed.then(() => process.removeListener('exit', killOnExit))
