@@ -85,7 +85,7 @@ export function judge(event: Event): string | null {
   const isDecoded =
     PDU_NAMES.some(known => pdu.startsWith(known)) || /^(Unknown opcode 0x|Short PDU header)/.test(pdu)
   if (!isDecoded) return complain('shows no decoded PDU')
-  return event['outcome'] === 'reject' || event['outcome'] === 'close'
+  return ['reject', 'close', 'sense'].includes(String(event['outcome']))
     ? null
     : complain('has no known outcome')
 }

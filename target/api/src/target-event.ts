@@ -27,13 +27,16 @@ export type TargetEvent =
       readonly reason: string
     }
   | {
-      /** A peer broke the protocol: `pdu` is its header in words, `outcome` what was done about it. */
+      /**
+       * A peer broke the protocol: `pdu` is its header in words, `outcome` what was done about it: the PDU refused, the
+       * connection closed, or the command failed with sense.
+       */
       readonly type: 'peer-fault'
       readonly initiator: string
       readonly address: string
       readonly fault: string
       readonly pdu: string
-      readonly outcome: 'reject' | 'close'
+      readonly outcome: 'reject' | 'close' | 'sense'
     }
   | {
       /** A command failed for a reason on the target's side: medium or hardware error, exception. */

@@ -196,6 +196,14 @@ export class Connection {
     if (++this.#faults >= MOST_FAULTS) this.fatal(header, at, 'Too many PDUs had to be rejected')
   }
 
+  /** Tells of a PDU whose command fails for it, where a Reject is not the answer; too many end the connection, too. */
+  blame(header: Buffer, at: number, fault: string): void {
+    if (this.#over) return
+    this.#report(header, at, fault, 'sense')
+    if (++this.#faults >= MOST_FAULTS)
+      this.fatal(header, at, 'Too many commands failed by the fault of the peer')
+  }
+
   /** Ends the connection because of one PDU; a Reject goes out first where `reason` is given. */
   fatal(header: Buffer, at: number, fault: string, reason = -1): void {
     if (this.#over) return
@@ -209,7 +217,7 @@ export class Connection {
     this.fatal(header, at, fault, RejectReason.protocolError)
   }
 
-  #report(header: Buffer, at: number, fault: string, outcome: 'reject' | 'close'): void {
+  #report(header: Buffer, at: number, fault: string, outcome: 'reject' | 'close' | 'sense'): void {
     this.port.observe({
       type: 'peer-fault',
       initiator: this.initiator,

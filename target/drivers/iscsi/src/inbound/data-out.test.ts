@@ -226,6 +226,9 @@ describe('write data', () => {
       write(peer, 512, pattern(1024), false)
       assert.equal((await response(peer)).sense, '0b0c0d')
       assert.ok(untouched(bench))
+      const [told] = bench.of('peer-fault')
+      assert.equal(told?.outcome, 'sense')
+      assert.match(told!.pdu, /^SCSI Command/)
     }))
 
   test('Data-Out that nobody waits for is rejected', () =>

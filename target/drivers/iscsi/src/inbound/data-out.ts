@@ -52,6 +52,10 @@ export function receiveDataOut(
       return
     }
   }
+  if (ends && solicited && one.fault === null && one.got < one.sequenceEnd) {
+    connection.blame(header, at, `Sequence ends at ${one.got} instead of ${one.sequenceEnd}`)
+    if (connection.over) return
+  }
   if (ends) endSequence(connection, one, solicited)
 }
 

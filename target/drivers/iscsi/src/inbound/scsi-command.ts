@@ -74,6 +74,8 @@ export function receiveScsiCommand(
     one.fault = DATA_DAMAGED
   } else if (length > 0 || unfinished) {
     one.fault = dataFault(session, expected, length, unfinished)
+    if (one.fault !== null)
+      connection.blame(header, at, `Data with the command: ${one.fault.text.toLowerCase()}`)
   }
   if (unfinished) {
     one.unsolicited = true
