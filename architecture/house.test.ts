@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Habits of the house that no linter knows: first lines, file sizes, names, no words of a workplace.
+// Habits of the house that no linter knows: first lines, file sizes, names, types, no promise on the road of a command.
 import assert from 'node:assert/strict'
 import { basename } from 'node:path'
 import { test } from 'node:test'
