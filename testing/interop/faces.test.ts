@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The library faces: a target and an initiator in one program, made and closed many times, leaving nothing behind.
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
@@ -78,6 +79,31 @@ test('an AbortSignal closes the target, or keeps it from opening', async () => {
   await assert.rejects(createTarget({ luns: [memory('1M')], signal: controller.signal }), {
     name: 'AbortError',
   })
+  const late = new AbortController()
+  const opening = createTarget({ luns: [memory('1M')], signal: late.signal })
+  late.abort()
+  await assert.rejects(opening, { name: 'AbortError' })
+})
+
+test('a long-lived AbortSignal keeps nothing of closed targets, and a failed last flush is told', async () => {
+  const controller = new AbortController()
+  const { signal } = controller
+  for (let i = 0; i < 3; i++) await (await createTarget({ luns: [memory('1M')], signal })).close()
+  assert.equal(getEventListeners(signal, 'abort').length, 0)
+  const storage: ObjectStorage = {
+    size: MIB,
+    read: () => undefined,
+    write: () => undefined,
+    flush: () => Promise.reject(Object.assign(new Error('lost'), { code: 'EIO' })),
+  }
+  const target = await createTarget({ luns: [storage], signal })
+  const told = new Promise<TargetEvent>(resolve => target.on('warning', resolve))
+  const unit = await connect(target.url)
+  await unit.write(0, Buffer.alloc(512))
+  await unit.close()
+  controller.abort()
+  assert.match(JSON.stringify(await told), /did not keep the last writes/)
+  await assert.rejects(target.close(), { code: 'STORE_FLUSH' })
 })
 
 test("storage of one's own: errors are sense, a read that is too short is a medium error", async () => {

@@ -49,6 +49,8 @@ export interface LunView {
 
 type EventsByName = { [T in TargetEvent['type']]: [event: Extract<TargetEvent, { type: T }>] } & {
   event: [event: TargetEvent]
+  /** Nothing of the target is left. */
+  closed: []
 }
 
 /** How long a close waits for initiators to log out before it cuts them off. */
@@ -81,8 +83,12 @@ export class RunningTarget extends EventEmitter<EventsByName> {
   /** Asks initiators to log out, ends their sessions, flushes and closes the stores. May be called twice. */
   close({ graceMs = GRACE_MS }: { graceMs?: number } = {}): Promise<void> {
     this.#closing ??= (async () => {
-      await this.#port.stop(graceMs)
-      await this.#engine.close()
+      try {
+        await this.#port.stop(graceMs)
+        await this.#engine.close()
+      } finally {
+        this.emit('closed')
+      }
     })()
     return this.#closing
   }
@@ -139,8 +145,22 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
   }
   const target = running
   setImmediate(() => early.forEach(event => void tell(target, event)))
-  options.signal?.addEventListener('abort', () => void target.close(), { once: true })
+  if (options.signal !== undefined) await closeOnAbort(target, options.signal)
   return target
+}
+
+/** Rejects with the signal's reason if it has fired while the target was being opened. */
+async function closeOnAbort(target: RunningTarget, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) {
+    await target.close()
+    signal.throwIfAborted()
+  }
+  // Nobody waits for this close: what goes wrong with it is told as an event.
+  const close = (): void => {
+    target.close().catch((error: unknown) => tell(target, { type: 'warning', reason: String(error) }))
+  }
+  signal.addEventListener('abort', close, { once: true })
+  target.once('closed', () => signal.removeEventListener('abort', close))
 }
 
 function tell(target: RunningTarget, event: TargetEvent): void {
@@ -199,7 +219,8 @@ function refuseTwin(opened: readonly OpenedLun[], one: Omit<OpenedLun, 'device'>
 }
 
 async function closeAll(opened: readonly OpenedLun[]): Promise<void> {
-  for (const { device } of opened) await device.close()
+  // What made the opening fail is the error to tell; closing the others must not hide it or stop half-way.
+  await Promise.allSettled(opened.map(({ device }) => device.close()))
 }
 
 async function openAbsent(): Promise<Device> {
