@@ -96,6 +96,7 @@ export class Bench {
     )
     const nexusUnits: BenchNexusUnit[] = []
     const unit: LogicalUnit = {
+      records: null,
       identity: {
         vendor: 'LUNKIT',
         product: 'BENCH DISK',

@@ -15,13 +15,19 @@ export interface StoreType {
   open(values: ParameterValues): Promise<BackingStore>
 }
 
+/** Bytes that this store has taken up, and bytes it may still take. */
+export interface StoreUsage {
+  readonly used: number
+  readonly available: number
+}
+
 /**
- * Random-access bytes. Abilities are read once, at open. Each call of read, write, flush, discard, writeZeroes is
+ * Random-access bytes. Abilities are read once, at open. Each call of read, write, flush, discard, writeZeroes, map and copy is
  * answered by exactly one `io.finish`, inside the call or later; calls may overlap. Offsets and lengths lie inside
  * `size`. A read that cannot fill every byte MUST fail; a failed write may have written any part.
  */
 export interface BackingStore {
-  /** Bytes, fixed while open unless `onResize` is called. */
+  /** Bytes; changes in `resize` and `rescan` only. */
   readonly size: number
   /** Bytes that are best read and written at once; a power of two. */
   readonly preferredBlock: number
@@ -43,6 +49,25 @@ export interface BackingStore {
   flush(io: StoreIo): void
   discard?(io: StoreIo): void
   writeZeroes?(io: StoreIo): void
+  /** MAY. Least bytes that a discard gives back, a power of two; shorter ones may do nothing. Not said: preferredBlock. */
+  readonly discardGranularity?: number
+  /** MAY. Whether discarded bytes read as zeros (SBC: LBPRZ). */
+  readonly discardedReadsZero?: boolean
+  /**
+   * MAY. Tells whether the bytes from `io.offset` on are held by the store (`io.held`) and cuts `io.length` to the run
+   * for which that is so; at least one byte.
+   */
+  map?(io: StoreIo): void
+  /** MAY. Room of a store that gives out less than its size at first; null where it is not known now. */
+  usage?(): Promise<StoreUsage | null>
+  /** MAY. Whether `copy` can take bytes from that store without bringing them through the process. */
+  copiesFrom?(source: BackingStore): boolean
+  /** MAY. Copies `io.length` bytes from `sourceOffset` of `source` to `io.offset`. The ranges do not overlap. */
+  copy?(io: StoreIo, source: BackingStore, sourceOffset: number): void
+  /** MAY. Makes the storage this many bytes long. Rejects with OperatorError, and nothing is changed then. */
+  resize?(size: number): Promise<void>
+  /** MAY. Looks how long the storage is now, should somebody else have changed it, and takes that as its size. */
+  rescan?(): Promise<void>
   /** MAY. Hurries the end of a request under way; it still finishes once. */
   abort?(io: StoreIo): void
   /** No request is under way. */

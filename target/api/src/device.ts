@@ -2,6 +2,7 @@
 // The contract of a SCSI device type: its command set as bindings, its pages, and the opened device.
 import type { Command, Field, FieldRows } from '@lunkit/spec'
 import type { BackingStore } from './backing-store.ts'
+import type { ControlPolicies } from './control-policies.ts'
 import type { LogicalUnit, Nexus } from './nexus.ts'
 import type { ParameterTable, ParameterValues } from './parameters.ts'
 import type { Task } from './task.ts'
@@ -86,8 +87,8 @@ export interface Device {
   readonly writable: boolean
   /** Longest transfer of one command, in bytes. */
   readonly maxTransfer: number
-  /** Descriptor-format sense wanted (control mode page, D_SENSE). */
-  readonly descriptorSense: boolean
+  /** What the control mode page tells the engine to do. Changed in place by the device; read for every command. */
+  readonly policies: Readonly<ControlPolicies>
   /** Told once, by the engine, which unit it has become. */
   attach(unit: LogicalUnit): void
   /** MUST hurry the end of a task in state execute, if it can; the task still ends once, with any result. */

@@ -3,6 +3,7 @@
 import type { SenseCode } from '@lunkit/spec'
 import type { Device } from './device.ts'
 import type { TargetPort } from './target-driver.ts'
+import type { UnitRecords } from './unit-records.ts'
 
 /** An initiator port: who it is, and the name that reservations know it by. */
 export interface InitiatorPort {
@@ -54,6 +55,8 @@ export interface Identity {
 export interface LogicalUnit {
   readonly identity: Identity
   readonly device: Device
+  /** Where it keeps what has to survive the process, or null: then nothing can be saved, and it says so. */
+  readonly records: UnitRecords | null
   /** Establishes a unit attention for every nexus that sees the unit, but for `except`. */
   attention(code: SenseCode, except: Nexus | null): void
   /** Whether any nexus prevents medium removal. */

@@ -36,6 +36,8 @@ export class StoreIo {
   error: StoreError = StoreError.none
   /** Store offset of the first byte that failed, or -1 where the store cannot tell. */
   failedAt = -1
+  /** Answer of `map`: the bytes are held (written to), not a hole. */
+  held = true
   /** Why it failed, for the operator's eyes; set by a store that can say more than its error. */
   reason = ''
   /** For the store's own use while the request is under way. */

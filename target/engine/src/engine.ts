@@ -14,6 +14,7 @@ import {
   type TargetPort,
   type Task,
   TaskState,
+  type UnitRecords,
 } from '@lunkit/target-api'
 import { Core, type Limits } from './core.ts'
 import { Dispatch } from './dispatch.ts'
@@ -76,7 +77,7 @@ export class TargetEngine implements Engine {
     const done = (task: Task): void => this.#done(task)
     const fault = (task: Task, cause: unknown): void => faultLater(this.#core, task, cause)
     this.#core = new Core(all, observe, done, fault)
-    this.#absent = this.#newUnit(absent, NOBODY, false)
+    this.#absent = this.#newUnit(absent, NOBODY, false, null)
   }
 
   get targets(): readonly Target[] {
@@ -99,21 +100,24 @@ export class TargetEngine implements Engine {
     return target
   }
 
-  /** Makes a unit of an opened device, which the engine then owns. Throws OperatorError if the plug-in is faulty. */
-  addUnit(device: Device, identity: Identity): Unit {
-    const unit = this.#newUnit(device, identity, true)
+  /**
+   * Makes a unit of an opened device, which the engine then owns; without `records` it saves nothing. Throws
+   * OperatorError if the plug-in is faulty.
+   */
+  addUnit(device: Device, identity: Identity, records: UnitRecords | null = null): Unit {
+    const unit = this.#newUnit(device, identity, true, records)
     this.#units.push(unit)
     return unit
   }
 
-  #newUnit(device: Device, identity: Identity, present: boolean): Unit {
+  #newUnit(device: Device, identity: Identity, present: boolean, records: UnitRecords | null): Unit {
     const { type } = device
     if (type.apiVersion !== 1) {
       throw new OperatorError('PLUGIN_VERSION', `Device type '${type.name}' is made for another lunkit`, {
         hint: `it has apiVersion ${type.apiVersion}, this lunkit takes 1`,
       })
     }
-    const unit = new Unit(device, identity, new Dispatch(type, present))
+    const unit = new Unit(device, identity, new Dispatch(type, present), records)
     device.attach(unit)
     return unit
   }

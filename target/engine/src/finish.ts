@@ -58,7 +58,7 @@ function addSense(core: Core, task: Task): void {
     task.senseCode = INTERNAL_TARGET_FAILURE
   }
   const code = task.senseCode
-  task.senseLength = writeSense(task.sense, unitOf(task).device.descriptorSense, code, {
+  task.senseLength = writeSense(task.sense, unitOf(task).device.policies.dSense, code, {
     ...(task.information >= 0 && { information: task.information }),
     ...(task.fieldByte >= 0 && {
       fieldPointer: { byte: task.fieldByte, bit: task.fieldBit, inCdb: task.fieldInCdb },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A logical unit: its device, its task set, and the I_T_L nexuses that see it.
 import type { SenseCode } from '@lunkit/spec'
-import type { Device, Identity, LogicalUnit, Nexus, Task } from '@lunkit/target-api'
+import type { Device, Identity, LogicalUnit, Nexus, Task, UnitRecords } from '@lunkit/target-api'
 import type { Dispatch } from './dispatch.ts'
 import type { ItlNexus } from './nexus.ts'
 import { TaskList } from './task-list.ts'
@@ -9,6 +9,7 @@ import { TaskList } from './task-list.ts'
 export class Unit implements LogicalUnit {
   readonly identity: Identity
   readonly device: Device
+  readonly records: UnitRecords | null
   readonly dispatch: Dispatch
   readonly nexuses = new Set<ItlNexus>()
 
@@ -24,8 +25,9 @@ export class Unit implements LogicalUnit {
   memory = 0
   shortIn = 0
 
-  constructor(device: Device, identity: Identity, dispatch: Dispatch) {
+  constructor(device: Device, identity: Identity, dispatch: Dispatch, records: UnitRecords | null) {
     this.device = device
+    this.records = records
     this.identity = identity
     this.dispatch = dispatch
   }

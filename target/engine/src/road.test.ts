@@ -207,7 +207,7 @@ test('sense takes the format, the pointer and the information that belong to it'
     task.information = 0x1_2345_6789
     fail(task, UNRECOVERED_READ_ERROR)
   }
-  device.descriptorSense = true
+  device.policies.dSense = true
   initiator.send(READ_10, { blocks: 1 })
   const { sense } = last(port.answers)
   assert.equal(sense?.descriptor, true)

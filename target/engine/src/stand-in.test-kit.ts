@@ -27,6 +27,7 @@ import {
 import {
   type Device,
   type DeviceType,
+  defaultPolicies,
   fail,
   type Identity,
   type LogicalUnit,
@@ -47,7 +48,7 @@ export class StandInDevice implements Device {
   blocks = 1000
   writable = true
   maxTransfer = 64 * 512
-  descriptorSense = false
+  readonly policies = defaultPolicies()
   unit: LogicalUnit = null as unknown as LogicalUnit
   /** Keeps its tasks until `end()`; else it answers at once. */
   holds = false

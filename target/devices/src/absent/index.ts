@@ -10,7 +10,7 @@ import {
   REQUEST_SENSE,
   STANDARD_INQUIRY,
 } from '@lunkit/spec'
-import { type Device, type DeviceType, fail, on, reply, type Task } from '@lunkit/target-api'
+import { type Device, type DeviceType, defaultPolicies, fail, on, reply, type Task } from '@lunkit/target-api'
 import { reportLuns } from '../primary/report-luns.ts'
 import { replySense } from '../primary/request-sense.ts'
 
@@ -55,7 +55,7 @@ class Absent implements Device {
   readonly blocks = 0
   readonly writable = false
   readonly maxTransfer = 0
-  readonly descriptorSense = false
+  readonly policies = defaultPolicies()
   attach(): void {}
   abort(): void {}
   reset(): void {}

@@ -14,6 +14,7 @@ import {
   type BackingStore,
   type Device,
   type DeviceType,
+  defaultPolicies,
   failStore,
   type LogicalUnit,
   type Nexus,
@@ -79,7 +80,7 @@ export class Disk implements Device, PrimaryDevice {
   notReady: SenseCode | null = null
   /** Every write has to be durable before its answer: the write cache is off, or there is none. */
   writeThrough = true
-  descriptorSense = false
+  readonly policies = defaultPolicies()
   writable = false
 
   constructor(type: DeviceType, store: BackingStore, options: DiskOptions) {
@@ -179,7 +180,7 @@ export class Disk implements Device, PrimaryDevice {
     const caching = this.modePages.get(ModeCode.caching)
     const control = this.modePages.get(ModeCode.control)
     this.writeThrough = CACHING.field.wce.get(caching, 0) === 0
-    this.descriptorSense = CONTROL.field.dSense.get(control, 0) === 1
+    this.policies.dSense = CONTROL.field.dSense.get(control, 0) === 1
     this.writable = !this.#readonly && CONTROL.field.swp.get(control, 0) === 0
   }
 }

@@ -166,9 +166,9 @@ test('a change is told to the other nexus', async () => {
   assert.equal((await select(bench, 0x0a, [[2, 4]], 1)).status, Status.good)
   assert.deepEqual(bench.nexusUnits[0]!.attentions, [MODE_PARAMETERS_CHANGED])
   assert.deepEqual(bench.nexusUnits[1]!.attentions, [])
-  assert.equal(bench.device.descriptorSense, true)
+  assert.equal(bench.device.policies.dSense, true)
   bench.device.reset()
-  assert.equal(bench.device.descriptorSense, false)
+  assert.equal(bench.device.policies.dSense, false)
 })
 
 test('SWP protects the disk, and MODE SENSE says so', async () => {
