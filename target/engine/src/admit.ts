@@ -6,13 +6,25 @@ import type { Route } from './dispatch.ts'
 import type { ItlNexus } from './nexus.ts'
 import { refuse, refuseCdb } from './refuse.ts'
 
-/** True if the task goes on; else it has its answer. */
+/**
+ * True if the task goes on; else it has its answer. The order is that of SAM-5, status precedence: ACA ACTIVE, unit
+ * attentions of resets, RESERVATION CONFLICT, all other CHECK CONDITIONs, of which unit attentions come first. ACA
+ * ACTIVE, BUSY and TASK SET FULL are decided when the command enters the task set (`order.ts`).
+ */
 export function admit(task: Task): boolean {
   const route = task.binding as Route
   const itl = task.nexusUnit as ItlNexus
   const { device } = itl.unit
   // SAM-5: a unit attention is reported when the command's turn comes, not when it arrives.
-  if (itl.attentions.length > 0 && route.reportsAttention) return refuse(task, itl.takeAttention()!)
+  const attentive = itl.attentions.length > 0 && route.reportsAttention
+  if (attentive) {
+    const reset = itl.attentions.takeReset()
+    if (reset !== null) return refuse(task, reset)
+  }
+  // Place of: reservations (RESERVATION CONFLICT).
+  if (attentive) return refuse(task, itl.takeAttention()!)
+  // Place of: asymmetric access states (NOT READY, by the port's state).
+  // Place of: readiness of the device (NOT READY, with progress).
   if (route.writesMedium && !device.writable) return refuse(task, WRITE_PROTECTED)
   if (route.lba !== null && !inRange(task, route, device)) return refuse(task, LBA_OUT_OF_RANGE)
   return measure(task, route, device)

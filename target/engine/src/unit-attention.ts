@@ -51,6 +51,11 @@ export class UnitAttentions {
     return code
   }
 
+  /** The most urgent condition if it comes from a reset or a nexus loss: those are told before a reservation conflict. */
+  takeReset(): SenseCode | null {
+    return this.length > 0 && rank(this.#pending[0]!) < PRECEDENCE.length ? this.take() : null
+  }
+
   remove(code: SenseCode): void {
     const at = this.#pending.findIndex(one => same(one, code))
     if (at >= 0) this.#pending.splice(at, 1)
