@@ -16,6 +16,7 @@ const lastCode = ({ port }: Initiator): string => {
   return sense === null ? 'none' : `${sense.key}/${sense.asc.toString(16)}/${sense.ascq.toString(16)}`
 }
 
+// Requirement: SPC-4, INQUIRY command: a LUN without a unit is told as such by its peripheral qualifier.
 test('a LUN leads to its unit, others to the absent one', () => {
   const { port, target, second, device, secondDevice } = two()
   target.map(300, second)
@@ -53,6 +54,7 @@ test('wrong and taken LUNs, unknown groups and names are errors with a code', ()
   assert.throws(() => engine.addTarget({ name: 'target' }), { code: 'TARGET_EXISTS' })
 })
 
+// Requirement: SPC-4, REPORT LUNS command: an initiator is told the LUNs that it may use, and no others.
 test('a group sees its own LUNs and no others', () => {
   const { port, target, second } = two()
   target.addGroup('hosts', ['iqn.2026-11.example:h?st*'])
@@ -65,6 +67,7 @@ test('a group sees its own LUNs and no others', () => {
   assert.deepEqual(new Initiator(port, 'iqn.2026-11xexample:host').nexus.luns(), [])
 })
 
+// Requirement: SPC-4, REPORT LUNS command: REPORTED LUNS DATA HAS CHANGED reaches exactly those whose list changed.
 test('a changed view is told to those whose view changed, once a unit', () => {
   const { port, target, second } = two()
   target.addGroup('others', ['other'])
@@ -90,6 +93,8 @@ test('a changed view is told to those whose view changed, once a unit', () => {
   assert.equal(lastCode(one), '6/3f/e')
 })
 
+// Requirement: SPC-4, REPORT LUNS command: REPORT LUNS clears REPORTED LUNS DATA HAS CHANGED for its nexus at every
+// unit.
 test('REPORT LUNS clears the condition at every unit', () => {
   const { port, target, second } = two()
   const one = new Initiator(port, 'one')

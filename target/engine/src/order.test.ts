@@ -17,6 +17,8 @@ function held() {
   return { ...all, initiator, send }
 }
 
+// Requirement: SAM-5, SIMPLE task attribute: simple tasks may run in any order beside each other; an untagged task
+// counts as simple.
 test('simple tasks run side by side, and untagged ones count as simple', () => {
   const { device, send } = held()
   send(simple)
@@ -25,6 +27,7 @@ test('simple tasks run side by side, and untagged ones count as simple', () => {
   assert.deepEqual(device.tags, [1, 2, 3])
 })
 
+// Requirement: SAM-5, ORDERED task attribute: it waits until all older tasks have ended, and younger ones wait for it.
 test('an ordered task waits for all older ones, and all younger ones wait for it', () => {
   const { device, send } = held()
   send(simple)
@@ -41,6 +44,7 @@ test('an ordered task waits for all older ones, and all younger ones wait for it
   assert.deepEqual(device.tags, [1, 2, 3, 4, 5])
 })
 
+// Requirement: SAM-5, HEAD OF QUEUE task attribute: it goes before every task that has not begun.
 test('a task at the head of the queue goes at once, and blocked ones wait for it', () => {
   const { device, send } = held()
   send(ordered)
@@ -53,6 +57,8 @@ test('a task at the head of the queue goes at once, and blocked ones wait for it
   assert.deepEqual(device.tags, [1, 3, 2])
 })
 
+// Requirement: SPC-4, Implicit head of queue: INQUIRY, REPORT LUNS and REQUEST SENSE may go as if sent with HEAD OF
+// QUEUE.
 test('INQUIRY, REPORT LUNS and REQUEST SENSE neither wait nor make others wait', () => {
   const { device, initiator, send } = held()
   send(ordered)
@@ -65,6 +71,7 @@ test('INQUIRY, REPORT LUNS and REQUEST SENSE neither wait nor make others wait',
   assert.deepEqual(device.tags, [1, 3, 4, 5, 2])
 })
 
+// Requirement: SAM-5, Task set: a logical unit has one task set for all I_T nexuses.
 test('one task set serves all initiators, and units do not know each other', () => {
   const { device, port, send, engine, target, unit } = held()
   const other = new Initiator(port, 'other', { firstTag: 100 })
@@ -91,6 +98,7 @@ test('a task that waits for data is in its turn', () => {
   assert.equal(engine.targets.length, 1)
 })
 
+// Requirement: SAM-5, ABORT TASK: an aborted task no longer blocks others in the task set.
 test('an aborted ordered task makes way for those behind it', () => {
   const { device, initiator, send, port } = held()
   send(simple)
@@ -167,6 +175,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('abort' as const), pick: fc.nat() }) },
 )
 
+// Requirement: SAM-5, Task set management model: the order in which tasks become enabled follows their attributes,
+// whatever ends or is aborted.
 test('random runs of sends, ends and aborts start the same tasks in the same order as the model', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), steps => {

@@ -27,6 +27,8 @@ const code = ({ sense }: Answer): string =>
 const last = (answers: readonly Answer[]): Answer => answers.at(-1)!
 const pointer = ({ sense }: Answer): SenseReport['fieldPointer'] => sense?.fieldPointer
 
+// Requirement: SPC-4, Sense key and additional sense code definitions: an unknown operation code and an unknown service
+// action have different sense.
 test('an unknown opcode and an unknown service action are told apart', () => {
   const { port } = bench()
   const initiator = new Initiator(port)
@@ -42,6 +44,8 @@ test('an unknown opcode and an unknown service action are told apart', () => {
   assert.equal(last(port.answers).status, Status.good)
 })
 
+// Requirement: SAM-5, Command descriptor block: reserved bits that are set end in INVALID FIELD IN CDB with a field
+// pointer.
 test('bits that the row has not, and those that the device refuses, are named', () => {
   const { port, device } = bench()
   const initiator = new Initiator(port)
@@ -61,6 +65,7 @@ test('bits that the row has not, and those that the device refuses, are named', 
   assert.equal(last(port.answers).status, Status.good)
 })
 
+// Requirement: SPC-4, Variable type CDB formats: ADDITIONAL CDB LENGTH has to fit the service action.
 test('a variable-length CDB has to be as long as its row', () => {
   const { port } = bench()
   const initiator = new Initiator(port)
@@ -70,6 +75,8 @@ test('a variable-length CDB has to be as long as its row', () => {
   assert.deepEqual(pointer(last(port.answers)), { byte: 7, bit: 7, inCdb: true })
 })
 
+// Requirement: SBC-4, Read and write commands: a range beyond the last block is LBA OUT OF RANGE; an empty one may
+// stand right behind it.
 test('ranges end at the last block', () => {
   const { port, device } = bench()
   const initiator = new Initiator(port)
@@ -89,6 +96,8 @@ test('ranges end at the last block', () => {
   assert.equal(device.started.filter(entry => entry.startsWith('28')).length, 2)
 })
 
+// Requirement: SBC-4, READ (6) command: a transfer length of zero means 256 blocks in six-byte commands and none in
+// longer ones.
 test('zero blocks mean 256 in the six-byte commands only', () => {
   const { port, device } = bench()
   device.maxTransfer = 1e9
@@ -103,6 +112,7 @@ test('zero blocks mean 256 in the six-byte commands only', () => {
   assert.deepEqual(seen, [256, 0])
 })
 
+// Requirement: SBC-4, Block Limits VPD page: more than MAXIMUM TRANSFER LENGTH is refused at its field.
 test('a transfer beyond the device is refused at its field, a sweep without data is not', () => {
   const { port } = bench()
   const initiator = new Initiator(port)
@@ -123,6 +133,7 @@ test('a transfer beyond the device is refused at its field, a sweep without data
   assert.equal(code(last(port.answers)), '5/24/0')
 })
 
+// Requirement: SBC-4, Write protection: writes end in DATA PROTECT, WRITE PROTECTED, and reads go on.
 test('a write-protected unit reads and refuses to write', () => {
   const { port, device } = bench()
   device.writable = false
@@ -200,6 +211,8 @@ test('an attribute that the task set does not know is refused', () => {
   assert.equal(last(port.answers).status, Status.good)
 })
 
+// Requirement: SPC-4, Sense data: D_SENSE chooses the format; field pointer and INFORMATION stand where the format has
+// them.
 test('sense takes the format, the pointer and the information that belong to it', () => {
   const { port, device, events } = bench()
   const initiator = new Initiator(port)

@@ -22,6 +22,7 @@ const tur = (initiator: Initiator): string => {
   return sense === null ? 'none' : `${sense.key}/${sense.asc.toString(16)}/${sense.ascq.toString(16)}`
 }
 
+// Requirement: SAM-5, ABORT TASK: the answer comes when the task has ended and can change nothing any more.
 test('a running task is hurried, and the answer waits for its end', () => {
   const { device, port, initiator } = held()
   initiator.send(READ_10, { blocks: 1 })
@@ -93,6 +94,8 @@ test('an exception in abort() or reset() is told and stops nothing', () => {
   )
 })
 
+// Requirement: SAM-5, Task management functions: a task that is not there counts as aborted; a wrong LUN and an unknown
+// function have service responses of their own.
 test('unknown tags, LUNs and functions have their own answers', () => {
   const { port, initiator } = held()
   const answer = (fn: number, options = {}): number => initiator.manage(fn, options).response
@@ -105,6 +108,7 @@ test('unknown tags, LUNs and functions have their own answers', () => {
   assert.equal(port.managed.length, 9)
 })
 
+// Requirement: SAM-5, ABORT TASK: a tag belongs to its I_T_L nexus.
 test('another initiator with the same tag is not touched', () => {
   const { device, port, initiator } = held()
   const twin = new Initiator(port, 'twin')
@@ -122,6 +126,7 @@ test('another initiator with the same tag is not touched', () => {
   assert.deepEqual([port.answers.length, port.abandoned, port.managed.length], [1, [1], 2])
 })
 
+// Requirement: SAM-5, CLEAR TASK SET: tasks of all nexuses end, and those nexuses that lost some are told.
 test('CLEAR TASK SET clears all, and tells those who lost something', () => {
   const { device, port, initiator, other } = held()
   const idle = new Initiator(port, 'idle')
@@ -137,6 +142,7 @@ test('CLEAR TASK SET clears all, and tells those who lost something', () => {
   assert.deepEqual([tur(initiator), tur(idle), tur(other), tur(other)], ['none', 'none', '6/2f/0', 'none'])
 })
 
+// Requirement: SAM-5, LOGICAL UNIT RESET: all tasks end, the unit is reset and every nexus gets a unit attention.
 test('LOGICAL UNIT RESET aborts all, resets the device and tells every nexus', () => {
   const { device, port, initiator, other, unit } = held()
   for (const itl of unit.nexuses) itl.preventsRemoval = true
@@ -154,6 +160,7 @@ test('LOGICAL UNIT RESET aborts all, resets the device and tells every nexus', (
   assert.deepEqual([tur(other), tur(other)], ['6/29/3', 'none'])
 })
 
+// Requirement: RFC 7143, Function: TARGET WARM RESET and TARGET COLD RESET reach every unit of the target.
 test('a target reset reaches all units of the target', () => {
   const { device, port, initiator, other, engine, target } = held()
   const second = new StandInDevice()
@@ -175,6 +182,7 @@ test('a target reset reaches all units of the target', () => {
   assert.deepEqual([tur(initiator), tur(other)], ['6/29/1', '6/29/1'])
 })
 
+// Requirement: SAM-5, Task management functions: what does not end holds up its own answer and nothing else.
 test('a task that never ends holds up its own answer and nothing else', () => {
   const { device, port, initiator, target, engine, other } = held()
   const second = new StandInDevice()

@@ -33,12 +33,14 @@ function drain(initiator: Initiator, lun = 0): string[] {
   }
 }
 
+// Requirement: SAM-5, Unit attention condition: the first command of a new nexus meets POWER ON once.
 test('first contact is a power on, once', () => {
   const { port } = bench()
   assert.deepEqual(drain(new Initiator(port, 'one', { fresh: true })), ['29/0'])
   assert.deepEqual(drain(new Initiator(port, 'two', { fresh: true })), ['29/0'])
 })
 
+// Requirement: SAM-5, I_T nexus loss: a port that comes back is told that the nexus was lost.
 test('an initiator port that comes back has lost its nexus', async () => {
   const { port, engine } = bench()
   const first = new Initiator(port, 'one', { fresh: true })
@@ -46,6 +48,7 @@ test('an initiator port that comes back has lost its nexus', async () => {
   assert.deepEqual(drain(new Initiator(port, 'one', { fresh: true })), ['29/7'])
 })
 
+// Requirement: SAM-5, Unit attention condition: a change is told to every nexus but the one that made it.
 test('every nexus that sees the unit is told, but for the one that did it', () => {
   const { port, unit } = bench()
   const one = new Initiator(port, 'one')
@@ -57,6 +60,8 @@ test('every nexus that sees the unit is told, but for the one that did it', () =
   assert.deepEqual(drain(two), ['2a/1', '2a/9'])
 })
 
+// Requirement: SAM-5, Unit attention condition: INQUIRY and REPORT LUNS run and leave it; REQUEST SENSE returns and
+// clears it.
 test('INQUIRY and REPORT LUNS pass it, REQUEST SENSE takes it', () => {
   const { port, unit, device } = bench()
   const initiator = new Initiator(port)
@@ -76,6 +81,7 @@ test('INQUIRY and REPORT LUNS pass it, REQUEST SENSE takes it', () => {
   assert.deepEqual(drain(initiator), [])
 })
 
+// Requirement: SAM-5, Unit attention condition: it is reported before errors of the command itself.
 test('it comes before any fault of the command itself', () => {
   const { port, unit } = bench()
   const initiator = new Initiator(port)
@@ -94,6 +100,7 @@ test('it comes before any fault of the command itself', () => {
   assert.deepEqual(drain(initiator), ['2a/1'])
 })
 
+// Requirement: SAM-5, Unit attention condition: it is reported when the command becomes enabled.
 test('it is reported when the turn of the command comes', () => {
   const { port, unit, device } = bench()
   const initiator = new Initiator(port)
@@ -112,6 +119,8 @@ test('it is reported when the turn of the command comes', () => {
   )
 })
 
+// Requirement: SAM-5, Unit attention condition queueing: reset conditions stand before all others; others keep their
+// order.
 test('resets stand before all others, and within a level the first comes first', () => {
   const attentions = new UnitAttentions()
   const codes: SenseCode[] = [

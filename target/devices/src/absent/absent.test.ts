@@ -9,6 +9,7 @@ import { device } from './index.ts'
 
 deviceSuite(device, { size: null })
 
+// Requirement: SPC-4, Standard INQUIRY data: qualifier 011b and type 1Fh where no unit can be.
 test('INQUIRY says that no unit can be here, to EVPD too', async () => {
   const bench = await Bench.open(device, null)
   const { status, data } = await bench.run([0x12, 0, 0, 0, 255, 0])
@@ -26,6 +27,8 @@ test('REPORT LUNS lists the units that there are', async () => {
   assert.equal(data.toString('hex'), '0000001000000000' + '0001000000000000' + '412c000000000000')
 })
 
+// Requirement: SPC-4, REQUEST SENSE command: at a LUN without a unit the parameter data says LOGICAL UNIT NOT SUPPORTED
+// with GOOD status.
 test('REQUEST SENSE is GOOD and carries the reason; the rest is refused with it', async () => {
   const bench = await Bench.open(device, null)
   const { status, data } = await bench.run([0x03, 0, 0, 0, 252, 0])

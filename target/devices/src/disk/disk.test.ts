@@ -145,6 +145,7 @@ test('a cache that is switched off while a write is under way is flushed after i
   assert.deepEqual(store.durable, store.bytes)
 })
 
+// Requirement: SBC-4, Caching mode page: written data survives the return of mode parameters to their defaults.
 test('a reset that switches the cache off makes durable what it holds', async () => {
   const { bench, store, disk } = await openDisk({ wce: false })
   const list = writeCache(true)
@@ -156,6 +157,8 @@ test('a reset that switches the cache off makes durable what it holds', async ()
   assert.deepEqual(store.durable, store.bytes)
 })
 
+// Requirement: SPC-4, Sense key and additional sense code definitions: a command that is not implemented is INVALID
+// COMMAND OPERATION CODE.
 test('a command that a disk does not have is refused', async () => {
   const { bench, store } = await openDisk()
   assert.equal((await bench.run([0xc1, 0, 0, 0, 0, 0])).sense?.asc, 0x20)

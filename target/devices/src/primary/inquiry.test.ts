@@ -21,6 +21,7 @@ import { openDisk } from '../disk/disk.test-kit.ts'
 
 const page = (pageCode: number) => cdbOf(INQUIRY, { evpd: 1, pageCode, allocation: 0xffff })
 
+// Requirement: SPC-4, Standard INQUIRY data: identity, version and capabilities as the unit has them.
 test('standard data', async () => {
   for (const removable of [false, true]) {
     const { bench } = await openDisk({ removable })
@@ -41,6 +42,7 @@ test('standard data', async () => {
   }
 })
 
+// Requirement: SPC-4, ALLOCATION LENGTH field: data is cut at the allocation length without an error.
 test('standard data is cut to the allocation length', async () => {
   const { bench } = await openDisk()
   const { data } = await bench.run(cdbOf(INQUIRY, { allocation: 512 }))
@@ -49,6 +51,8 @@ test('standard data is cut to the allocation length', async () => {
   }
 })
 
+// Requirement: SPC-4, INQUIRY command: a page code without EVPD, and a page that is not supported, end in INVALID FIELD
+// IN CDB.
 test('refused: a page without EVPD, a page that is not there, CMDDT', async () => {
   const { bench } = await openDisk()
   const plain = await bench.run(cdbOf(INQUIRY, { pageCode: 0x80, allocation: 255 }))
@@ -58,6 +62,7 @@ test('refused: a page without EVPD, a page that is not there, CMDDT', async () =
   assert.equal((await bench.run([0x12, 2, 0, 0, 255, 0])).sense, INVALID_FIELD_IN_CDB)
 })
 
+// Requirement: SPC-4, INQUIRY command: INQUIRY is answered whatever state the unit is in.
 test('an INQUIRY works without a medium', async () => {
   const { bench } = await openDisk({ removable: true })
   await bench.run([0x1b, 0, 0, 0, 2, 0])
@@ -65,12 +70,16 @@ test('an INQUIRY works without a medium', async () => {
   assert.equal((await bench.run(page(0xb0))).status, Status.good)
 })
 
+// Requirement: SPC-4, Supported VPD Pages VPD page: pages are listed in ascending order, and the list is what is
+// answered.
 test('00h lists the pages, 80h tells the serial number', async () => {
   const { bench } = await openDisk()
   assert.equal((await bench.run(page(0))).data.toString('hex'), '0000000700808386b0b1b2')
   assert.equal((await bench.run(page(0x80))).data.toString('latin1', 4), 'serial-0001')
 })
 
+// Requirement: SPC-4, Device Identification VPD page: designators for the logical unit, the target port and the target
+// device.
 test('83h names the unit, the port and the target', async () => {
   const { bench } = await openDisk()
   const { data } = await bench.run(page(0x83))
@@ -89,6 +98,7 @@ test('83h names the unit, the port and the target', async () => {
   ])
 })
 
+// Requirement: SBC-4, VPD parameters for direct access block devices: B0h, B1h and B2h say what the commands do.
 test('86h, B0h, B1h and B2h tell what the disk can do', async () => {
   const { bench } = await openDisk({ block: 512, physical: 4096, rotation: 7200 })
   const extended = EXTENDED_INQUIRY.read((await bench.run(page(0x86))).data)
@@ -115,6 +125,7 @@ test('86h, B0h, B1h and B2h tell what the disk can do', async () => {
   assert.equal(BLOCK_LIMITS.read((await safe.bench.run(page(0xb0))).data).maxTransfer, 4096)
 })
 
+// Requirement: SBC-4, Block Limits VPD page: a transfer of MAXIMUM TRANSFER LENGTH runs, one block more does not.
 test('a transfer of the length in B0h runs, one block more is refused', async () => {
   const { bench } = await openDisk({}, { size: 32 * 1024 * 1024 })
   const read = (blocks: number) =>

@@ -44,6 +44,7 @@ const sense10 = async (bench: Bench, values: Record<string, number>) =>
 
 const ALL = ['1/0', '8/0', 'a/0', '1c/0']
 
+// Requirement: SPC-4, Mode parameter list format: header, block descriptor and pages; DBD and LLBAA are obeyed.
 test('headers, block descriptors and pages', async () => {
   const { bench, store } = await openDisk({ block: 512 })
   const six = await sense6(bench, { pageCode: ModeCode.allPages })
@@ -76,6 +77,7 @@ test('pages and subpages as they are asked for', async () => {
   assert.deepEqual(await ask(0x08, 0xff), ['8/0'])
 })
 
+// Requirement: SPC-4, MODE SENSE(6) command: current, changeable and default values by PC.
 test('page controls: current, changeable, default; saved pages are refused', async () => {
   const { bench } = await openDisk()
   const value = async (pageControl: number, pageCode: number) => {
@@ -146,6 +148,8 @@ async function select(
   return bench.run(cdbOf(MODE_SELECT_6, { pf: 1, parameterLength: list.length }), { out: list, nexus })
 }
 
+// Requirement: SPC-4, MODE SELECT(6) command: what MODE SENSE returned is a valid list, and no change is no unit
+// attention.
 test('what MODE SENSE brought, MODE SELECT takes; an unchanged list tells nobody', async () => {
   const { bench } = await openDisk()
   const six = await sense6(bench, { pageCode: 0x3f, subpage: 0xff })
@@ -161,6 +165,7 @@ test('what MODE SENSE brought, MODE SELECT takes; an unchanged list tells nobody
   assert.deepEqual(bench.nexusUnits[1]!.attentions, [])
 })
 
+// Requirement: SPC-4, MODE SELECT(6) command: MODE PARAMETERS CHANGED reaches the other nexuses.
 test('a change is told to the other nexus', async () => {
   const { bench } = await openDisk()
   assert.equal((await select(bench, 0x0a, [[2, 4]], 1)).status, Status.good)
@@ -171,6 +176,7 @@ test('a change is told to the other nexus', async () => {
   assert.equal(bench.device.policies.dSense, false)
 })
 
+// Requirement: SPC-4, Control mode page: SWP set to one inhibits writes, and the device-specific parameter says so.
 test('SWP protects the disk, and MODE SENSE says so', async () => {
   const { bench } = await openDisk()
   const write = () => bench.run(cdbOf(WRITE_10, { blocks: 1 }), { out: Buffer.alloc(512) })
@@ -183,6 +189,7 @@ test('SWP protects the disk, and MODE SENSE says so', async () => {
   assert.equal((await write()).status, Status.good)
 })
 
+// Requirement: SBC-4, Caching mode page: WCE set to zero: written data is on the medium before the status.
 test('the cache switched off is flushed first, and writes are durable from then on', async () => {
   const { bench, store } = await openDisk()
   const write = () => bench.run(cdbOf(WRITE_10, { blocks: 1 }), { out: Buffer.alloc(512, 7) })
@@ -198,6 +205,8 @@ test('the cache switched off is flushed first, and writes are durable from then 
 
 const LONG_LIST = [0, 0, 0, 0, 8, 0x12, 4, ...Array(17).fill(0)]
 
+// Requirement: SPC-4, MODE SELECT(6) command: a list that is cut ends in PARAMETER LIST LENGTH ERROR and changes
+// nothing.
 test('MODE SELECT: lists of a wrong length', async () => {
   const { bench } = await openDisk()
   const send = (command: typeof MODE_SELECT_6 | typeof MODE_SELECT_10, length: number, out: number[]) =>
@@ -221,6 +230,8 @@ test('MODE SELECT: lists of a wrong length', async () => {
   assert.equal((await send(MODE_SELECT_6, 4, [0, 0, 0, 0])).status, Status.good)
 })
 
+// Requirement: SPC-4, MODE SELECT(6) command: a value that is not changeable ends in INVALID FIELD IN PARAMETER LIST,
+// and nothing of the list counts.
 test('MODE SELECT: wrong values, each with its place, and nothing of the list counts', async () => {
   const { bench, store } = await openDisk()
   const blocks = store.size / 512

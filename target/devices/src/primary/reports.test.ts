@@ -19,6 +19,7 @@ import {
 import { cdbOf } from '../../../../testing/kit/device-bench.ts'
 import { openDisk } from '../disk/disk.test-kit.ts'
 
+// Requirement: SPC-4, REPORT LUNS command: SELECT REPORT, both ways of addressing, truncation.
 test('REPORT LUNS: selections, both ways of addressing, truncation', async () => {
   const { bench } = await openDisk()
   bench.luns = [0, 255, 256, 16_383]
@@ -41,6 +42,7 @@ test('REPORT LUNS: refused', async () => {
   assert.deepEqual([short.sense, short.field?.byte], [INVALID_FIELD_IN_CDB, 6])
 })
 
+// Requirement: SPC-4, REQUEST SENSE command: a pending unit attention is returned once, then the state of the unit.
 test('REQUEST SENSE: a unit attention once, then the state, then nothing', async () => {
   const { bench, disk } = await openDisk({ removable: true })
   const ask = async (desc: number): Promise<Partial<SenseCode>> => {
@@ -63,6 +65,7 @@ test('REQUEST SENSE: a unit attention once, then the state, then nothing', async
 
 const one = (values: Record<string, number>) => cdbOf(REPORT_OPCODES, { allocation: 0xffff, ...values })
 
+// Requirement: SPC-4, REPORT SUPPORTED OPERATION CODES command: every supported command, with timeouts if RCTD.
 test('REPORT SUPPORTED OPERATION CODES: all, with and without timeouts', async () => {
   const { bench } = await openDisk()
   const { bindings } = bench.device.type
@@ -83,6 +86,7 @@ test('REPORT SUPPORTED OPERATION CODES: all, with and without timeouts', async (
   assert.equal((await bench.run(one({ allocation: 10 }))).data.length, 10)
 })
 
+// Requirement: SPC-4, REPORT SUPPORTED OPERATION CODES command: usage data of one command.
 test('REPORT SUPPORTED OPERATION CODES: one command', async () => {
   const { bench } = await openDisk()
   const read = await bench.run(one({ reportingOptions: 1, requestedOpcode: READ_10.opcode }))
@@ -97,6 +101,8 @@ test('REPORT SUPPORTED OPERATION CODES: one command', async () => {
   }
 })
 
+// Requirement: SPC-4, REPORT SUPPORTED OPERATION CODES command: SUPPORT 001b for what is not there; reporting options
+// that do not fit are refused.
 test('REPORT SUPPORTED OPERATION CODES: commands that are not there, and questions that are wrong', async () => {
   const { bench } = await openDisk()
   const notThere = [
@@ -119,6 +125,7 @@ test('REPORT SUPPORTED OPERATION CODES: commands that are not there, and questio
   }
 })
 
+// Requirement: SPC-4, REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS command: the functions that are answered.
 test('REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS', async () => {
   const { bench } = await openDisk()
   const { data } = await bench.run(cdbOf(REPORT_TMF, { allocation: 255 }))

@@ -90,6 +90,7 @@ test('power conditions are reached at once, LOEJ and START notwithstanding', asy
   }
 })
 
+// Requirement: SBC-4, START STOP UNIT command: LOEJ is refused where the medium cannot be removed.
 test('LOEJ on a fixed disk is refused', async () => {
   const { bench } = await openDisk()
   for (const start of [0, 1]) {
@@ -98,6 +99,7 @@ test('LOEJ on a fixed disk is refused', async () => {
   }
 })
 
+// Requirement: SPC-4, PREVENT ALLOW MEDIUM REMOVAL command: one nexus that prevents removal holds the medium for all.
 test('a removal that any nexus prevents', async () => {
   const { bench } = await openDisk({ removable: true })
   assert.equal((await prevent(bench, 1, 1)).status, Status.good)
@@ -118,6 +120,7 @@ test('a removal that any nexus prevents', async () => {
   }
 })
 
+// Requirement: SBC-4, START STOP UNIT command: a reset starts a stopped unit and does not bring back an ejected medium.
 test('a reset starts a stopped disk, and leaves an ejected medium out', async () => {
   const fixed = await openDisk()
   await command(fixed.bench, {})

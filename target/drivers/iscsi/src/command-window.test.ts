@@ -11,6 +11,8 @@ const request = (mark: number, length = 0): Parked => ({
   damaged: false,
 })
 
+// Requirement: RFC 7143, Command Numbering and Acknowledging: commands are delivered in the order of CmdSN; what is
+// outside the window is ignored.
 test('numbers in their order are counted, others wait or are ignored', () => {
   const window = new CommandWindow(7)
   assert.equal(window.take(7), Turn.ignore, 'a window that was never opened takes nothing')
@@ -31,6 +33,7 @@ test('numbers in their order are counted, others wait or are ignored', () => {
   assert.equal(window.unpark(), null)
 })
 
+// Requirement: RFC 7143, Command Numbering and Acknowledging: MaxCmdSN never goes back.
 test('the window never shrinks, and parked requests count', () => {
   const window = new CommandWindow(1)
   assert.equal(window.open(4), 4)
@@ -46,6 +49,7 @@ test('the window never shrinks, and parked requests count', () => {
   assert.equal(window.open(4), 7)
 })
 
+// Requirement: RFC 7143, Command Numbering and Acknowledging: serial number arithmetic of RFC 1982.
 test('numbers wrap around', () => {
   const window = new CommandWindow(0xffff_ffff)
   assert.equal(window.open(3), 1)

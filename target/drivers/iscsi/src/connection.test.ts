@@ -65,6 +65,7 @@ describe('digests', () => {
       }))
   }
 
+  // Requirement: RFC 7143, Digest Errors: a wrong header digest ends the connection.
   test('a wrong header digest closes the connection', () =>
     withBench({}, async bench => {
       const peer = await bench.peer({ keys: DIGESTS })
@@ -75,6 +76,7 @@ describe('digests', () => {
       assert.match(bench.of('peer-fault')[0]!.fault, /Header digest/)
     }))
 
+  // Requirement: RFC 7143, Digest Errors: a wrong data digest is rejected, and the command ends with CHECK CONDITION.
   test('wrong data digests: Reject, and the command fails when all its data is through', () =>
     withBench({}, async bench => {
       const peer = await bench.peer({ keys: { ...DIGESTS, InitialR2T: 'Yes', ImmediateData: 'No' } })

@@ -48,6 +48,8 @@ async function chapLogin(peer: RawPeer, secret: string): Promise<RawPdu> {
 }
 
 describe('sessions', () => {
+  // Requirement: RFC 7143, Session Reinstatement Closure and Timeout: the same name and ISID replace the session;
+  // another does not.
   test('the same initiator port replaces its session, another one does not', () =>
     withBench({}, async bench => {
       const old = await bench.peer()
@@ -115,6 +117,7 @@ describe('sessions', () => {
       await last.receive(Opcode.scsiResponse)
     }))
 
+  // Requirement: RFC 7143, Session Reinstatement: an old session ends only when the new one has proved itself.
   test('without authentication nothing is replaced', () =>
     withBench({ access: { '*': { chap: { user: 'alice', secret: SECRET } } } }, async bench => {
       const old = await bench.connect()
@@ -135,6 +138,7 @@ describe('sessions', () => {
       await old.end()
     }))
 
+  // Requirement: RFC 7143, iSCSI Names: names are compared in their normal form.
   test('a target is found by the normal form of its name', () =>
     withBench({}, async bench => {
       bench.engine.addTarget({ name: 'iqn.2026-11.test.LunKit:Upper' })

@@ -118,6 +118,7 @@ test('FUA and a cache that is off: durable', async () => {
   }
 })
 
+// Requirement: SBC-4, COMPARE AND WRITE command: no blocks are no error; a transfer that is too short is refused.
 test('no blocks, less data than needed, store errors', async () => {
   const { bench, store } = await openDisk()
   for (const command of [COMPARE_AND_WRITE, ORWRITE_16]) {

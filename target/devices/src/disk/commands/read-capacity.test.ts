@@ -13,6 +13,7 @@ import {
 import { cdbOf } from '../../../../../testing/kit/device-bench.ts'
 import { openDisk } from '../disk.test-kit.ts'
 
+// Requirement: SBC-4, READ CAPACITY (16) command: block length, last LBA, physical block exponent and alignment.
 test('512n, 512e and 4Kn', async () => {
   for (const [block, physical, exponent] of [
     [512, 512, 0],
@@ -33,6 +34,7 @@ test('512n, 512e and 4Kn', async () => {
   }
 })
 
+// Requirement: SBC-4, READ CAPACITY (16) command: LBPME and LBPRZ follow what the unit does with unmapped blocks.
 test('LBPME where the store takes blocks back', async () => {
   for (const thin of [false, true]) {
     const { bench } = await openDisk({}, { thin })
@@ -41,6 +43,7 @@ test('LBPME where the store takes blocks back', async () => {
   }
 })
 
+// Requirement: SBC-4, READ CAPACITY (10) command: FFFFFFFFh where the last LBA needs more than 32 bits.
 test('the last LBA beyond 32 bits', async () => {
   for (const [size, last] of [
     [2 ** 41, 0xffff_ffff],

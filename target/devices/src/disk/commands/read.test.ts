@@ -43,6 +43,7 @@ test('a transfer longer than one pooled buffer is whole', async () => {
   assert.deepEqual(data, store.bytes.subarray(512, 512 + 2001 * 512))
 })
 
+// Requirement: SBC-4, READ (10) command: no blocks are no error.
 test('no blocks: GOOD, and the store is not asked; READ (6) means 256', async () => {
   const { bench, store } = await openDisk()
   for (const command of [READ_10, READ_12, READ_16]) {
@@ -77,6 +78,7 @@ test('fields that the disk does not serve are refused with their place', async (
   assert.equal(store.takeCalls().length, 3)
 })
 
+// Requirement: SBC-4, READ (10) command: FUA set to one: the blocks are on the medium before they are returned.
 test('FUA: what is only in the cache is made durable first', async () => {
   const { bench, store } = await openDisk()
   const { data } = await bench.run(cdbOf(READ_16, { lba: 1, blocks: 1, fua: 1 }))
@@ -89,6 +91,7 @@ test('FUA: what is only in the cache is made durable first', async () => {
   assert.deepEqual(through.store.takeCalls(), ['read 0+512'])
 })
 
+// Requirement: SBC-4, READ (10) command: an unrecovered error is a MEDIUM ERROR with the LBA in INFORMATION.
 test('store errors: sense, and the LBA where it is known', async () => {
   for (const [error, sense] of [
     [StoreError.medium, UNRECOVERED_READ_ERROR],

@@ -48,6 +48,7 @@ for (const later of [false, true]) {
   })
 }
 
+// Requirement: SBC-4, SYNCHRONIZE CACHE (10) command: an error of an earlier write-back is not lost.
 test('errors: of this flush, and of one that nobody waited for', async () => {
   for (const command of ROWS) {
     const { bench, store } = await openDisk()

@@ -47,6 +47,7 @@ for (const later of [false, true]) {
   })
 }
 
+// Requirement: SBC-4, UNMAP command: a list without descriptors is no error.
 test('nothing to do is GOOD', async () => {
   const { bench, store } = await openDisk({}, { thin: true })
   assert.equal((await send(bench, new Uint8Array(0))).status, Status.good)
@@ -55,6 +56,7 @@ test('nothing to do is GOOD', async () => {
   assert.deepEqual(store.takeCalls(), [])
 })
 
+// Requirement: SBC-4, UNMAP command: a wrong list is refused whole: nothing is unmapped.
 test('lists that are wrong are refused whole, with their place', async () => {
   const { bench, store } = await openDisk({}, { thin: true, size: 2 ** 40 })
   const good = listOf([0, 8], [16, 8])

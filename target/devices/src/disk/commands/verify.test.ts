@@ -110,6 +110,7 @@ for (const later of [false, true]) {
   })
 }
 
+// Requirement: SBC-4, WRITE AND VERIFY (10) command: what was written is read back and compared.
 test('what is written is compared: a store that keeps something else is found out', async () => {
   const { bench, store } = await openDisk()
   const honest = store.write.bind(store)
@@ -151,6 +152,7 @@ test('no blocks, fewer blocks, broken blocks', async () => {
   }
 })
 
+// Requirement: SBC-4, VERIFY (10) command: a reserved BYTCHK is INVALID FIELD IN CDB.
 test('refused: BYTCHK that is reserved, PI, a medium that is out', async () => {
   const { bench, disk, store } = await openDisk({ removable: true })
   const refused = [

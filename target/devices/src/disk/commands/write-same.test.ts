@@ -51,6 +51,7 @@ test('zeros go to the store as such where it knows how, UNMAP or not', async () 
   }
 })
 
+// Requirement: SBC-4, WRITE SAME (16) command: NDOB set to one writes zeros without a Data-Out transfer.
 test('NDOB: zeros without any data', async () => {
   const thick = await openDisk()
   const answer = await thick.bench.run(cdbOf(WRITE_SAME_16, { lba: 2, blocks: 3, ndob: 1 }))

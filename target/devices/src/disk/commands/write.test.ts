@@ -41,6 +41,7 @@ for (const later of [false, true]) {
   }
 }
 
+// Requirement: SBC-4, WRITE (10) command: FUA set to one: the blocks are on the medium before the status.
 test('FUA, a cache that is off and a store without one: durable before the answer', async () => {
   const cached = await openDisk()
   const out = Buffer.alloc(512, 9)
@@ -58,6 +59,7 @@ test('FUA, a cache that is off and a store without one: durable before the answe
   assert.deepEqual(safe.store.durable.subarray(512, 1024), out)
 })
 
+// Requirement: SBC-4, WRITE (10) command: no blocks are no error.
 test('no blocks: GOOD, and the store is not asked', async () => {
   const { bench, store } = await openDisk()
   for (const command of LONG) {
@@ -119,6 +121,7 @@ test('refused: fields that are not served, blocks that are not there, a medium t
   assert.deepEqual(store.takeCalls(), [])
 })
 
+// Requirement: SBC-4, Write protection: a read-only unit answers writes with WRITE PROTECTED.
 test('read-only by parameter or by store: WRITE PROTECTED', async () => {
   const disks = [await openDisk({ readonly: true }), await openDisk({}, { canWrite: false })]
   for (const { bench, store } of disks) {
@@ -132,6 +135,7 @@ test('read-only by parameter or by store: WRITE PROTECTED', async () => {
   }
 })
 
+// Requirement: SBC-4, WRITE (10) command: a write error has its sense, with the LBA where it is known.
 test('store errors: sense, and the LBA where it is known', async () => {
   const { bench, store } = await openDisk()
   const out = Buffer.alloc(1024)

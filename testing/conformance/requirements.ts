@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads the requirement tags of the tree's tests: which test shows which rule of which document.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { files, ROOT } from '../../architecture/sources.ts'
+
+/** Documents that a tag may name, in the order of the page. */
+const DOCUMENTS = ['SAM-5', 'SPC-4', 'SPC-5', 'SBC-3', 'SBC-4', 'RFC 7143', 'RFC 7144'] as const
+export type Document = (typeof DOCUMENTS)[number]
+
+export interface Requirement {
+  readonly document: Document
+  /** Title of the clause. */
+  readonly clause: string
+  /** What has to hold, in words of our own. */
+  readonly text: string
+  /** File of the test, from the tree's root, and its title or the name of its row. */
+  readonly file: string
+  readonly test: string
+}
+
+const TAG = /^\s*\/\/ Requirement: ([^,]+), ([^:]+): (.+)$/
+const COMMENT = /^\s*\/\/ ?(.*)$/
+/** The first literal of a line: the title of a test, or the name of a row in a table of cases. */
+const TITLE = /(['"`])((?:\\.|(?!\1).)+)\1/
+
+/** Tags of one source, each with the test that follows it. Throws if a tag is malformed or stands before no test. */
+export function requirementsIn(file: string, source: string): Requirement[] {
+  const lines = source.split('\n')
+  const found: Requirement[] = []
+  let open: { document: Document; clause: string; text: string }[] = []
+  const wrong = (line: number, what: string): never => {
+    throw new Error(`${file}:${line + 1}: ${what}`)
+  }
+  lines.forEach((line, at) => {
+    const tag = TAG.exec(line)
+    if (tag !== null) {
+      const [, document, clause, text] = tag
+      if (!DOCUMENTS.includes(document as Document)) wrong(at, `no document ${document} is known`)
+      open.push({ document: document as Document, clause: clause!, text: text! })
+      return
+    }
+    if (/^\s*\/\/ Requirement\b/.test(line)) wrong(at, 'not // Requirement: DOCUMENT, CLAUSE TITLE: TEXT')
+    if (open.length === 0) return
+    const comment = COMMENT.exec(line)
+    if (comment !== null) {
+      open[open.length - 1]!.text += ` ${comment[1]!.trim()}`
+      return
+    }
+    const title = TITLE.exec(line)?.[2]
+    if (title === undefined) {
+      if (line.trim() === '') wrong(at, 'a requirement stands before no test')
+      return
+    }
+    found.push(...open.map(one => ({ ...one, file, test: title.replaceAll('\\', '') })))
+    open = []
+  })
+  if (open.length > 0) wrong(lines.length - 1, 'a requirement stands before no test')
+  return found
+}
+
+/** All tags of the tree. */
+export function requirements(): Requirement[] {
+  return files('.test.ts', '-cases.ts', '-suite.ts')
+    .filter(file => !file.endsWith('conformance/requirements.test.ts'))
+    .flatMap(file => requirementsIn(file, readFileSync(join(ROOT, file), 'utf8')))
+}
+
+const cell = (text: string): string => text.replaceAll('|', '\\|')
+
+/** The page that lists them. */
+export function pageOf(all: readonly Requirement[]): string {
+  const key = (one: Requirement): string => [one.clause, one.text, one.file, one.test].join('\n')
+  const sections = DOCUMENTS.map(document => {
+    const rows = all
+      .filter(one => one.document === document)
+      .sort((a, b) => (key(a) < key(b) ? -1 : 1))
+      .map(({ clause, text, file, test }) => `| ${clause} | ${cell(text)} | [${cell(test)}](../../${file}) |`)
+    if (rows.length === 0) return ''
+    return `\n## ${document}\n\n| Clause | Requirement | Test |\n|---|---|---|\n${rows.join('\n')}\n`
+  })
+  return `# Requirements and the tests that show them
+
+Made from the tags in the tests by \`testing/conformance/requirements.test.ts\`: ${all.length} requirements, each with the clause of
+the standard by its title, and a test that fails if it does not hold. How to tag is in the [README](README.md).
+${sections.join('')}`
+}
