@@ -97,6 +97,8 @@ export class Bench {
     const nexusUnits: BenchNexusUnit[] = []
     const unit: LogicalUnit = {
       records: null,
+      // One unit alone: there is nobody to send to.
+      inner: null as unknown as LogicalUnit['inner'],
       identity: {
         vendor: 'LUNKIT',
         product: 'BENCH DISK',

@@ -2,6 +2,7 @@
 // What drivers and devices see of a nexus, of a logical unit, and of the pair of both.
 import type { SenseCode } from '@lunkit/spec'
 import type { Device } from './device.ts'
+import type { InnerCommands } from './inner-commands.ts'
 import type { TargetPort } from './target-driver.ts'
 import type { UnitRecords } from './unit-records.ts'
 
@@ -29,6 +30,8 @@ export interface Nexus {
   readonly running: number
   /** LUNs this initiator sees, ascending. */
   luns(): readonly number[]
+  /** The units behind them, in the same order. */
+  units(): readonly NexusUnit[]
   /** The driver's session. */
   driverData: unknown
 }
@@ -57,6 +60,8 @@ export interface LogicalUnit {
   readonly device: Device
   /** Where it keeps what has to survive the process, or null: then nothing can be saved, and it says so. */
   readonly records: UnitRecords | null
+  /** How it sends commands to other units. */
+  readonly inner: InnerCommands
   /** Establishes a unit attention for every nexus that sees the unit, but for `except`. */
   attention(code: SenseCode, except: Nexus | null): void
   /** Whether any nexus prevents medium removal. */

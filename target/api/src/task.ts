@@ -4,6 +4,7 @@
 import type { SenseCode } from '@lunkit/spec'
 import { type BufferPool, LARGEST, type PooledBuffer } from './buffer-pool.ts'
 import type { Binding } from './device.ts'
+import type { InnerCall } from './inner-commands.ts'
 import type { Nexus, NexusUnit } from './nexus.ts'
 import { empty } from './reused-list.ts'
 import { StoreIo } from './store-io.ts'
@@ -59,6 +60,8 @@ export class Task {
   inLength = 0
   /** Bytes charged to the memory budget. */
   charged = 0
+  /** Set for a command that a device sends itself. */
+  inner: InnerCall | null = null
   /** How it stands in the unit's task set: the engine's own numbers, 0 outside. */
   order = 0
 
@@ -78,6 +81,8 @@ export class Task {
   fieldInCdb = false
   /** INFORMATION of the sense data, or -1. */
   information = -1
+  /** COMMAND-SPECIFIC INFORMATION of the sense data, or -1. */
+  commandSpecific = -1
   /** Sense bytes, written by the engine just before sendResponse(). */
   readonly sense: Buffer = Buffer.alloc(96)
   senseLength = 0
@@ -148,6 +153,7 @@ export class Task {
     this.outLength = 0
     this.inLength = 0
     this.charged = 0
+    this.inner = null
     this.order = 0
     this.status = 0
     this.senseCode = null
@@ -155,6 +161,7 @@ export class Task {
     this.fieldBit = -1
     this.fieldInCdb = false
     this.information = -1
+    this.commandSpecific = -1
     this.senseLength = 0
     this.driverData = null
     this.deviceData = null

@@ -16,7 +16,7 @@ export function admit(task: Task): boolean {
   const itl = task.nexusUnit as ItlNexus
   const { device } = itl.unit
   // SAM-5: a unit attention is reported when the command's turn comes, not when it arrives.
-  const attentive = itl.attentions.length > 0 && route.reportsAttention
+  const attentive = itl.attentions.length > 0 && route.reportsAttention && task.inner === null
   if (attentive) {
     const reset = itl.attentions.takeReset()
     if (reset !== null) return refuse(task, reset)

@@ -19,6 +19,7 @@ import {
 import { Core, type Limits } from './core.ts'
 import { Dispatch } from './dispatch.ts'
 import { returned } from './finish.ts'
+import { EngineInnerCommands } from './inner.ts'
 import { Unit, unitOf } from './logical-unit.ts'
 import { TargetDevice } from './lun-map.ts'
 import { ItNexus } from './nexus.ts'
@@ -63,6 +64,7 @@ export class TargetEngine implements Engine {
   readonly #targets: TargetDevice[] = []
   readonly #units: Unit[] = []
   readonly #absent: Unit
+  readonly #inner: EngineInnerCommands
 
   constructor({ observe, absent, limits = {} }: EngineOptions) {
     this.observe = observe
@@ -77,6 +79,7 @@ export class TargetEngine implements Engine {
     const done = (task: Task): void => this.#done(task)
     const fault = (task: Task, cause: unknown): void => faultLater(this.#core, task, cause)
     this.#core = new Core(all, observe, done, fault)
+    this.#inner = new EngineInnerCommands(this.#core)
     this.#absent = this.#newUnit(absent, NOBODY, false, null)
   }
 
@@ -117,7 +120,7 @@ export class TargetEngine implements Engine {
         hint: `it has apiVersion ${type.apiVersion}, this lunkit takes 1`,
       })
     }
-    const unit = new Unit(device, identity, new Dispatch(type, present), records)
+    const unit = new Unit(device, identity, new Dispatch(type, present), records, this.#inner)
     device.attach(unit)
     return unit
   }

@@ -8,7 +8,9 @@ export function execute(task: Task): void {
   const unit = unitOf(task)
   task.state = TaskState.execute
   unit.enabled.push(task)
-  task.binding.run(task, unit.device)
+  const { inner } = task
+  if (inner === null || inner.run === null) task.binding.run(task, unit.device)
+  else inner.run(task, unit.device)
 }
 
 /** Cuts off data beyond what the command takes, so that handlers may give `segments` to a store as they are. */

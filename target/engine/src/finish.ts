@@ -23,7 +23,8 @@ export function finish(core: Core, task: Task): void {
   }
   task.state = TaskState.respond
   try {
-    if (task.aborted) port.abandon(task)
+    if (task.inner !== null) task.inner.ended(task)
+    else if (task.aborted) port.abandon(task)
     else port.sendResponse(task)
   } catch (error) {
     core.reportFailed(task, `The driver failed to send the response: ${describe(error)}`)
@@ -59,6 +60,7 @@ function addSense(core: Core, task: Task): void {
   }
   const code = task.senseCode
   task.senseLength = writeSense(task.sense, unitOf(task).device.policies.dSense, code, {
+    ...(task.commandSpecific >= 0 && { commandSpecific: task.commandSpecific }),
     ...(task.information >= 0 && { information: task.information }),
     ...(task.fieldByte >= 0 && {
       fieldPointer: { byte: task.fieldByte, bit: task.fieldBit, inCdb: task.fieldInCdb },

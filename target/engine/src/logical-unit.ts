@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // A logical unit: its device, its task set, and the I_T_L nexuses that see it.
 import type { SenseCode } from '@lunkit/spec'
-import type { Device, Identity, LogicalUnit, Nexus, Task, UnitRecords } from '@lunkit/target-api'
+import type {
+  Device,
+  Identity,
+  InnerCommands,
+  LogicalUnit,
+  Nexus,
+  Task,
+  UnitRecords,
+} from '@lunkit/target-api'
 import type { Dispatch } from './dispatch.ts'
 import type { ItlNexus } from './nexus.ts'
 import { TaskList } from './task-list.ts'
@@ -10,6 +18,7 @@ export class Unit implements LogicalUnit {
   readonly identity: Identity
   readonly device: Device
   readonly records: UnitRecords | null
+  readonly inner: InnerCommands
   readonly dispatch: Dispatch
   readonly nexuses = new Set<ItlNexus>()
 
@@ -25,9 +34,16 @@ export class Unit implements LogicalUnit {
   memory = 0
   shortIn = 0
 
-  constructor(device: Device, identity: Identity, dispatch: Dispatch, records: UnitRecords | null) {
+  constructor(
+    device: Device,
+    identity: Identity,
+    dispatch: Dispatch,
+    records: UnitRecords | null,
+    inner: InnerCommands,
+  ) {
     this.device = device
     this.records = records
+    this.inner = inner
     this.identity = identity
     this.dispatch = dispatch
   }

@@ -16,7 +16,8 @@ export function charge(core: Core, task: Task): boolean {
 /** Buffers for data that the initiator gives and takes; what it does not, is never held. */
 function bytesNeeded(task: Task, unit: Unit): number {
   const route = task.binding as Route
-  const out = wanted(task)
+  // An inner task brings its data, and whoever sends it has been charged for that.
+  const out = task.inner === null ? wanted(task) : 0
   if (route.blocks === null) return out
   const { blockSize } = unit.device
   const blocks = task.blocks * blockSize

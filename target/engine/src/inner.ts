@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inner commands: tasks that a device starts on behalf of a nexus, and whose answer goes back to that device.
+import { TaskAttribute } from '@lunkit/spec'
+import { type InnerCall, type InnerCommands, type NexusUnit, type Task, TaskState } from '@lunkit/target-api'
+import type { Core } from './core.ts'
+import { returned } from './finish.ts'
+import type { Unit } from './logical-unit.ts'
+import type { ItNexus } from './nexus.ts'
+import { receive } from './receive.ts'
+import { walk, walkAfter } from './road.ts'
+import { abortMatching } from './task-management.ts'
+
+/** No initiator's tag is negative: ABORT TASK does not find inner tasks. */
+const NO_TAG = -1
+
+export class EngineInnerCommands implements InnerCommands {
+  readonly #core: Core
+
+  constructor(core: Core) {
+    this.#core = core
+  }
+
+  take({ nexus, lun }: NexusUnit): Task {
+    const task = this.#core.takeTask(nexus as ItNexus)
+    task.cdb.fill(0)
+    task.lun = lun
+    task.tag = NO_TAG
+    // Never behind the command that sends it, whatever that one's attribute is.
+    task.attribute = TaskAttribute.headOfQueue
+    return task
+  }
+
+  start(task: Task, call: InnerCall): void {
+    task.inner = call
+    receive(this.#core, task)
+    walk(this.#core)
+  }
+
+  release(task: Task): void {
+    if (task.state !== TaskState.respond) {
+      this.#core.reportMisuse('release()', task)
+      return
+    }
+    returned(this.#core, task)
+    walk(this.#core)
+  }
+
+  abort(task: Task): void {
+    const { unit } = task.nexusUnit
+    walkAfter(this.#core, () => abortMatching(this.#core, [unit as Unit], one => one === task))
+  }
+}
