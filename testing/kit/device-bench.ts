@@ -46,6 +46,8 @@ export interface Answer {
   readonly outLength: number
   /** INFORMATION, or -1. */
   readonly information: number
+  /** PROGRESS INDICATION, or -1. */
+  readonly progress: number
   /** Field pointer, or null. */
   readonly field: { readonly byte: number; readonly bit: number; readonly inCdb: boolean } | null
 }
@@ -191,6 +193,7 @@ export class Bench {
     const stray = strayBit(allowed, cdb, 0)
     if (stray !== null) return this.#refuse(task, INVALID_FIELD_IN_CDB, stray)
     if (!attention(binding.command.unitAttention)) return false
+    if (!this.#ready(task, binding)) return false
     task.lba = binding.lba?.get(cdb, 0) ?? 0
     task.blocks = binding.blocks?.get(cdb, 0) ?? 0
     if (task.blocks === 0 && binding.zeroIs256 && binding.blocks !== null) task.blocks = 256
@@ -203,6 +206,16 @@ export class Bench {
     if (binding.blocks !== null && moved > this.device.maxTransfer)
       return this.#refuse(task, INVALID_FIELD_IN_CDB)
     return true
+  }
+
+  #ready(task: Task, { command: { readiness } }: Binding): boolean {
+    const { occupied, notReady } = this.device
+    const passes = readiness === 'always' || (occupied?.failed === true && readiness === 'recovers')
+    if (occupied !== null && !passes) {
+      task.progress = occupied.progress
+      return this.#refuse(task, occupied.code)
+    }
+    return notReady === null || passes || readiness === 'unready' || this.#refuse(task, notReady)
   }
 
   #refuse(task: Task, code: SenseCode, place: { byte: number; bit: number } | null = null): false {
@@ -277,6 +290,7 @@ function answerOf(task: Task): Answer {
     inLength: task.inLength,
     outLength: task.outLength,
     information: task.information,
+    progress: task.progress,
     field: task.fieldByte < 0 ? null : { byte: task.fieldByte, bit: task.fieldBit, inCdb: task.fieldInCdb },
   }
 }

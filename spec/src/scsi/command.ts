@@ -28,11 +28,19 @@ export type UnderReservation = 'allowed' | 'readers' | 'registrants' | 'special'
  */
 export type UnitAttentionRule = 'reports' | 'passes' | 'takes'
 
+/**
+ * When a command runs: `always`, even while a format or sanitize operation has the unit to itself; `recovers` as `ready`, and
+ * after a sanitize operation that failed; `unready` also on a unit that is stopped or without medium; `ready` only on one
+ * that is ready (SPC-4 and SBC-4, clauses of the commands). Where not said: `ready` for those that touch the medium, `unready` for others.
+ */
+export type Readiness = 'always' | 'recovers' | 'unready' | 'ready'
+
 export interface Traits {
   readonly data: DataDirection
   readonly touches: Touches
   readonly reservation: UnderReservation
   readonly unitAttention?: UnitAttentionRule
+  readonly readiness?: Readiness
 }
 
 /** A row. Field names with a meaning to the engine: `lba`, `blocks`, `allocation`, `parameterLength`, `naca`. */
@@ -47,6 +55,7 @@ export interface Command<R extends FieldRows = FieldRows> {
   readonly touches: Touches
   readonly reservation: UnderReservation
   readonly unitAttention: UnitAttentionRule
+  readonly readiness: Readiness
   readonly cdb: Layout<R & ControlRows>
 }
 
@@ -100,6 +109,7 @@ function row<const R extends FieldRows>(
     touches: traits.touches,
     reservation: traits.reservation,
     unitAttention: traits.unitAttention ?? 'reports',
+    readiness: traits.readiness ?? (traits.touches.startsWith('medium') ? 'ready' : 'unready'),
     cdb: layout(name, cite, length, rows) as unknown as Layout<R & ControlRows>,
   })
 }

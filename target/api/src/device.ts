@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The contract of a SCSI device type: its command set as bindings, its pages, and the opened device.
-import type { Command, Field, FieldRows } from '@lunkit/spec'
+import type { Command, Field, FieldRows, SenseCode } from '@lunkit/spec'
 import type { BackingStore } from './backing-store.ts'
 import type { ControlPolicies } from './control-policies.ts'
 import type { LogicalUnit, Nexus } from './nexus.ts'
@@ -78,6 +78,16 @@ export interface DeviceType {
   open(store: BackingStore | null, values: ParameterValues): Promise<Device>
 }
 
+/** What has a whole unit to itself: a format or sanitize operation, or the failure of one. */
+export interface Occupation {
+  /** What the commands end with that do not run meanwhile. */
+  readonly code: SenseCode
+  /** How far it is, 0 to 65535; -1 if nobody can tell. */
+  readonly progress: number
+  /** It failed: the rows with `recovers` run now, and may end it. */
+  readonly failed: boolean
+}
+
 /** One opened device. */
 export interface Device {
   readonly type: DeviceType
@@ -87,6 +97,10 @@ export interface Device {
   readonly writable: boolean
   /** Longest transfer of one command, in bytes. */
   readonly maxTransfer: number
+  /** Why the rows that need a ready unit do not run now (stopped, no medium), or null. The engine looks before each command. */
+  readonly notReady: SenseCode | null
+  /** What else keeps commands from running: then only rows with `always` do. Null: nothing. */
+  readonly occupied: Occupation | null
   /** What the control mode page tells the engine to do. Changed in place by the device; read for every command. */
   readonly policies: Readonly<ControlPolicies>
   /** Told once, by the engine, which unit it has become. */

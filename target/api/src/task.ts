@@ -83,6 +83,8 @@ export class Task {
   information = -1
   /** COMMAND-SPECIFIC INFORMATION of the sense data, or -1. */
   commandSpecific = -1
+  /** PROGRESS INDICATION of the sense data, or -1. */
+  progress = -1
   /** Sense bytes, written by the engine just before sendResponse(). */
   readonly sense: Buffer = Buffer.alloc(96)
   senseLength = 0
@@ -162,6 +164,7 @@ export class Task {
     this.fieldInCdb = false
     this.information = -1
     this.commandSpecific = -1
+    this.progress = -1
     this.senseLength = 0
     this.driverData = null
     this.deviceData = null

@@ -24,10 +24,19 @@ export function admit(task: Task): boolean {
   // Place of: reservations (RESERVATION CONFLICT).
   if (attentive) return refuse(task, itl.takeAttention()!)
   // Place of: asymmetric access states (NOT READY, by the port's state).
-  // Place of: readiness of the device (NOT READY, with progress).
+  if (!isReady(task, route, device)) return false
   if (route.writesMedium && !device.writable) return refuse(task, WRITE_PROTECTED)
   if (route.lba !== null && !inRange(task, route, device)) return refuse(task, LBA_OUT_OF_RANGE)
   return measure(task, route, device)
+}
+
+function isReady(task: Task, route: Route, device: Device): boolean {
+  const { notReady, occupied } = device
+  if (occupied !== null && !(occupied.failed ? route.recovers : route.runsAlways)) {
+    task.progress = occupied.progress
+    return refuse(task, occupied.code)
+  }
+  return notReady === null || route.runsUnready || refuse(task, notReady)
 }
 
 function inRange(task: Task, route: Route, device: Device): boolean {

@@ -36,6 +36,10 @@ export class Route implements Binding {
   readonly reportsAttention: boolean
   readonly writesMedium: boolean
   readonly readsMedium: boolean
+  /** Runs on a unit that is not ready; on one that is occupied; and on one that failed to be sanitized. */
+  readonly runsUnready: boolean
+  readonly runsAlways: boolean
+  readonly recovers: boolean
   readonly movesIn: boolean
   readonly movesOut: boolean
 
@@ -56,6 +60,9 @@ export class Route implements Binding {
     this.reportsAttention = command.unitAttention === 'reports'
     this.writesMedium = command.touches === 'medium-write'
     this.readsMedium = command.touches === 'medium-read'
+    this.runsAlways = command.readiness === 'always'
+    this.runsUnready = this.runsAlways || command.readiness === 'unready'
+    this.recovers = this.runsAlways || command.readiness === 'recovers'
     this.movesIn = command.data === 'in' || command.data === 'both'
     this.movesOut = command.data === 'out' || command.data === 'both'
   }
@@ -130,6 +137,7 @@ function foreign(
       data: 'both',
       touches: 'unit',
       unitAttention: rule,
+      readiness: 'always',
     },
     run,
     usage: new Uint8Array(INQUIRY.length).fill(0xff),

@@ -62,6 +62,7 @@ function addSense(core: Core, task: Task): void {
   task.senseLength = writeSense(task.sense, unitOf(task).device.policies.dSense, code, {
     ...(task.commandSpecific >= 0 && { commandSpecific: task.commandSpecific }),
     ...(task.information >= 0 && { information: task.information }),
+    ...(task.progress >= 0 && { progress: task.progress }),
     ...(task.fieldByte >= 0 && {
       fieldPointer: { byte: task.fieldByte, bit: task.fieldBit, inCdb: task.fieldInCdb },
     }),

@@ -14,6 +14,7 @@ import {
   REPORT_LUNS,
   REQUEST_SENSE,
   readSense,
+  type SenseCode,
   type SenseReport,
   Status,
   SYNCHRONIZE_CACHE_10,
@@ -33,6 +34,7 @@ import {
   type LogicalUnit,
   Management,
   type Nexus,
+  type Occupation,
   on,
   reply,
   type TargetEvent,
@@ -48,6 +50,8 @@ export class StandInDevice implements Device {
   blocks = 1000
   writable = true
   maxTransfer = 64 * 512
+  notReady: SenseCode | null = null
+  occupied: Occupation | null = null
   readonly policies = defaultPolicies()
   unit: LogicalUnit = null as unknown as LogicalUnit
   /** Keeps its tasks until `end()`; else it answers at once. */

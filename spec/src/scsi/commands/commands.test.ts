@@ -223,6 +223,30 @@ test('only what SPC and MMC say gets past a unit attention', () => {
   ])
 })
 
+test('readiness: what runs always, what after a failed sanitize, and what differs from the rule', () => {
+  const named = (readiness: string) =>
+    ALL_COMMANDS.filter(one => one.readiness === readiness).map(one => one.name)
+  assert.deepEqual(named('always').sort(), ['INQUIRY', 'REPORT LUNS', 'REQUEST SENSE'])
+  assert.deepEqual(named('recovers'), [
+    'SANITIZE OVERWRITE',
+    'SANITIZE BLOCK ERASE',
+    'SANITIZE CRYPTOGRAPHIC ERASE',
+    'SANITIZE EXIT FAILURE MODE',
+  ])
+  const rule = ({ touches }: Command) => (touches.startsWith('medium') ? 'ready' : 'unready')
+  const differs = ALL_COMMANDS.filter(
+    one => ['ready', 'unready'].includes(one.readiness) && one.readiness !== rule(one),
+  )
+  assert.deepEqual(differs.map(one => `${one.name}: ${one.readiness}`).sort(), [
+    'READ CAPACITY (10): ready',
+    'READ CAPACITY (16): ready',
+    'READ DEFECT DATA (10): ready',
+    'READ DEFECT DATA (12): ready',
+    'START STOP UNIT: unready',
+    'TEST UNIT READY: ready',
+  ])
+})
+
 test('obsolete bits that peers still send are not part of a row', () => {
   const stray = (command: Command, cdbHex: string) => command.cdb.reserved(Buffer.from(cdbHex, 'hex'))
   assert.deepEqual(stray(sbc.READ_10, '28010000000000000100'), { byte: 1, bit: 0 }, 'RELADR')

@@ -10,11 +10,14 @@ const READ = { data: 'in', touches: 'medium-read', reservation: 'readers' } as c
 const CHECK = { data: 'out', touches: 'medium-read', reservation: 'readers' } as const
 const WRITE = { data: 'out', touches: 'medium-write', reservation: 'registrants' } as const
 const ASK = { data: 'in', touches: 'nothing', reservation: 'allowed' } as const
+const ASK_CAPACITY = { ...ASK, readiness: 'ready' } as const
 const ASK_MEDIUM = { data: 'in', touches: 'medium-read', reservation: 'readers' } as const
 const FETCH = { data: 'none', touches: 'medium-read', reservation: 'readers' } as const
 const SYNC = { data: 'none', touches: 'medium-sync', reservation: 'registrants' } as const
 const WHOLE = { data: 'none', touches: 'medium-all', reservation: 'registrants' } as const
 const WHOLE_OUT = { data: 'out', touches: 'medium-all', reservation: 'registrants' } as const
+const SANITIZE = { ...WHOLE, readiness: 'recovers' } as const
+const SANITIZE_OUT = { ...WHOLE_OUT, readiness: 'recovers' } as const
 
 const AT_6 = { lba: u24(1, 21), blocks: u8(4) } as const
 const AT_10 = { lba: u32(2), group: bits(6, 5, 0), blocks: u16(7) } as const
@@ -307,7 +310,7 @@ export const START_STOP_UNIT = command(
   6,
   'START STOP UNIT',
   'SBC-4 START STOP UNIT command',
-  { data: 'none', touches: 'medium-all', reservation: 'special' },
+  { data: 'none', touches: 'medium-all', reservation: 'special', readiness: 'unready' },
   {
     immed: bit(1, 0),
     powerConditionModifier: bits(3, 3, 0),
@@ -345,7 +348,7 @@ export const SANITIZE_OVERWRITE = serviceAction(
   10,
   'SANITIZE OVERWRITE',
   'SBC-4 SANITIZE command, OVERWRITE service action',
-  WHOLE_OUT,
+  SANITIZE_OUT,
   SANITIZE_FLAGS,
 )
 export const SANITIZE_BLOCK_ERASE = serviceAction(
@@ -354,7 +357,7 @@ export const SANITIZE_BLOCK_ERASE = serviceAction(
   10,
   'SANITIZE BLOCK ERASE',
   'SBC-4 SANITIZE command, BLOCK ERASE service action',
-  WHOLE,
+  SANITIZE,
   SANITIZE_FLAGS,
 )
 export const SANITIZE_CRYPTOGRAPHIC_ERASE = serviceAction(
@@ -363,7 +366,7 @@ export const SANITIZE_CRYPTOGRAPHIC_ERASE = serviceAction(
   10,
   'SANITIZE CRYPTOGRAPHIC ERASE',
   'SBC-4 SANITIZE command, CRYPTOGRAPHIC ERASE service action',
-  WHOLE,
+  SANITIZE,
   SANITIZE_FLAGS,
 )
 export const SANITIZE_EXIT_FAILURE_MODE = serviceAction(
@@ -372,7 +375,7 @@ export const SANITIZE_EXIT_FAILURE_MODE = serviceAction(
   10,
   'SANITIZE EXIT FAILURE MODE',
   'SBC-4 SANITIZE command, EXIT FAILURE MODE service action',
-  WHOLE,
+  SANITIZE,
   SANITIZE_FLAGS,
 )
 
@@ -395,7 +398,7 @@ export const READ_CAPACITY_10 = command(
   10,
   'READ CAPACITY (10)',
   'SBC-4 READ CAPACITY (10) command',
-  ASK,
+  ASK_CAPACITY,
   {},
 )
 export const READ_CAPACITY_16 = serviceAction(
@@ -404,7 +407,7 @@ export const READ_CAPACITY_16 = serviceAction(
   16,
   'READ CAPACITY (16)',
   'SBC-4 READ CAPACITY (16) command',
-  ASK,
+  ASK_CAPACITY,
   { allocation: u32(10) },
 )
 
@@ -442,7 +445,7 @@ export const READ_DEFECT_DATA_10 = command(
   10,
   'READ DEFECT DATA (10)',
   'SBC-4 READ DEFECT DATA (10) command',
-  { data: 'in', touches: 'nothing', reservation: 'readers' },
+  { data: 'in', touches: 'nothing', reservation: 'readers', readiness: 'ready' },
   { plist: bit(2, 4), glist: bit(2, 3), defectListFormat: bits(2, 2, 0), allocation: u16(7) },
 )
 export const READ_DEFECT_DATA_12 = command(
@@ -450,7 +453,7 @@ export const READ_DEFECT_DATA_12 = command(
   12,
   'READ DEFECT DATA (12)',
   'SBC-4 READ DEFECT DATA (12) command',
-  { data: 'in', touches: 'nothing', reservation: 'readers' },
+  { data: 'in', touches: 'nothing', reservation: 'readers', readiness: 'ready' },
   {
     plist: bit(1, 4),
     glist: bit(1, 3),

@@ -15,7 +15,7 @@ export const TEST_UNIT_READY = command(
   6,
   'TEST UNIT READY',
   'SPC-4 TEST UNIT READY command',
-  { data: 'none', touches: 'nothing', reservation: 'allowed' },
+  { data: 'none', touches: 'nothing', reservation: 'allowed', readiness: 'ready' },
   {},
 )
 
@@ -24,7 +24,7 @@ export const REQUEST_SENSE = command(
   6,
   'REQUEST SENSE',
   'SPC-4 REQUEST SENSE command',
-  { ...ASK, unitAttention: 'takes' },
+  { ...ASK, unitAttention: 'takes', readiness: 'always' },
   { desc: bit(1, 0), allocation: u8(4) },
 )
 
@@ -33,7 +33,7 @@ export const INQUIRY = command(
   6,
   'INQUIRY',
   'SPC-4 INQUIRY command',
-  { ...ASK, unitAttention: 'passes' },
+  { ...ASK, unitAttention: 'passes', readiness: 'always' },
   { evpd: bit(1, 0), pageCode: u8(2), allocation: u16(3) },
 )
 
@@ -42,7 +42,7 @@ export const REPORT_LUNS = command(
   12,
   'REPORT LUNS',
   'SPC-4 REPORT LUNS command',
-  { ...ASK, unitAttention: 'passes' },
+  { ...ASK, unitAttention: 'passes', readiness: 'always' },
   { selectReport: u8(2), allocation: u32(6) },
 )
 

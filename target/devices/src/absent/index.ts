@@ -55,6 +55,8 @@ class Absent implements Device {
   readonly blocks = 0
   readonly writable = false
   readonly maxTransfer = 0
+  readonly notReady = null
+  readonly occupied = null
   readonly policies = defaultPolicies()
   attach(): void {}
   abort(): void {}

@@ -18,6 +18,7 @@ import {
   failStore,
   type LogicalUnit,
   type Nexus,
+  type Occupation,
   OperatorError,
   StoreError,
   succeed,
@@ -78,6 +79,7 @@ export class Disk implements Device, PrimaryDevice {
   readonly #background: BackgroundFlush
   unit: LogicalUnit = null as unknown as LogicalUnit
   notReady: SenseCode | null = null
+  occupied: Occupation | null = null
   /** Every write has to be durable before its answer: the write cache is off, or there is none. */
   writeThrough = true
   readonly policies = defaultPolicies()

@@ -16,10 +16,7 @@ export interface PrimaryDevice extends Device {
   /** Vital product data pages but for page 00h, which lists them; ascending. */
   readonly vpdPages: readonly VpdPage[]
   readonly modePages: ModePages
-  /**
-   * Why commands that need the medium cannot run now, or null: MEDIUM NOT PRESENT (ejected) or INITIALIZING COMMAND
-   * REQUIRED (stopped). START STOP UNIT changes it.
-   */
+  /** MEDIUM NOT PRESENT (ejected), INITIALIZING COMMAND REQUIRED (stopped), or null. START STOP UNIT changes it. */
   notReady: SenseCode | null
   /** DEVICE-SPECIFIC PARAMETER of the mode parameter header. */
   modeParameter(): number

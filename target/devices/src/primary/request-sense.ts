@@ -13,12 +13,16 @@ import type { PrimaryDevice } from './primary-device.ts'
 const { desc, allocation } = REQUEST_SENSE.cdb.field
 
 /** Answers with `code` as parameter data, in the format that the CDB asks for. */
-export function replySense(task: Task, code: SenseCode): void {
+export function replySense(task: Task, code: SenseCode, progress = -1): void {
   const bytes = Buffer.alloc(SENSE_LENGTH_MAX)
-  const length = writeSense(bytes, desc.get(task.cdb, 0) === 1, code)
+  const length = writeSense(bytes, desc.get(task.cdb, 0) === 1, code, progress < 0 ? {} : { progress })
   reply(task, bytes.subarray(0, length), allocation.get(task.cdb, 0))
 }
 
 export const requestSense = on(REQUEST_SENSE, (task: Task, device: PrimaryDevice) => {
-  replySense(task, task.nexusUnit.takeAttention() ?? device.notReady ?? NO_ADDITIONAL_SENSE_INFORMATION)
+  const attention = task.nexusUnit.takeAttention()
+  if (attention !== null) return replySense(task, attention)
+  const { occupied } = device
+  if (occupied !== null) return replySense(task, occupied.code, occupied.progress)
+  replySense(task, device.notReady ?? NO_ADDITIONAL_SENSE_INFORMATION)
 })

@@ -63,7 +63,6 @@ class CompareThenWrite extends Sweep {
 export const compareAndWrite = on(
   COMPARE_AND_WRITE,
   (task: Task, disk: Disk) => {
-    if (disk.notReady !== null) return fail(task, disk.notReady)
     if (task.blocks === 0) return succeed(task)
     const length = takeBlocks(task, disk.blockSize)
     if (length < 0) return

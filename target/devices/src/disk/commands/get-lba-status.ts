@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // GET LBA STATUS (16): one descriptor, for no store tells which of its blocks it holds.
 import { GET_LBA_STATUS_16, LBA_STATUS_DESCRIPTOR, LBA_STATUS_HEADER, ProvisioningStatus } from '@lunkit/spec'
-import { fail, on, reply, type Task } from '@lunkit/target-api'
+import { on, reply, type Task } from '@lunkit/target-api'
 import type { Disk } from '../disk.ts'
 
 const { allocation } = GET_LBA_STATUS_16.cdb.field
@@ -10,7 +10,6 @@ const MOST = 0xffff_ffff
 export const getLbaStatus16 = on(
   GET_LBA_STATUS_16,
   (task: Task, disk: Disk) => {
-    if (disk.notReady !== null) return fail(task, disk.notReady)
     const head = LBA_STATUS_HEADER.length
     const answer = new Uint8Array(head + LBA_STATUS_DESCRIPTOR.length)
     LBA_STATUS_HEADER.write({ length: answer.length - 4 }, answer)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ORWRITE (16): reads, sets the bits that were sent, and writes; nothing comes between.
 import { ORWRITE_16 } from '@lunkit/spec'
-import { fail, failStore, LARGEST, on, StoreError, succeed, type Task } from '@lunkit/target-api'
+import { failStore, LARGEST, on, StoreError, succeed, type Task } from '@lunkit/target-api'
 import { cut, takeBlocks } from '../data-out.ts'
 import type { Disk } from '../disk.ts'
 import { Walk, walk } from '../walk.ts'
@@ -69,7 +69,6 @@ class SetBits extends Walk {
 export const orWrite16 = on(
   ORWRITE_16,
   (task: Task, disk: Disk) => {
-    if (disk.notReady !== null) return fail(task, disk.notReady)
     const length = takeBlocks(task, disk.blockSize)
     if (length < 0) return
     if (length === 0) return succeed(task)

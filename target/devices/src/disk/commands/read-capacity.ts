@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // READ CAPACITY (10) and (16): how many blocks, of what size, and how they lie on physical blocks.
 import { CAPACITY_10, CAPACITY_16, READ_CAPACITY_10, READ_CAPACITY_16 } from '@lunkit/spec'
-import { type Binding, fail, on, reply, type Task } from '@lunkit/target-api'
+import { type Binding, on, reply, type Task } from '@lunkit/target-api'
 import type { Disk } from '../disk.ts'
 
 /** What the ten-byte answer says where the last LBA does not fit: ask READ CAPACITY (16). */
 const BEYOND = 0xffff_ffff
 
 const readCapacity10 = on(READ_CAPACITY_10, (task: Task, disk: Disk) => {
-  if (disk.notReady !== null) return fail(task, disk.notReady)
   reply(task, CAPACITY_10.write({ lastLba: Math.min(disk.blocks - 1, BEYOND), blockLength: disk.blockSize }))
 })
 
 const { allocation } = READ_CAPACITY_16.cdb.field
 
 const readCapacity16 = on(READ_CAPACITY_16, (task: Task, disk: Disk) => {
-  if (disk.notReady !== null) return fail(task, disk.notReady)
   const answer = CAPACITY_16.write({
     lastLba: disk.blocks - 1,
     blockLength: disk.blockSize,

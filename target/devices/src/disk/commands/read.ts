@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // READ (6), (10), (12) and (16): blocks from the store into pooled buffers, which leave as they are.
 import { type Field, READ_6, READ_10, READ_12, READ_16 } from '@lunkit/spec'
-import { type Binding, empty, fail, failStore, on, StoreError, succeed, type Task } from '@lunkit/target-api'
+import { type Binding, empty, failStore, on, StoreError, succeed, type Task } from '@lunkit/target-api'
 import type { Disk } from '../disk.ts'
 
 function read(task: Task, disk: Disk, forced: boolean) {
-  if (disk.notReady !== null) return fail(task, disk.notReady)
   const length = task.blocks * disk.blockSize
   const wanted = Math.min(length, wholeBlocks(task, disk))
   task.inLength = length

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // SYNCHRONIZE CACHE (10) and (16): the whole store is flushed, whatever range is named.
 import { type Field, SYNCHRONIZE_CACHE_10, SYNCHRONIZE_CACHE_16 } from '@lunkit/spec'
-import { type Binding, fail, failStore, on, StoreError, succeed, type Task } from '@lunkit/target-api'
+import { type Binding, failStore, on, StoreError, succeed, type Task } from '@lunkit/target-api'
 import type { Disk } from '../disk.ts'
 
 const synchronize = (immed: Field<number>) => (task: Task, disk: Disk) => {
-  if (disk.notReady !== null) return fail(task, disk.notReady)
   if (immed.get(task.cdb, 0) === 0) return disk.flush(task, flushed)
   disk.flushInBackground()
   succeed(task)

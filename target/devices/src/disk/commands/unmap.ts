@@ -54,7 +54,6 @@ class Discards extends Walk {
 export const unmap = on(
   UNMAP,
   (task: Task, disk: Disk) => {
-    if (disk.notReady !== null) return fail(task, disk.notReady)
     if (task.outLength === 0) return succeed(task)
     const list = listOf(task)
     if (list === null) return fail(task, PARAMETER_LIST_LENGTH_ERROR)

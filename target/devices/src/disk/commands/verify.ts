@@ -28,7 +28,6 @@ const dataOut = (bytchk: Field<number>) => (task: Task, disk: Disk) => {
 const verify = (bytchk: Field<number>) => (task: Task, disk: Disk) => {
   const mode = bytchk.get(task.cdb, 0)
   if (mode === 2) return fail(task, INVALID_FIELD_IN_CDB, bytchk)
-  if (disk.notReady !== null) return fail(task, disk.notReady)
   if (mode === ByteCheck.none) {
     return walk(task, disk, new Sweep(task, task.blocks * disk.blockSize, null))
   }
@@ -42,7 +41,6 @@ const verify = (bytchk: Field<number>) => (task: Task, disk: Disk) => {
 
 const writeAndVerify = (bytchk: Field<number>) => (task: Task, disk: Disk) => {
   if (bytchk.get(task.cdb, 0) > ByteCheck.all) return fail(task, INVALID_FIELD_IN_CDB, bytchk)
-  if (disk.notReady !== null) return fail(task, disk.notReady)
   const length = takeBlocks(task, disk.blockSize)
   if (length < 0) return
   if (length === 0) return succeed(task)

@@ -92,7 +92,6 @@ interface Fields {
 function writeSame(task: Task, disk: Disk, { unmap, blocks }: Fields, withoutData: boolean) {
   // What is unmapped may read as zeros or not (LBPRZ is zero), so UNMAP writes what it is asked to: the store may know better.
   if (unmap.get(task.cdb, 0) === 1 && !disk.thin) return fail(task, INVALID_FIELD_IN_CDB, unmap)
-  if (disk.notReady !== null) return fail(task, disk.notReady)
   // Page B0h says so: WSNZ, and the longest WRITE SAME.
   const length = task.blocks * disk.blockSize
   if (length === 0 || length > MAX_WRITE_SAME) return fail(task, INVALID_FIELD_IN_CDB, blocks)

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // WRITE (6), (10), (12) and (16): the slices as they arrived go to the store.
 import { type Field, WRITE_6, WRITE_10, WRITE_12, WRITE_16 } from '@lunkit/spec'
-import { type Binding, fail, failStore, on, StoreError, succeed, type Task } from '@lunkit/target-api'
+import { type Binding, failStore, on, StoreError, succeed, type Task } from '@lunkit/target-api'
 import { takeBlocks } from '../data-out.ts'
 import type { Disk } from '../disk.ts'
 
 function write(task: Task, disk: Disk, forced: boolean) {
-  if (disk.notReady !== null) return fail(task, disk.notReady)
   const length = takeBlocks(task, disk.blockSize)
   if (length < 0) return
   if (length === 0) return succeed(task)
