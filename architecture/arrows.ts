@@ -27,6 +27,7 @@ export const ARROWS: readonly Part[] = [
     node: true,
     outside: ['koffi'],
   },
+  { folder: 'target/state', name: '@lunkit/target-state', may: [SPEC, API], node: true, outside: [] },
   {
     folder: 'target/drivers/iscsi',
     name: '@lunkit/target-driver-iscsi',
@@ -58,6 +59,7 @@ export const ARROWS: readonly Part[] = [
       '@lunkit/target-engine',
       '@lunkit/target-devices',
       '@lunkit/target-stores',
+      '@lunkit/target-state',
       '@lunkit/target-driver-iscsi',
       '@lunkit/target-driver-local',
       '@lunkit/initiator-core',

@@ -37,8 +37,10 @@ export async function serve(
   env: NodeJS.ProcessEnv = {},
   prefix: readonly string[] = [],
 ): Promise<ServedTarget> {
+  // Tests leave nothing in the folders of who runs them.
+  const state = words.includes('--state') || env['XDG_STATE_HOME'] !== undefined ? [] : ['--no-state']
   const portal = words.includes('--portal') ? [] : ['--portal', '127.0.0.1:0']
-  const command = [...prefix, process.execPath, MAIN, 'serve', ...words, ...portal, '--json']
+  const command = [...prefix, process.execPath, MAIN, 'serve', ...words, ...portal, ...state, '--json']
   const [program, ...rest] = command
   const child: ChildProcessByStdio<null, Readable, Readable> = spawn(program!, rest, {
     stdio: ['ignore', 'pipe', 'pipe'],

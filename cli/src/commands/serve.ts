@@ -5,6 +5,7 @@ import { OperatorError, type TargetEvent } from '@lunkit/target-api'
 import { Command } from 'commander'
 import { ExitCode } from '../exit.ts'
 import { readSecret } from '../secret.ts'
+import { defaultStateFolder } from '../state-folder.ts'
 import { createTarget, type RunningTarget } from '../target-face/create-target.ts'
 import { formatBytes } from '../units.ts'
 
@@ -17,6 +18,8 @@ interface ServeFlags {
   readonly mutualSecretFile?: string
   readonly initiator?: string[]
   readonly open?: true
+  /** false: --no-state. */
+  readonly state: string | false
   readonly json?: true
 }
 
@@ -59,6 +62,8 @@ export function build(): Command {
     .option('--mutual-secret-file <path>', 'its secret')
     .option('--initiator <name>', 'only this initiator may log in; repeatable, * and ? match', collect)
     .option('--open', 'allow a public portal that anybody can log in to')
+    .option('--state <folder>', 'keep reservations and saved settings there', defaultStateFolder())
+    .option('--no-state', 'keep nothing beyond this run')
     .option('--json', 'events as JSON, one a line; the first is "ready"')
     .addHelpText('after', HELP)
     .action((luns: string[], flags: ServeFlags) => serve(luns, flags))
@@ -69,6 +74,7 @@ async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> 
   const target = await createTarget({
     luns: luns.length === 0 ? [DEFAULT_LUN] : luns,
     portal: flags.portal ?? ['127.0.0.1:3260'],
+    state: flags.state === false ? null : flags.state,
     ...(flags.name !== undefined && { name: flags.name }),
     ...(chap !== null && { chap }),
     ...(flags.initiator && { initiators: flags.initiator }),

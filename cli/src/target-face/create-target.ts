@@ -8,9 +8,11 @@ import {
   type Observer,
   OperatorError,
   type TargetEvent,
+  type UnitRecords,
 } from '@lunkit/target-api'
 import { driver, type IscsiPort } from '@lunkit/target-driver-iscsi'
 import { TargetEngine } from '@lunkit/target-engine'
+import { openRecords } from '@lunkit/target-state'
 import type { ObjectStorage } from '@lunkit/target-stores/object'
 import { checkTargetName, defaultTargetName, makeIdentity } from './identity.ts'
 import { type LunSpec, parseLun, resolveLun } from './lun-spec.ts'
@@ -35,6 +37,11 @@ export interface TargetOptions {
   readonly initiators?: readonly string[]
   /** Allows a public portal without CHAP and without an initiator list. */
   readonly open?: boolean
+  /**
+   * Folder for what has to outlive the process: reservations with APTPL, saved mode pages, names that initiators set.
+   * Nothing is kept if not given. It is made when something is first saved.
+   */
+  readonly state?: string | null
   /** Closes the target when it fires. */
   readonly signal?: AbortSignal
 }
@@ -123,8 +130,8 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
   const engine = new TargetEngine({ observe, absent })
   try {
     const target = engine.addTarget({ name })
-    for (const [lun, { device, identity }] of opened.entries()) {
-      target.map(lun, engine.addUnit(device, identity))
+    for (const [lun, { device, identity, records }] of opened.entries()) {
+      target.map(lun, engine.addUnit(device, identity, records))
     }
     const access = {
       ...(options.chap && { chap: options.chap }),
@@ -176,6 +183,7 @@ interface OpenedLun {
   readonly storage: string
   readonly device: Device
   readonly identity: Identity
+  readonly records: UnitRecords | null
 }
 
 async function openLuns(options: TargetOptions, target: string, observe: Observer): Promise<OpenedLun[]> {
@@ -188,9 +196,11 @@ async function openLuns(options: TargetOptions, target: string, observe: Observe
         const storage = store.identity || `${spec.store}:${target}/${lun}`
         const identity = makeIdentity(storage, unitValues)
         refuseTwin(opened, { spec, storage, identity })
+        const lasts = store.identity !== '' || NAMING.some(key => Object.hasOwn(unitValues, key))
+        const records = await openState(lasts ? (options.state ?? null) : null, spec, identity, observe)
         const device = await deviceType.open(store, deviceValues)
         if (store.note) observe({ type: 'warning', reason: `${spec.label}: ${store.note}` })
-        opened.push({ spec, storage, device, identity })
+        opened.push({ spec, storage, device, identity, records })
       } catch (error) {
         await store.close()
         throw error
@@ -203,8 +213,24 @@ async function openLuns(options: TargetOptions, target: string, observe: Observe
   return opened
 }
 
+/** Keys that make a unit the same in every run, even if its storage has no name of its own (as memory has none). */
+const NAMING = ['serial', 'naa'] as const
+
+/** The unit's records; null if nothing is to be kept. */
+async function openState(
+  folder: string | null,
+  spec: LunSpec,
+  identity: Identity,
+  observe: Observer,
+): Promise<UnitRecords | null> {
+  if (folder === null) return null
+  return openRecords(folder, identity.naa, reason =>
+    observe({ type: 'warning', reason: `${spec.label}: ${reason}` }),
+  )
+}
+
 /** Two disks of one serial would be one to multipath software, which then mixes them. */
-function refuseTwin(opened: readonly OpenedLun[], one: Omit<OpenedLun, 'device'>): void {
+function refuseTwin(opened: readonly OpenedLun[], one: Omit<OpenedLun, 'device' | 'records'>): void {
   const twin = opened.find(
     ({ identity, storage }) => identity.serial === one.identity.serial && storage !== one.storage,
   )
