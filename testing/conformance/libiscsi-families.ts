@@ -1,21 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 // Families of libiscsi's test suite, and the kind of unit on which each is run so that none of its tests is skipped.
 
-/** LUN arguments of the units, in LUN order. */
+/** Units, each served by a target of its own, and what for. */
 export const UNITS = {
-  disk: 'disk.img,size=256M',
-  removable: 'memory:256M,removable=yes',
-  'read-only': 'memory:256M,readonly=yes',
-  /** Memory can forget blocks, so it is thinly provisioned. */
-  thin: 'memory:256M',
+  disk: { lun: 'disk.img,size=256M', why: 'an image file, as most disks are' },
+  removable: { lun: 'memory:256M,removable=yes', why: 'the medium can be ejected' },
+  'read-only': { lun: 'memory:256M,readonly=yes', why: 'writes are refused' },
+  thin: { lun: 'memory:256M', why: 'blocks can be given back, wherever the test runs; 512e' },
+  'thin-512n': {
+    lun: 'memory:256M,physical=512',
+    why: 'the test adds the blocks of a physical block where it means one block, so physical and logical blocks are one size',
+  },
+  small: {
+    lun: 'memory:16M',
+    why: 'the test writes 65536 blocks in one command where the disk has them, whatever its Block Limits page says',
+  },
 } as const
 export type Unit = keyof typeof UNITS
 
 export interface Family {
   readonly name: string
   readonly unit: Unit
-  /** Tests of the family that are not run, with the reason: they need what this family's commands do not. */
-  readonly without?: Readonly<Record<string, string>>
+  /** Tests that are run on another unit than the family, since they would skip themselves or mislead on its own. */
+  readonly on?: Readonly<Record<string, Unit>>
 }
 
 export const FAMILIES: readonly Family[] = [
@@ -55,23 +62,23 @@ export const FAMILIES: readonly Family[] = [
 ]
 
 /** Families of the suite whose commands lunkit does not have yet, or not to the full. */
-export const LATER: readonly string[] = [
-  'CompareAndWrite',
-  'GetLBAStatus',
-  'ExtendedCopy',
-  'PrinReadKeys',
-  'PrinServiceactionRange',
-  'PrinReportCapabilities',
-  'ProutRegister',
-  'ProutReserve',
-  'ProutClear',
-  'ProutPreempt',
-  'ReadDefectData10',
-  'ReadDefectData12',
-  'ReceiveCopyResults',
-  'Reserve6',
-  'Sanitize',
-  'WriteAtomic16',
-  'WriteSame10',
-  'WriteSame16',
+export const LATER: readonly Family[] = [
+  { name: 'CompareAndWrite', unit: 'thin' },
+  { name: 'GetLBAStatus', unit: 'thin-512n' },
+  { name: 'ExtendedCopy', unit: 'disk' },
+  { name: 'PrinReadKeys', unit: 'disk' },
+  { name: 'PrinServiceactionRange', unit: 'disk' },
+  { name: 'PrinReportCapabilities', unit: 'disk' },
+  { name: 'ProutRegister', unit: 'disk' },
+  { name: 'ProutReserve', unit: 'disk' },
+  { name: 'ProutClear', unit: 'disk' },
+  { name: 'ProutPreempt', unit: 'disk' },
+  { name: 'ReadDefectData10', unit: 'disk' },
+  { name: 'ReadDefectData12', unit: 'disk' },
+  { name: 'ReceiveCopyResults', unit: 'disk' },
+  { name: 'Reserve6', unit: 'disk' },
+  { name: 'Sanitize', unit: 'thin' },
+  { name: 'WriteAtomic16', unit: 'disk' },
+  { name: 'WriteSame10', unit: 'thin' },
+  { name: 'WriteSame16', unit: 'thin', on: { Unmap: 'small' } },
 ]

@@ -1,115 +1,113 @@
 // SPDX-License-Identifier: Apache-2.0
 // libiscsi's conformance suite, family by family, judged by its exit code and its text; and docs/compliance from it.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type ServedTarget, serve, workFolder } from '../kit/serve-process.ts'
 import { need } from '../peers.ts'
 import { FAMILIES, type Family, LATER, UNITS, type Unit } from './libiscsi-families.ts'
+import { type Outcome, runFamily, suite } from './libiscsi-run.ts'
 
 const PAGE = join(dirname(fileURLToPath(import.meta.url)), '../../docs/compliance/libiscsi.md')
-/** A family that takes longer hangs: the longest takes a few seconds. */
-const LIMIT_MS = 120_000
+const ALL_UNITS = Object.keys(UNITS) as Unit[]
 
-const folder = workFolder()
-let target: ServedTarget | null = null
-
-before(async () => {
-  target = await serve(
-    Object.values(UNITS).map(argument =>
-      argument.startsWith('memory:') ? argument : join(folder.path, argument),
-    ),
-  )
-})
-after(async () => {
-  await target?.stop()
-  folder.dispose()
-})
-
-function run(...words: string[]): Promise<{ code: number | null; output: string }> {
-  const child = spawn('iscsi-test-cu', words, { timeout: LIMIT_MS, killSignal: 'SIGKILL' })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', data => void (output += data))
-  return new Promise(resolve => child.on('close', code => resolve({ code, output })))
-}
-
-/**
- * Names and texts of the tests in the suite's output. "[FAILED]" in the text of a test that passed is a step whose failure the
- * test wants (a wrong DataSN) or waits out (a unit attention). What follows "passed" comes from the family's clean-up, which asks
- * for reservations to clear and is no test.
- */
-function outcomes(output: string): { name: string; text: string; passed: boolean }[] {
-  return output
-    .split(/^ {2}Test: /m)
-    .slice(1)
-    .map(part => {
-      const [, name, rest] = /^(\S+) \.\.\.([\s\S]*)$/.exec(part.split(/^Run Summary/m)[0]!)!
-      const end = /^([\s\S]*?)passed\s*?(\n|\s{2}|$)/.exec(rest!)
-      const text = (end?.[1] ?? rest!).trim()
-      return { name: name!, text, passed: end !== null && !text.includes('SKIPPED') }
-    })
-}
-
-const urlOf = (unit: Unit): string => target!.ready.luns[Object.keys(UNITS).indexOf(unit)]!.url
-
-async function runFamily(family: Family): Promise<{ name: string; text: string }[]> {
-  const url = urlOf(family.unit)
-  const { code, output } = await run('--dataloss', '--fail', `--test=ALL.${family.name}`, url, url)
-  const tests = outcomes(output)
-  assert.ok(tests.length > 0, `the suite ran nothing:\n${output}`)
-  const judged = tests.filter(({ name }) => family.without?.[name] === undefined)
-  const bad = judged.filter(({ passed }) => !passed)
-  assert.deepEqual(bad, [], output)
-  if (judged.length === tests.length) assert.equal(code, 0, output)
-  return tests
-}
-
+/** Names of the tests that passed, by family and unit. */
 const seen = new Map<string, string[]>()
 
-for (const family of FAMILIES) {
-  test(`libiscsi ${family.name} on a ${family.unit} unit`, async t => {
-    if (!need(t, 'iscsi-test-cu')) return
-    const tests = await runFamily(family)
-    seen.set(
-      family.name,
-      tests.map(({ name }) => name),
+const runsOn = (unit: Unit): Family[] =>
+  FAMILIES.filter(family => family.unit === unit || Object.values(family.on ?? {}).includes(unit))
+
+/** Runs what a family has for this unit: all but the tests that are run elsewhere, or just those that are run here. */
+async function judge(family: Family, unit: Unit, url: string): Promise<Outcome[]> {
+  const elsewhere = family.on ?? {}
+  const here = Object.keys(elsewhere).filter(name => elsewhere[name] === unit)
+  const names = family.unit === unit ? [family.name] : here.map(name => `${family.name}.${name}`)
+  const judged: Outcome[] = []
+  for (const name of names) {
+    const { code, output, outcomes } = await runFamily(name, url)
+    assert.ok(outcomes.length > 0, `the suite ran nothing:\n${output}`)
+    const counted = outcomes.filter(one => family.unit !== unit || elsewhere[one.name] === undefined)
+    assert.deepEqual(
+      counted.filter(({ passed }) => !passed),
+      [],
+      output,
     )
-  })
+    if (counted.length === outcomes.length) assert.equal(code, 0, output)
+    judged.push(...counted)
+  }
+  return judged
 }
+
+// Each unit has a target of its own, so that a reset of one does not reach the others: they are run side by side.
+describe('libiscsi', { concurrency: 3 }, () => {
+  for (const unit of ALL_UNITS.filter(one => runsOn(one).length > 0)) {
+    describe(`on a ${unit} unit`, { concurrency: 1 }, () => {
+      const folder = workFolder()
+      let target: ServedTarget | null = null
+      before(async () => {
+        const { lun } = UNITS[unit]
+        target = await serve([lun.startsWith('memory:') ? lun : join(folder.path, lun)])
+      })
+      after(async () => {
+        await target?.stop()
+        folder.dispose()
+      })
+      for (const family of runsOn(unit)) {
+        test(family.name, async t => {
+          if (!need(t, 'iscsi-test-cu')) return
+          const tests = await judge(family, unit, target!.ready.luns[0]!.url)
+          seen.set(
+            `${family.name} ${unit}`,
+            tests.map(({ name }) => name),
+          )
+        })
+      }
+    })
+  }
+})
 
 test('every family of the suite is run, or named as one for later', async t => {
   if (!need(t, 'iscsi-test-cu')) return
-  const { output } = await run('--list')
+  const { output } = await suite('--list')
   const families = new Set([...output.matchAll(/^ALL\.(\w+)$/gm)].map(match => match[1]!))
-  assert.deepEqual([...families].sort(), [...FAMILIES.map(({ name }) => name), ...LATER].sort())
+  assert.deepEqual([...families].sort(), [...FAMILIES, ...LATER].map(({ name }) => name).sort())
 })
 
 test('docs/compliance/libiscsi.md says what was run', t => {
   if (!need(t, 'iscsi-test-cu')) return
-  const rows = FAMILIES.map(({ name, unit, without = {} }) => {
-    const passed = (seen.get(name) ?? []).filter(one => without[one] === undefined)
-    const left = Object.entries(without).map(([one, why]) => `; not ${one}: ${why}`)
-    return `| ${name} | ${unit} | ${passed.length} | ${passed.join(', ')}${left.join('')} |`
-  })
-  const count = FAMILIES.reduce(
-    (sum, { name, without = {} }) => sum + (seen.get(name)?.length ?? 0) - Object.keys(without).length,
-    0,
+  const rows = FAMILIES.flatMap(family =>
+    ALL_UNITS.filter(unit => runsOn(unit).includes(family)).map(unit => {
+      const passed = seen.get(`${family.name} ${unit}`) ?? []
+      return `| ${family.name} | ${unit} | ${passed.length} | ${passed.join(', ')} |`
+    }),
   )
+  const count = [...seen.values()].reduce((sum, { length }) => sum + length, 0)
+  const units = ALL_UNITS.filter(unit => runsOn(unit).length > 0).map(
+    unit => `| ${unit} | \`${UNITS[unit].lun}\` | ${UNITS[unit].why} |`,
+  )
+  const later = LATER.map(({ name }) => name).join(', ')
+  const left =
+    later === ''
+      ? ''
+      : `\nCommands that lunkit does not have yet, or not to the full, so not run: ${later}.\n`
   const page = `# libiscsi's test suite
 
 Made by \`testing/conformance/libiscsi.test.ts\`, which runs the suite of Debian's libiscsi-bin 1.19 against \`lunkit serve\`,
 each family in a process of its own and with two paths to the unit. A test with a skipped step is not counted as passed.
 ${count} tests pass; none fails, none is skipped.
 
+Tests that need another kind of unit, or that skip themselves without one, are run on one of that kind:
+
+| Unit | Served as | Why |
+|---|---|---|
+${units.join('\n')}
+
 | Family | Unit | Passed | Tests |
 |---|---|---|---|
 ${rows.join('\n')}
-
-Commands that lunkit does not have yet, or not to the full, so their families are not run: ${LATER.join(', ')}.
-`
+${left}`
   if (process.env['UPDATE_DOCS'] === '1') writeFileSync(PAGE, page)
   assert.equal(readFileSync(PAGE, 'utf8'), page, 'run the test with UPDATE_DOCS=1 to write the page anew')
 })

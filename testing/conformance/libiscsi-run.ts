@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs a family of libiscsi's test suite against a unit, in a process of its own, and reads what came of each test.
+import { spawn } from 'node:child_process'
+
+/** A family that takes longer hangs: the longest sleeps for a minute and a half. */
+const LIMIT_MS = 180_000
+
+export interface Outcome {
+  readonly name: string
+  /** What the suite printed about it. */
+  readonly text: string
+  /** Passed, and without a skipped step. */
+  readonly passed: boolean
+}
+
+export interface FamilyRun {
+  readonly code: number | null
+  readonly output: string
+  readonly outcomes: readonly Outcome[]
+}
+
+/** Runs `iscsi-test-cu` with these words to its end. */
+export function suite(...words: string[]): Promise<{ code: number | null; output: string }> {
+  const child = spawn('iscsi-test-cu', words, { timeout: LIMIT_MS, killSignal: 'SIGKILL' })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', data => void (output += data))
+  return new Promise(resolve => child.on('close', code => resolve({ code, output })))
+}
+
+/** Runs a family, or one test of it as `Family.Test`, with two paths to the unit. */
+export async function runFamily(name: string, url: string): Promise<FamilyRun> {
+  const switches = ['--dataloss', '--allow-sanitize', '--fail']
+  const { code, output } = await suite(...switches, `--test=ALL.${name}`, url, url)
+  return { code, output, outcomes: outcomes(output) }
+}
+
+/**
+ * Names and texts of the tests in the suite's output. "[FAILED]" in the text of a test that passed is a step whose failure the
+ * test wants (a wrong DataSN) or waits out (a unit attention). What follows "passed" comes from the family's clean-up, which asks
+ * for reservations to clear and is no test.
+ */
+function outcomes(output: string): Outcome[] {
+  return output
+    .split(/^ {2}Test: /m)
+    .slice(1)
+    .map(part => {
+      const [, name, rest] = /^(\S+) \.\.\.([\s\S]*)$/.exec(part.split(/^Run Summary/m)[0]!)!
+      const end = /^([\s\S]*?)passed\s*?(\n|\s{2}|$)/.exec(rest!)
+      const text = (end?.[1] ?? rest!).trim()
+      return { name: name!, text, passed: end !== null && !text.includes('SKIPPED') }
+    })
+}
