@@ -26,6 +26,7 @@ export interface Family {
 }
 
 export const FAMILIES: readonly Family[] = [
+  { name: 'GetLBAStatus', unit: 'thin-512n' },
   { name: 'Inquiry', unit: 'thin' },
   { name: 'Mandatory', unit: 'disk' },
   { name: 'ModeSense6', unit: 'disk' },
@@ -64,7 +65,6 @@ export const FAMILIES: readonly Family[] = [
 /** Families of the suite whose commands lunkit does not have yet, or not to the full. */
 export const LATER: readonly Family[] = [
   { name: 'CompareAndWrite', unit: 'thin' },
-  { name: 'GetLBAStatus', unit: 'thin-512n' },
   { name: 'ExtendedCopy', unit: 'disk' },
   { name: 'PrinReadKeys', unit: 'disk' },
   { name: 'PrinServiceactionRange', unit: 'disk' },
