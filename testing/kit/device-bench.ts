@@ -12,6 +12,7 @@ import {
   WRITE_PROTECTED,
 } from '@lunkit/spec'
 import {
+  accessOf,
   type BackingStore,
   type Binding,
   BufferPool,
@@ -24,6 +25,8 @@ import {
   type PooledBuffer,
   Task,
   TaskState,
+  UnitCounters,
+  type UnitRecords,
 } from '@lunkit/target-api'
 
 /** What pooled buffers hold before they are filled: must never be seen by an initiator. */
@@ -72,12 +75,15 @@ export class Bench {
   readonly nexusUnits: readonly BenchNexusUnit[]
   /** LUNs that the nexuses see. */
   luns: number[] = [0]
+  readonly counters = new UnitCounters()
+  /** What the operator was told. */
+  readonly warnings: string[] = []
   /** Answers by task, to see that none comes twice. */
   readonly #answers = new WeakMap<Task, number>()
   readonly #pool = new PoisonedPool()
   #wake: (() => void) | null = null
 
-  private constructor(device: Device) {
+  private constructor(device: Device, records: UnitRecords | null) {
     this.device = device
     const luns = (): readonly number[] => this.luns
     const nexuses = [1, 2].map(
@@ -98,7 +104,8 @@ export class Bench {
     )
     const nexusUnits: BenchNexusUnit[] = []
     const unit: LogicalUnit = {
-      records: null,
+      records,
+      counters: this.counters,
       // One unit alone: there is nobody to send to.
       inner: null as unknown as LogicalUnit['inner'],
       identity: {
@@ -112,6 +119,7 @@ export class Bench {
       attention(code, except) {
         for (const one of nexusUnits) if (one.nexus !== except) one.attentions.push(code)
       },
+      warn: reason => this.warnings.push(reason),
       get removalPrevented() {
         return nexusUnits.some(one => one.preventsRemoval)
       },
@@ -136,8 +144,9 @@ export class Bench {
     type: DeviceType,
     store: BackingStore | null,
     values: ParameterValues = {},
+    records: UnitRecords | null = null,
   ): Promise<Bench> {
-    return new Bench(await type.open(store, values))
+    return new Bench(await type.open(store, values), records)
   }
 
   /** Runs one command to its one answer. */
@@ -201,6 +210,7 @@ export class Bench {
       return this.#refuse(task, WRITE_PROTECTED)
     if (binding.lba !== null && task.lba + task.blocks > this.device.blocks)
       return this.#refuse(task, LBA_OUT_OF_RANGE)
+    this.counters.began(task, accessOf(binding.command))
     task.outLength = outLength(task, binding, this.device)
     const moved = binding.command.data === 'in' ? task.blocks * this.device.blockSize : task.outLength
     if (binding.blocks !== null && moved > this.device.maxTransfer)
@@ -243,6 +253,7 @@ export class Bench {
   }
 
   #done(task: Task): void {
+    if (task.binding !== null) this.counters.ended(task, accessOf(task.binding.command))
     this.#answers.set(task, (this.#answers.get(task) ?? 0) + 1)
     task.state = TaskState.respond
     const wake = this.#wake

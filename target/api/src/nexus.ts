@@ -4,6 +4,7 @@ import type { SenseCode } from '@lunkit/spec'
 import type { Device } from './device.ts'
 import type { InnerCommands } from './inner-commands.ts'
 import type { TargetPort } from './target-driver.ts'
+import type { UnitCounters } from './unit-counters.ts'
 import type { UnitRecords } from './unit-records.ts'
 
 /** An initiator port: who it is, and the name that reservations know it by. */
@@ -60,10 +61,13 @@ export interface LogicalUnit {
   readonly device: Device
   /** Where it keeps what has to survive the process, or null: then nothing can be saved, and it says so. */
   readonly records: UnitRecords | null
+  readonly counters: UnitCounters
   /** How it sends commands to other units. */
   readonly inner: InnerCommands
   /** Establishes a unit attention for every nexus that sees the unit, but for `except`. */
   attention(code: SenseCode, except: Nexus | null): void
+  /** Tells the operator what no command's answer can, such as a damaged record: a sentence. */
+  warn(reason: string): void
   /** Whether any nexus prevents medium removal. */
   readonly removalPrevented: boolean
 }

@@ -58,6 +58,8 @@ export class Task {
   outLength = 0
   /** Data-in bytes that the command has; the driver sends min(inLength, expectedIn) and counts the residual. */
   inLength = 0
+  /** When it was decoded, by performance.now(), where its time is taken; else 0. */
+  began = 0
   /** Bytes charged to the memory budget. */
   charged = 0
   /** Set for a command that a device sends itself. */
@@ -154,6 +156,7 @@ export class Task {
     this.expectedOut = 0
     this.outLength = 0
     this.inLength = 0
+    this.began = 0
     this.charged = 0
     this.inner = null
     this.order = 0

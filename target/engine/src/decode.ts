@@ -11,7 +11,7 @@ const ADDITIONAL_LENGTH = 7
 /** True if the task goes on; else it has its answer. */
 export function decode(task: Task): boolean {
   const { cdb } = task
-  const { dispatch } = unitOf(task)
+  const { dispatch, counters } = unitOf(task)
   const route = dispatch.find(cdb)
   if (route === null) {
     const action = dispatch.unknownAction(cdb)
@@ -25,6 +25,7 @@ export function decode(task: Task): boolean {
     const blocks = route.blocks.get(cdb, 0)
     task.blocks = blocks === 0 && route.zeroIs256 ? 256 : blocks
   }
+  counters.began(task, route.access)
   return true
 }
 

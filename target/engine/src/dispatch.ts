@@ -2,6 +2,8 @@
 // From a CDB to the binding of a device type: a slot for each opcode, and for each service action below it.
 import { type Field, INQUIRY, REPORT_LUNS, REQUEST_SENSE } from '@lunkit/spec'
 import {
+  type Access,
+  accessOf,
   type Binding,
   type Device,
   type DeviceType,
@@ -42,6 +44,7 @@ export class Route implements Binding {
   readonly recovers: boolean
   readonly movesIn: boolean
   readonly movesOut: boolean
+  readonly access: Access
 
   constructor(binding: Binding) {
     const { command } = binding
@@ -65,6 +68,7 @@ export class Route implements Binding {
     this.recovers = this.runsAlways || command.readiness === 'recovers'
     this.movesIn = command.data === 'in' || command.data === 'both'
     this.movesOut = command.data === 'out' || command.data === 'both'
+    this.access = accessOf(command)
   }
 }
 

@@ -120,7 +120,9 @@ export class TargetEngine implements Engine {
         hint: `it has apiVersion ${type.apiVersion}, this lunkit takes 1`,
       })
     }
-    const unit = new Unit(device, identity, new Dispatch(type, present), records, this.#inner)
+    const dispatch = new Dispatch(type, present)
+    const warn = (reason: string): void => this.#core.report({ type: 'warning', reason })
+    const unit = new Unit(device, identity, dispatch, records, this.#inner, warn)
     device.attach(unit)
     return unit
   }

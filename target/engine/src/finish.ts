@@ -10,6 +10,7 @@ import {
 } from '@lunkit/spec'
 import { type Task, TaskState } from '@lunkit/target-api'
 import { type Core, describe } from './core.ts'
+import type { Route } from './dispatch.ts'
 import { unitOf } from './logical-unit.ts'
 import type { ItNexus } from './nexus.ts'
 import { leave } from './order.ts'
@@ -18,6 +19,8 @@ export function finish(core: Core, task: Task): void {
   leave(core, task)
   const { port } = task.nexus
   if (!task.aborted) {
+    const route = task.binding as Route | null
+    if (route !== null) unitOf(task).counters.ended(task, route.access)
     if (task.status === Status.checkCondition) addSense(core, task)
     else if (task.cdb[0] === REPORT_LUNS.opcode && task.status === Status.good) lunsReported(task)
   }

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // A logical unit: its device, its task set, and the I_T_L nexuses that see it.
 import type { SenseCode } from '@lunkit/spec'
-import type {
-  Device,
-  Identity,
-  InnerCommands,
-  LogicalUnit,
-  Nexus,
-  Task,
-  UnitRecords,
+import {
+  type Device,
+  type Identity,
+  type InnerCommands,
+  type LogicalUnit,
+  type Nexus,
+  type Task,
+  UnitCounters,
+  type UnitRecords,
 } from '@lunkit/target-api'
 import type { Dispatch } from './dispatch.ts'
 import type { ItlNexus } from './nexus.ts'
@@ -19,6 +20,7 @@ export class Unit implements LogicalUnit {
   readonly device: Device
   readonly records: UnitRecords | null
   readonly inner: InnerCommands
+  readonly counters = new UnitCounters()
   readonly dispatch: Dispatch
   readonly nexuses = new Set<ItlNexus>()
 
@@ -33,6 +35,7 @@ export class Unit implements LogicalUnit {
   /** Bytes charged, and the last pass over the waiting tasks in which its ceiling was short. */
   memory = 0
   shortIn = 0
+  readonly #warn: (reason: string) => void
 
   constructor(
     device: Device,
@@ -40,12 +43,18 @@ export class Unit implements LogicalUnit {
     dispatch: Dispatch,
     records: UnitRecords | null,
     inner: InnerCommands,
+    warn: (reason: string) => void,
   ) {
     this.device = device
     this.records = records
     this.inner = inner
     this.identity = identity
     this.dispatch = dispatch
+    this.#warn = warn
+  }
+
+  warn(reason: string): void {
+    this.#warn(reason)
   }
 
   attention(code: SenseCode, except: Nexus | null): void {

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a logical unit counts of its commands: plain number fields that the road adds to, read when somebody asks.
+import {
+  type Command,
+  SenseKey,
+  START_STOP_UNIT,
+  Status,
+  VERIFY_10,
+  VERIFY_12,
+  VERIFY_16,
+  VERIFY_32,
+} from '@lunkit/spec'
+import type { Task } from './task.ts'
+
+/** What a command is to the counters. `other` touches the medium and neither reads, writes nor verifies blocks. */
+export const Access = Object.freeze({ none: 0, read: 1, write: 2, verify: 3, other: 4 } as const)
+export type Access = (typeof Access)[keyof typeof Access]
+
+const VERIFIES: ReadonlySet<unknown> = new Set([VERIFY_10, VERIFY_12, VERIFY_16, VERIFY_32])
+
+/** From the row; for the engine's routes, once at load. */
+export function accessOf(command: Pick<Command, 'touches' | 'data' | 'opcode' | 'cdb'>): Access {
+  const { touches, data, opcode } = command
+  // It sets the power condition: that is not to count as what ends one.
+  if (!touches.startsWith('medium') || opcode === START_STOP_UNIT.opcode) return Access.none
+  if (VERIFIES.has(command)) return Access.verify
+  if (command.cdb.field['blocks'] === undefined) return Access.other
+  if (touches === 'medium-read' && data === 'in') return Access.read
+  return touches === 'medium-write' ? Access.write : Access.other
+}
+
+/**
+ * Times are taken of one command in so many on average, and counted for all of them: to read the clock twice costs as
+ * much as all else on the road. The steps vary, so that no pattern of commands escapes.
+ */
+const SAMPLE = 16
+
+/** Numbers since the unit was made or since LOG SELECT set them back; each below 2^53. */
+export class UnitCounters {
+  reads = 0
+  writes = 0
+  verifies = 0
+  blocksRead = 0
+  blocksWritten = 0
+  blocksVerified = 0
+  /** Time from decoding to the answer, in milliseconds, by samples. */
+  readTime = 0
+  writeTime = 0
+  /** Commands that ended with MEDIUM ERROR. */
+  readErrors = 0
+  writeErrors = 0
+  verifyErrors = 0
+  /** Commands that ended with HARDWARE ERROR, and MEDIUM ERRORs of commands that move no blocks. */
+  otherErrors = 0
+  /** Commands that touched the medium; never set back. Tells whether the unit was in use since. */
+  accesses = 0
+  #untilSample = 1
+  #random = 1
+
+  /** The command was decoded. */
+  began(task: Task, access: Access): void {
+    if (access === Access.none) return
+    this.accesses++
+    if (--this.#untilSample === 0) this.#sample(task)
+  }
+
+  #sample(task: Task): void {
+    task.began = performance.now()
+    this.#random = (this.#random * 69_069 + 1) & 0x7fff_ffff
+    this.#untilSample = 1 + ((this.#random >>> 16) % (2 * SAMPLE - 1))
+  }
+
+  /** It has its answer. */
+  ended(task: Task, access: Access): void {
+    if (task.status !== Status.good) {
+      this.#failed(task, access)
+      return
+    }
+    if (access === Access.read) {
+      this.reads++
+      this.blocksRead += task.blocks
+      if (task.began !== 0) this.readTime += SAMPLE * (performance.now() - task.began)
+    } else if (access === Access.write) {
+      this.writes++
+      this.blocksWritten += task.blocks
+      if (task.began !== 0) this.writeTime += SAMPLE * (performance.now() - task.began)
+    } else if (access === Access.verify) {
+      this.verifies++
+      this.blocksVerified += task.blocks
+    }
+  }
+
+  #failed(task: Task, access: Access): void {
+    const key = task.senseCode?.key
+    if (key === SenseKey.hardwareError) this.otherErrors++
+    if (key !== SenseKey.mediumError) return
+    if (access === Access.read) this.readErrors++
+    else if (access === Access.write) this.writeErrors++
+    else if (access === Access.verify) this.verifyErrors++
+    else this.otherErrors++
+  }
+}
