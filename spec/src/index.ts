@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The face of the dictionary: everything that the standards say, as data.
+export * from './bytes/crc16-t10dif.ts'
 export * from './bytes/crc32c.ts'
 export * from './bytes/dump.ts'
 export * from './bytes/field.ts'
@@ -31,6 +32,7 @@ export * from './scsi/log-page.ts'
 export * from './scsi/lun.ts'
 export * from './scsi/mode-page.ts'
 export * from './scsi/mode-page-media.ts'
+export * from './scsi/protection-information.ts'
 export * from './scsi/sense.ts'
 export * from './scsi/sense-code.ts'
 export * from './scsi/sense-codes.ts'

@@ -213,6 +213,9 @@ export const VOLUME_OVERFLOW_END_OF_PARTITION_OR_MEDIUM = named(SenseKey.volumeO
 // ---- Compared data differ ----
 
 export const MISCOMPARE_DURING_VERIFY_OPERATION = named(SenseKey.miscompare, 0x1d00)
+export const MISCOMPARE_OF_GUARD = named(SenseKey.miscompare, 0x1001)
+export const MISCOMPARE_OF_APPLICATION_TAG = named(SenseKey.miscompare, 0x1002)
+export const MISCOMPARE_OF_REFERENCE_TAG = named(SenseKey.miscompare, 0x1003)
 export const MISCOMPARE_VERIFY_OF_UNMAPPED_LBA = named(SenseKey.miscompare, 0x1d01)
 
 const RANGES: Readonly<Record<number, (ascq: number) => string>> = {

@@ -62,6 +62,7 @@ export const EXTENDED_INQUIRY = layout('Extended INQUIRY Data', 'SPC-4 Extended 
   correctionDisable: bit(6, 2),
   nonVolatile: bit(6, 1),
   volatile: bit(6, 0),
+  noProtectionCheck: bit(7, 5),
   protectionIntervals: bit(7, 4),
   luiClear: bit(7, 0),
   luCollection: bits(8, 7, 5),
