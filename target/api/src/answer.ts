@@ -83,11 +83,13 @@ const SENSE_OF: Readonly<Record<StoreError, SenseCode>> = {
   [StoreError.gone]: LOGICAL_UNIT_NOT_READY_CAUSE_NOT_REPORTABLE,
   [StoreError.aborted]: INTERNAL_TARGET_FAILURE,
   [StoreError.internal]: INTERNAL_TARGET_FAILURE,
+  [StoreError.protection]: INTERNAL_TARGET_FAILURE,
 }
 
 /** Ends the task with the sense for its store's error; the failing LBA, where known, becomes INFORMATION. */
 export function failStore(task: Task, blockSize: number, writing: boolean): void {
   const { error, failedAt } = task.io
   if (failedAt >= 0) task.information = Math.floor(failedAt / blockSize)
+  if (error === StoreError.protection && task.senseCode !== null) return fail(task, task.senseCode)
   fail(task, writing && error === StoreError.medium ? WRITE_ERROR : SENSE_OF[error])
 }

@@ -74,8 +74,13 @@ export interface DeviceType {
   readonly bindings: readonly Binding[]
   /** MAY. Takes every command that no binding names (pass-through, absent units). */
   readonly otherwise?: (task: Task, device: Device) => void
-  /** Rejects with OperatorError if store and values do not fit each other. */
-  open(store: BackingStore | null, values: ParameterValues): Promise<Device>
+  /** MAY. Bytes of a second store that a device of these values wants for what it keeps beside the blocks; or 0. */
+  besideBytes?(store: BackingStore, values: ParameterValues): number
+  /**
+   * Rejects with OperatorError if stores and values do not fit each other, and has closed none of them then. `beside`
+   * is the store that `besideBytes` asked for; it may be of another size.
+   */
+  open(store: BackingStore | null, values: ParameterValues, beside?: BackingStore | null): Promise<Device>
 }
 
 /** What has a whole unit to itself: a format or sanitize operation, or the failure of one. */

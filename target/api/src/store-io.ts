@@ -16,6 +16,8 @@ export const StoreError = Object.freeze({
   aborted: 5,
   /** The store itself is at fault: an exception, a wrong answer. */
   internal: 6,
+  /** The device's own check of blocks against their tags failed; which one is in `task.senseCode`. No store says so. */
+  protection: 7,
 } as const)
 export type StoreError = (typeof StoreError)[keyof typeof StoreError]
 

@@ -94,6 +94,8 @@ export class Task {
   // Room for the neighbours, so that nobody needs a Map beside the task.
   driverData: unknown = null
   deviceData: unknown = null
+  /** What the device keeps of the protection information of the command's blocks, beside `deviceData`. */
+  protection: unknown = null
   next: Task | null = null
   previous: Task | null = null
   readonly io: StoreIo = new StoreIo(this)
@@ -171,6 +173,7 @@ export class Task {
     this.senseLength = 0
     this.driverData = null
     this.deviceData = null
+    this.protection = null
     empty(this.io.segments)
     this.io.failedAt = -1
     this.io.reason = ''
