@@ -90,6 +90,6 @@ const SENSE_OF: Readonly<Record<StoreError, SenseCode>> = {
 export function failStore(task: Task, blockSize: number, writing: boolean): void {
   const { error, failedAt } = task.io
   if (failedAt >= 0) task.information = Math.floor(failedAt / blockSize)
-  if (error === StoreError.protection && task.senseCode !== null) return fail(task, task.senseCode)
-  fail(task, writing && error === StoreError.medium ? WRITE_ERROR : SENSE_OF[error])
+  if (error === StoreError.protection && task.senseCode !== null) fail(task, task.senseCode)
+  else fail(task, writing && error === StoreError.medium ? WRITE_ERROR : SENSE_OF[error])
 }
