@@ -22,7 +22,7 @@ interface Pending {
 const UNFILLED = 0xa5
 const GUARD = 32
 
-type Call = 'read' | 'write' | 'flush' | 'discard' | 'writeZeroes'
+type Call = 'read' | 'write' | 'flush' | 'discard' | 'writeZeroes' | 'map'
 
 /** One device's side of a store; makes as many requests at once as asked. */
 export class StoreExchange {
@@ -41,13 +41,42 @@ export class StoreExchange {
 
   /** Puts the request as it is; resolves with its first answer. */
   put(call: Call, io: StoreIo): Promise<Answer> {
+    return this.#ask(call, io, () => this.store[call]!(io))
+  }
+
+  /** Copies from `source`, which may be the same store. */
+  copy(source: BackingStore, from: number, to: number, length: number): Promise<Answer> {
+    const io = this.io()
+    io.offset = to
+    io.length = length
+    return this.#ask('copy', io, () => this.store.copy!(io, source, from))
+  }
+
+  /** What the store says of the bytes from `offset` on: runs of held and of not held ones, neighbours joined. */
+  async map(offset: number, length: number): Promise<[held: boolean, length: number][]> {
+    const runs: [boolean, number][] = []
+    for (let at = offset; at < offset + length; ) {
+      const io = this.io()
+      io.offset = at
+      io.length = offset + length - at
+      const { error } = await this.put('map', io)
+      assert.equal(error, StoreError.none, `map of ${length} at ${at}`)
+      assert.ok(io.length >= 1 && at + io.length <= offset + length, `a run of ${io.length} bytes at ${at}`)
+      const last = runs.at(-1)
+      if (last?.[0] === io.held) last[1] += io.length
+      else runs.push([io.held, io.length])
+      at += io.length
+    }
+    return runs
+  }
+
+  #ask(call: string, io: StoreIo, act: () => void): Promise<Answer> {
     return new Promise(resolve => {
       const pending: Pending = { call: `${call} of ${io.length} at ${io.offset}`, answers: 0, resolve }
       this.#all.push(pending)
       io.task.deviceData = pending
       io.onFinish = answered
-      if (call === 'discard' || call === 'writeZeroes') this.store[call]!(io)
-      else this.store[call](io)
+      act()
     })
   }
 

@@ -5,6 +5,7 @@ import { describe, it, type TestContext } from 'node:test'
 import { type BackingStore, StoreError } from '@lunkit/target-api'
 import { pattern, StoreExchange } from './store-exchange.ts'
 import { modelCases } from './store-model.ts'
+import { spaceCases } from './store-space.ts'
 
 export interface StoreSuiteOptions {
   /** The store reads zeros whatever was written (null). */
@@ -20,7 +21,7 @@ export function storeSuite(
   open: (context: TestContext) => Promise<BackingStore>,
   options: StoreSuiteOptions = {},
 ): void {
-  const cases: Case[] = [...READING, ...WRITING, ...modelCases(options.forgets === true)]
+  const cases: Case[] = [...READING, ...WRITING, ...spaceCases, ...modelCases(options.forgets === true)]
   describe(`${name} keeps the contract of a store`, () => {
     for (const { title, writes, run } of cases) {
       it(title, async context => {

@@ -51,11 +51,11 @@ export interface BackingStore {
   writeZeroes?(io: StoreIo): void
   /** MAY. Least bytes that a discard gives back, a power of two; shorter ones may do nothing. Not said: preferredBlock. */
   readonly discardGranularity?: number
-  /** MAY. Whether discarded bytes read as zeros (SBC: LBPRZ). */
+  /** MAY. Whether every byte of a discard reads as zero then, even where it was too short to give room back (SBC: LBPRZ). */
   readonly discardedReadsZero?: boolean
   /**
-   * MAY. Tells whether the bytes from `io.offset` on are held by the store (`io.held`) and cuts `io.length` to the run
-   * for which that is so; at least one byte.
+   * MAY. Tells whether the bytes from `io.offset` on are held by the store (`io.held`) and cuts `io.length` to a run
+   * for which that is so; at least one byte, and maybe not all of them. What is not held reads as discarded bytes do.
    */
   map?(io: StoreIo): void
   /** MAY. Room of a store that gives out less than its size at first; null where it is not known now. */

@@ -51,7 +51,7 @@ export class StoreIo {
     this.task = task
   }
 
-  /** Called by the store, exactly once for each call of read, write, flush, discard or writeZeroes. */
+  /** Called by the store, exactly once for each call that was given this request. */
   finish(error: StoreError): void {
     this.error = error
     try {

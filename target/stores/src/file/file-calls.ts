@@ -14,6 +14,8 @@ export type FileCalls = Pick<
   | 'writevSync'
   | 'fdatasync'
   | 'fstat'
+  | 'statfs'
+  | 'ftruncate'
   | 'close'
 >
 

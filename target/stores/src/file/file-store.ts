@@ -1,10 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // An opened file as a store: picks the road of each request and never trusts bytes that the file no longer has.
-import { type BackingStore, StoreError, type StoreIo } from '@lunkit/target-api'
+import {
+  type Ability,
+  type BackingStore,
+  StoreError,
+  type StoreIo,
+  type StoreUsage,
+} from '@lunkit/target-api'
 import type { CachedReads } from './cached-reads.ts'
 import { CachedWrites } from './cached-writes.ts'
 import type { FileCalls } from './file-calls.ts'
+import { resizeFile, roomOf, sizeOf } from './file-space.ts'
 import { Flusher } from './flusher.ts'
+import { Holes } from './holes.ts'
+import type { SpaceCalls } from './linux-calls.ts'
+import { LongCalls } from './long-calls.ts'
 import { ThreadTransfers, type TransferEnd } from './thread-transfers.ts'
 
 /** The file's state is looked at with the first request after so many ms. */
@@ -20,6 +30,10 @@ export interface OpenedFile {
   readonly preferredBlock: number
   readonly canWrite: boolean
   readonly reads: CachedReads
+  /** Holes can be made, found and filled; null where they cannot. */
+  readonly space: SpaceCalls | null
+  /** Least bytes of a hole. */
+  readonly holeSize: number
   /** What this machine lacks and what that costs; or empty. */
   readonly note: string
   /** Lets other lunkits open the file; called once, last. */
@@ -27,12 +41,14 @@ export interface OpenedFile {
 }
 
 export class FileStore implements BackingStore, TransferEnd {
-  readonly size: number
+  size: number
   readonly preferredBlock: number
   readonly canWrite: boolean
   readonly volatileCache: boolean
-  readonly discards = 'none'
-  readonly writesZeroes: 'none' | 'emulated'
+  readonly discards: 'none' | 'native'
+  readonly writesZeroes: Ability
+  readonly discardGranularity: number
+  readonly discardedReadsZero = true
   readonly identity: string
   /** The road of cached reads: `preadv2`, `readSync` or `threads`. */
   readonly how: string
@@ -43,6 +59,8 @@ export class FileStore implements BackingStore, TransferEnd {
   readonly #writes: CachedWrites
   readonly #threads: ThreadTransfers
   readonly #flusher: Flusher
+  readonly #long: LongCalls
+  readonly #holes: Holes | null
   /** Bytes from the start that the file has had without interruption; falls when it is cut, never rises. */
   #trusted: number
   #gone = false
@@ -60,7 +78,10 @@ export class FileStore implements BackingStore, TransferEnd {
     this.preferredBlock = file.preferredBlock
     this.canWrite = file.canWrite
     this.volatileCache = file.canWrite
-    this.writesZeroes = file.canWrite ? 'emulated' : 'none'
+    const punches = file.canWrite && file.space !== null
+    this.discards = punches ? 'native' : 'none'
+    this.writesZeroes = punches ? 'native' : file.canWrite ? 'emulated' : 'none'
+    this.discardGranularity = file.holeSize
     this.identity = `file:${file.realPath}`
     this.how = file.reads.how
     this.note = file.note
@@ -69,6 +90,8 @@ export class FileStore implements BackingStore, TransferEnd {
     this.#writes = new CachedWrites(file.fd, calls)
     this.#threads = new ThreadTransfers(calls, this)
     this.#flusher = new Flusher(file.fd, calls, (io, error) => this.#answer(io, error))
+    this.#long = new LongCalls((io, error) => this.#answer(io, error))
+    this.#holes = file.space === null ? null : new Holes(file.fd, file.space, this.#long)
     this.#examineTimer = this.#later()
   }
 
@@ -87,6 +110,38 @@ export class FileStore implements BackingStore, TransferEnd {
   flush(io: StoreIo): void {
     if (!this.canWrite) io.finish(StoreError.none)
     else this.#doubted(io, flushRoad)
+  }
+
+  /** What is discarded reads as zeros, whether it makes a hole or is too short for one. */
+  discard(io: StoreIo): void {
+    if (this.discards === 'none') io.finish(this.canWrite ? StoreError.internal : StoreError.readOnly)
+    else this.#doubted(io, discardRoad)
+  }
+
+  writeZeroes(io: StoreIo): void {
+    if (this.discards === 'none') io.finish(this.canWrite ? StoreError.internal : StoreError.readOnly)
+    else this.#doubted(io, zeroRoad)
+  }
+
+  map(io: StoreIo): void {
+    this.#doubted(io, mapRoad)
+  }
+
+  usage(): Promise<StoreUsage | null> {
+    return this.#closed ? Promise.resolve(null) : roomOf(this.#file, this.#calls)
+  }
+
+  async resize(size: number): Promise<void> {
+    await resizeFile(this.#file, this.#calls, size)
+    this.#take(size)
+  }
+
+  async rescan(): Promise<void> {
+    this.#take(await sizeOf(this.#file, this.#calls))
+  }
+
+  abort(io: StoreIo): void {
+    this.#long.abort(io)
   }
 
   async close(): Promise<void> {
@@ -129,6 +184,17 @@ export class FileStore implements BackingStore, TransferEnd {
     else this.#threads.start(io, this.#file.fd, true, put)
   }
 
+  #space(io: StoreIo, road: Road): void {
+    const holes = this.#holes
+    if (io.length === 0) io.finish(StoreError.none)
+    else if (road === mapRoad && holes !== null) holes.map(io)
+    else if (road === mapRoad) {
+      io.held = true
+      io.finish(StoreError.none)
+    } else if (road === discardRoad) holes!.discard(io)
+    else holes!.zero(io)
+  }
+
   #writeDurably(io: StoreIo): void {
     if (io.length === 0) {
       io.finish(StoreError.none)
@@ -158,7 +224,13 @@ export class FileStore implements BackingStore, TransferEnd {
   }
 
   #isIdle(): boolean {
-    return this.#threads.running === 0 && this.#flusher.idle && this.#examining === 0
+    return this.#threads.running === 0 && this.#flusher.idle && this.#long.idle && this.#examining === 0
+  }
+
+  /** What was cut off is not trusted again where the file is longer only now. */
+  #take(size: number): void {
+    if (this.#trusted === this.size || this.#trusted > size) this.#trusted = size
+    this.size = size
   }
 
   /** The rare road: the file is looked at before the request, or the request cannot be served. */
@@ -214,7 +286,8 @@ export class FileStore implements BackingStore, TransferEnd {
       return
     }
     if (road === readRoad) this.#read(io)
-    else this.#write(io)
+    else if (road === writeRoad) this.#write(io)
+    else this.#space(io, road)
     if (this.#idle !== null && this.#isIdle()) this.#idle()
   }
 }
@@ -222,7 +295,10 @@ export class FileStore implements BackingStore, TransferEnd {
 const readRoad = 0
 const writeRoad = 1
 const flushRoad = 2
-type Road = 0 | 1 | 2
+const discardRoad = 3
+const zeroRoad = 4
+const mapRoad = 5
+type Road = 0 | 1 | 2 | 3 | 4 | 5
 
 function sumsUp(io: StoreIo): boolean {
   const { segments } = io

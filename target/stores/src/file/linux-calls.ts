@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two Linux calls that Node lacks and the file store wants, bound through koffi where it is installed.
+// The Linux calls that Node lacks and the file store wants, bound through koffi where it is installed.
 import { endianness } from 'node:os'
 
 /** Fails with EAGAIN instead of waiting for the disk (preadv2(2)). */
@@ -7,6 +7,32 @@ const RWF_NOWAIT = 8
 const LOCK_SH = 1
 const LOCK_EX = 2
 const LOCK_NB = 4
+// fallocate(2).
+const KEEP_SIZE = 1
+const PUNCH_HOLE = 2
+const ZERO_RANGE = 16
+// lseek(2).
+const SEEK_DATA = 3
+const SEEK_HOLE = 4
+/** ioctl_ficlonerange(2), as most machines number it; where it is another number, the call fails and nothing is lost. */
+const FICLONERANGE = 0x4020_940d
+
+/** Answers later, on the event loop. `errno` is 0 where `result` is what was asked for, else `result` is -1. */
+type Answer = (result: number, errno: number) => void
+
+/** Calls that may take long, made on a thread of the pool. */
+export interface SpaceCalls {
+  /** Makes a hole, which reads as zeros; the file keeps its length. */
+  punch(fd: number, offset: number, length: number, answer: Answer): void
+  /** Zeros that take up room: nothing has to be found for them when they are written over. */
+  zero(fd: number, offset: number, length: number, answer: Answer): void
+  /** First offset from `offset` on that has data, or lies in a hole; ENXIO: there is none before the end. */
+  seek(fd: number, offset: number, wanted: 'data' | 'hole', answer: Answer): void
+  /** copy_file_range(2): bytes copied, maybe fewer. */
+  copy(from: number, fromOffset: number, to: number, toOffset: number, length: number, answer: Answer): void
+  /** Lets both files share the blocks. Takes whole blocks of the file system. */
+  clone(from: number, fromOffset: number, to: number, toOffset: number, length: number, answer: Answer): void
+}
 
 export interface LinuxCalls {
   /**
@@ -21,6 +47,7 @@ export interface LinuxCalls {
   errno(): number
   /** EAGAIN: not cached; of `lock`: somebody else holds it. */
   readonly again: number
+  readonly space: SpaceCalls
 }
 
 let bound: Promise<LinuxCalls | null> | null = null
@@ -40,6 +67,42 @@ async function bind(): Promise<LinuxCalls | null> {
     const preadv2 = library.func('intptr_t preadv2(int fd, void *iov, int count, int64_t offset, int flags)')
     const flock = library.func('int flock(int fd, int operation)')
     const errno = (): number => koffi.errno()
+    const fallocate = library.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)')
+    const lseek = library.func('int64_t lseek(int fd, int64_t offset, int whence)')
+    const copyFileRange = library.func(
+      'intptr_t copy_file_range(int from, void *at, int to, void *toAt, size_t length, unsigned int flags)',
+    )
+    const ioctl = library.func('int ioctl(int fd, unsigned long request, void *argument)')
+    /** What a call under way points to must not be collected. */
+    const pointedTo = new Set<unknown>()
+    const ended = (answer: Answer, memory?: unknown) => (error: Error | null, result: number) => {
+      // koffi sets errno to that of the call just before it answers.
+      const code = error !== null ? koffi.os.errno['EFAULT']! : Number(result) < 0 ? errno() : 0
+      pointedTo.delete(memory)
+      answer(code === 0 ? Number(result) : -1, code)
+    }
+    const pair = (first: number, second: number): BigInt64Array => {
+      const memory = BigInt64Array.of(BigInt(first), BigInt(second))
+      pointedTo.add(memory)
+      return memory
+    }
+    const space: SpaceCalls = {
+      punch: (fd, offset, length, answer) =>
+        fallocate.async(fd, KEEP_SIZE | PUNCH_HOLE, offset, length, ended(answer)),
+      zero: (fd, offset, length, answer) =>
+        fallocate.async(fd, KEEP_SIZE | ZERO_RANGE, offset, length, ended(answer)),
+      seek: (fd, offset, wanted, answer) =>
+        lseek.async(fd, offset, wanted === 'data' ? SEEK_DATA : SEEK_HOLE, ended(answer)),
+      copy: (from, fromOffset, to, toOffset, length, answer) => {
+        const at = pair(fromOffset, toOffset)
+        copyFileRange.async(from, at.subarray(0, 1), to, at.subarray(1), length, 0, ended(answer, at))
+      },
+      clone: (from, fromOffset, to, toOffset, length, answer) => {
+        const range = BigInt64Array.of(BigInt(from), BigInt(fromOffset), BigInt(length), BigInt(toOffset))
+        pointedTo.add(range)
+        ioctl.async(to, FICLONERANGE, range, ended(answer, range))
+      },
+    }
     return {
       readCached: (fd, vectors, count, offset) => preadv2(fd, vectors, count, offset, RWF_NOWAIT) as number,
       addressOf: memory => Number(koffi.address(new Uint8Array(memory))),
@@ -49,6 +112,7 @@ async function bind(): Promise<LinuxCalls | null> {
       },
       errno,
       again: koffi.os.errno['EAGAIN']!,
+      space,
     }
   } catch {
     return null

@@ -7,8 +7,10 @@ import { codeOf } from '../errno.ts'
 import { chooseReads } from './choose-reads.ts'
 import { type FileCalls, fileCalls } from './file-calls.ts'
 import { inUse, lockByName } from './file-lock.ts'
+import { holeSizeOf } from './file-space.ts'
 import { FileStore } from './file-store.ts'
-import { linuxCalls } from './linux-calls.ts'
+import { whyNoHoles } from './holes.ts'
+import { type LinuxCalls, linuxCalls } from './linux-calls.ts'
 
 export interface FileOptions {
   readonly path: string
@@ -19,6 +21,8 @@ export interface FileOptions {
   readonly reads?: 'preadv2' | 'readSync' | 'threads'
   /** The machine's calls; a test gives failing ones. */
   readonly calls?: FileCalls
+  /** The same for Linux's own; null: there are none. */
+  readonly linux?: LinuxCalls | null
 }
 
 type Undo = (() => Promise<unknown>)[]
@@ -87,7 +91,7 @@ async function openLocked(options: FileOptions, missing: boolean, undo: Undo): P
   refuseSpecial(path, stats)
   const unlock = process.platform === 'linux' ? await lockByName(path, stats, !canWrite) : async () => {}
   undo.push(unlock)
-  const linux = await linuxCalls()
+  const linux = options.linux === undefined ? await linuxCalls() : options.linux
   if (linux !== null && linux.lock(fd, !canWrite) === linux.again) throw inUse(path, null)
   // From here on nobody else can have taken the file that this call made.
   if (created) undo.push(() => unlink(path).catch(() => {}))
@@ -96,11 +100,15 @@ async function openLocked(options: FileOptions, missing: boolean, undo: Undo): P
   const durableFd = canWrite && process.platform === 'linux' ? await openDurably(path, stats, undo) : -1
   const calls = options.calls ?? fileCalls
   const { reads, note } = await chooseReads(path, fd, linux, calls, options.reads)
+  const noHoles = canWrite ? await whyNoHoles(path, fd, size, linux) : ''
+  const space = linux !== null && noHoles === '' ? linux.space : null
   const realPath = await realpath(path)
   const block = Number(stats.blksize)
   const preferredBlock = block >= 512 && Number.isInteger(Math.log2(block)) ? block : 4096
+  const holeSize = await holeSizeOf({ fd, realPath }, calls)
+  const notes = [note, noHoles].filter(one => one !== '').join('; ')
   return new FileStore(
-    { fd, durableFd, realPath, size, preferredBlock, canWrite, reads, note, unlock },
+    { fd, durableFd, realPath, size, preferredBlock, canWrite, reads, space, holeSize, note: notes, unlock },
     calls,
   )
 }

@@ -29,6 +29,14 @@ import { FileStore } from './file-store.ts'
 import { type FileOptions, openFile, store } from './store.ts'
 
 const SIZE = 8 * 2 ** 20
+const FACTS = {
+  preferredBlock: 4096,
+  canWrite: true,
+  space: null,
+  holeSize: 4096,
+  note: '',
+  unlock: async () => {},
+} as const
 
 function refusal(code: string, text: RegExp): (error: unknown) => true {
   return error => {
@@ -63,7 +71,7 @@ storeSuite('file without O_DSYNC', async context => {
   const realPath = join(await scratch(context), 'disk.img')
   await writeFile(realPath, pattern(SIZE, 1))
   const fd = fs.openSync(realPath, 'r+')
-  const facts = { size: SIZE, preferredBlock: 4096, canWrite: true, note: '', unlock: async () => {} }
+  const facts = { ...FACTS, size: SIZE }
   return new FileStore({ fd, durableFd: -1, realPath, reads: new NoReads(), ...facts }, fileCalls)
 })
 
@@ -110,7 +118,7 @@ test('without O_DSYNC, forced unit access is a write and a flush', async context
     fs.fdatasync(fd, done)
   }) as typeof fs.fdatasync
   const fd = fs.openSync(realPath, 'r+')
-  const facts = { size: 65536, preferredBlock: 4096, canWrite: true, note: '', unlock: async () => {} }
+  const facts = { ...FACTS, size: 65536 }
   const opened = { fd, durableFd: -1, realPath, reads: new NoReads(), ...facts }
   const exchange = new StoreExchange(new FileStore(opened, { ...fileCalls, fdatasync }))
   await exchange.wrote(0, pattern(512, 2))

@@ -1,23 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 // The memory store: bytes in this process, gone when it ends; takes memory only for what was written.
+import { freemem } from 'node:os'
 import {
   type BackingStore,
   OperatorError,
   StoreError,
   type StoreIo,
   type StoreType,
+  type StoreUsage,
 } from '@lunkit/target-api'
 
 const CHUNK = 262144
+/** A copy gives other work its turn after so many bytes. */
+const COPIED_AT_ONCE = 16 * CHUNK
+/** `map` cuts a run there: so many chunks take a millisecond. */
+const LOOKED_AT_ONCE = 16384
 
 export class MemoryStore implements BackingStore {
-  readonly size: number
+  size: number
   readonly preferredBlock = 4096
   readonly canWrite = true
   /** There is no power failure that it would survive, flushed or not. */
   readonly volatileCache = false
   readonly discards = 'native'
   readonly writesZeroes = 'native'
+  readonly discardGranularity = CHUNK
+  readonly discardedReadsZero = true
   readonly identity = ''
   /** Chunks that were written, by offset / CHUNK; what is absent reads as zeros. */
   readonly #chunks = new Map<number, Buffer>()
@@ -106,8 +114,74 @@ export class MemoryStore implements BackingStore {
     this.discard(io)
   }
 
+  map(io: StoreIo): void {
+    if (!this.#fits(io, false)) {
+      io.finish(StoreError.internal)
+      return
+    }
+    const end = io.offset + io.length
+    let index = Math.floor(io.offset / CHUNK)
+    io.held = this.#chunks.has(index)
+    if (this.#chunks.size > 0) {
+      const last = index + LOOKED_AT_ONCE
+      index++
+      while (index < last && index * CHUNK < end && this.#chunks.has(index) === io.held) index++
+      io.length = Math.min(end, index * CHUNK) - io.offset
+    }
+    io.finish(StoreError.none)
+  }
+
+  /** What it may still take is what the machine has now, should that be less than the rest of the unit. */
+  async usage(): Promise<StoreUsage> {
+    const used = this.allocated
+    return { used, available: Math.max(Math.min(this.size - used, freemem()), 0) }
+  }
+
+  copiesFrom(source: BackingStore): boolean {
+    return source instanceof MemoryStore
+  }
+
+  copy(io: StoreIo, source: BackingStore, sourceOffset: number): void {
+    const from = source as MemoryStore
+    const outside = sourceOffset < 0 || sourceOffset + io.length > from.size
+    if (outside || !this.#fits(io, false)) io.finish(StoreError.internal)
+    else this.#copy(io, from, sourceOffset, 0)
+  }
+
+  async resize(size: number): Promise<void> {
+    checkSize(size)
+    for (const [index, chunk] of this.#chunks) this.#clear(index, chunk, size, Number.MAX_SAFE_INTEGER)
+    this.size = size
+  }
+
   async close(): Promise<void> {
     this.#chunks.clear()
+  }
+
+  #copy(io: StoreIo, from: MemoryStore, sourceOffset: number, start: number): void {
+    const stop = Math.min(start + COPIED_AT_ONCE, io.length)
+    for (let done = start; done < stop; ) {
+      const fromRest = CHUNK - ((sourceOffset + done) % CHUNK)
+      const toAt = (io.offset + done) % CHUNK
+      const length = Math.min(fromRest, CHUNK - toAt, stop - done)
+      const taken = from.#chunks.get(Math.floor((sourceOffset + done) / CHUNK))
+      const index = (io.offset + done - toAt) / CHUNK
+      if (taken !== undefined) {
+        const chunk = this.#chunk(index)
+        if (chunk === null) {
+          io.failedAt = io.offset + done
+          io.finish(StoreError.noSpace)
+          return
+        }
+        taken.copy(chunk, toAt, CHUNK - fromRest, CHUNK - fromRest + length)
+      } else {
+        const chunk = this.#chunks.get(index)
+        if (chunk !== undefined) this.#clear(index, chunk, io.offset + done, io.offset + done + length)
+      }
+      done += length
+    }
+    if (stop === io.length) io.finish(StoreError.none)
+    else setImmediate(() => this.#copy(io, from, sourceOffset, stop))
   }
 
   #clear(index: number, chunk: Buffer, offset: number, end: number): void {
@@ -147,11 +221,14 @@ export const store: StoreType = {
   },
   open: async values => {
     const size = Number(values['size'])
-    if (!Number.isSafeInteger(size) || size < 1) {
-      throw new OperatorError('MEMORY_SIZE', `A memory store cannot have ${values['size']} bytes`, {
-        hint: 'give a size such as memory:256M',
-      })
-    }
+    checkSize(size)
     return new MemoryStore(size)
   },
+}
+
+function checkSize(size: number): void {
+  if (Number.isSafeInteger(size) && size >= 1) return
+  throw new OperatorError('MEMORY_SIZE', `A memory store cannot have ${size} bytes`, {
+    hint: 'give a size such as memory:256M',
+  })
 }

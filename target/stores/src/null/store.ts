@@ -6,15 +6,17 @@ import {
   StoreError,
   type StoreIo,
   type StoreType,
+  type StoreUsage,
 } from '@lunkit/target-api'
 
 class NullStore implements BackingStore {
-  readonly size: number
+  size: number
   readonly preferredBlock = 4096
   readonly canWrite = true
   readonly volatileCache = false
   readonly discards = 'native'
   readonly writesZeroes = 'native'
+  readonly discardedReadsZero = true
   readonly identity = ''
   constructor(size: number) {
     this.size = size
@@ -42,6 +44,16 @@ class NullStore implements BackingStore {
     this.#end(io)
   }
 
+  /** Whatever was written, nothing is kept. */
+  async usage(): Promise<StoreUsage> {
+    return { used: 0, available: this.size }
+  }
+
+  async resize(size: number): Promise<void> {
+    checkSize(size)
+    this.size = size
+  }
+
   async close(): Promise<void> {}
 
   #end(io: StoreIo): void {
@@ -58,11 +70,14 @@ export const store: StoreType = {
   },
   open: async values => {
     const size = Number(values['size'])
-    if (!Number.isSafeInteger(size) || size < 1) {
-      throw new OperatorError('NULL_SIZE', `A null store cannot have ${size} bytes`, {
-        hint: 'give a size such as null:1T',
-      })
-    }
+    checkSize(size)
     return new NullStore(size)
   },
+}
+
+function checkSize(size: number): void {
+  if (Number.isSafeInteger(size) && size >= 1) return
+  throw new OperatorError('NULL_SIZE', `A null store cannot have ${size} bytes`, {
+    hint: 'give a size such as null:1T',
+  })
 }

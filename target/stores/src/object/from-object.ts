@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes a backing store of a plain object with async functions: what a user of the library writes.
-import { type BackingStore, OperatorError, StoreError, type StoreIo } from '@lunkit/target-api'
+import {
+  type BackingStore,
+  OperatorError,
+  StoreError,
+  type StoreIo,
+  type StoreUsage,
+} from '@lunkit/target-api'
 import { errorOf } from '../errno.ts'
 
 export interface CallOptions {
@@ -13,7 +19,7 @@ export interface CallOptions {
  * multiples of the unit's block size. Throw (reject) to fail; the error's `code` says how (`ENOSPC`, `EROFS`, `EIO`, …).
  */
 export interface ObjectStorage {
-  /** Bytes, fixed from `fromObject` on. */
+  /** Bytes; read by `fromObject`, and again after `resize` and when somebody asks for a new look. */
   readonly size: number
   /** What tells this storage from all others; seeds the unit's serial number. Absent: target and LUN do. */
   readonly identity?: string
@@ -28,9 +34,24 @@ export interface ObjectStorage {
   write?(offset: number, buffer: Buffer, options: CallOptions): unknown
   /** Makes finished writes durable. Absent: a finished write is durable. */
   flush?(options: CallOptions): unknown
-  /** The bytes are no longer needed; later reads may bring anything. */
+  /** The bytes are no longer needed; later reads may bring anything, but for `discardedReadsZero`. */
   discard?(offset: number, length: number, options: CallOptions): unknown
+  /** Every discarded byte reads as zero. */
+  readonly discardedReadsZero?: boolean
+  /** Least bytes of a discard that gives room back; a power of two, initially `preferredBlock`. */
+  readonly discardGranularity?: number
+  /** Answers whether the byte at `offset` is held, and for how many bytes that is so: 1 to `length`. */
+  map?(offset: number, length: number, options: CallOptions): MappedRun | Promise<MappedRun>
+  /** Answers with the bytes that it takes up, and how many more it may take; null where that is not known now. */
+  usage?(): StoreUsage | null | Promise<StoreUsage | null>
+  /** Makes the storage so many bytes long, and `size` with it. */
+  resize?(size: number): unknown
   close?(): unknown
+}
+
+export interface MappedRun {
+  readonly held: boolean
+  readonly length: number
 }
 
 export interface ObjectOptions {
@@ -49,22 +70,24 @@ export function fromObject(object: ObjectStorage, options: ObjectOptions = {}): 
 function check(object: ObjectStorage): void {
   const wrong = (what: string): OperatorError =>
     new OperatorError('OBJECT_WRONG', `A storage object ${what}`, {
-      hint: 'it needs size in bytes and read(offset, buffer), and may have write, flush, discard and close',
+      hint: 'it needs size in bytes and read(offset, buffer), and may have write, flush, discard, map, usage, resize and close',
     })
   if (typeof object !== 'object' || object === null) throw wrong('is no object')
   if (!Number.isSafeInteger(object.size) || object.size < 1)
     throw wrong(`has the size ${String(object.size)}`)
   if (typeof object.read !== 'function') throw wrong('has no function read')
-  for (const name of ['write', 'flush', 'discard', 'close'] as const) {
+  for (const name of ['write', 'flush', 'discard', 'map', 'usage', 'resize', 'close'] as const) {
     const value: unknown = object[name]
     if (value !== undefined && typeof value !== 'function') throw wrong(`has a ${name} that is no function`)
   }
-  const block: unknown = object.preferredBlock
-  if (
-    block !== undefined &&
-    !(typeof block === 'number' && block >= 1 && Number.isInteger(Math.log2(block)))
-  ) {
-    throw wrong(`has the preferredBlock ${String(block)}, which is no power of two`)
+  for (const name of ['preferredBlock', 'discardGranularity'] as const) {
+    const block: unknown = object[name]
+    if (
+      block !== undefined &&
+      !(typeof block === 'number' && block >= 1 && Number.isInteger(Math.log2(block)))
+    ) {
+      throw wrong(`has the ${name} ${String(block)}, which is no power of two`)
+    }
   }
   if (object.identity !== undefined && typeof object.identity !== 'string') {
     throw wrong('has an identity that is no string')
@@ -81,13 +104,17 @@ interface Call {
 }
 
 class ObjectStore implements BackingStore {
-  readonly size: number
+  size: number
   readonly preferredBlock: number
   readonly canWrite: boolean
   readonly volatileCache: boolean
   readonly discards: 'none' | 'native'
+  readonly discardGranularity: number
+  readonly discardedReadsZero: boolean
   readonly writesZeroes: 'none' | 'emulated'
   readonly identity: string
+  /** Only where the object has one. */
+  readonly resize?: (size: number) => Promise<void>
   readonly #object: ObjectStorage
   readonly #patience: number
   /** Given-up calls that may still change data; while there are any, nothing else is let through. */
@@ -102,8 +129,16 @@ class ObjectStore implements BackingStore {
     this.canWrite = object.write !== undefined
     this.volatileCache = this.canWrite && object.flush !== undefined
     this.discards = this.canWrite && object.discard !== undefined ? 'native' : 'none'
+    this.discardGranularity = object.discardGranularity ?? this.preferredBlock
+    this.discardedReadsZero = object.discardedReadsZero === true
     this.writesZeroes = this.canWrite ? 'emulated' : 'none'
     this.identity = object.identity ?? ''
+    if (this.canWrite && object.resize !== undefined) {
+      this.resize = async size => {
+        await object.resize!(checkedSize(size))
+        await this.rescan()
+      }
+    }
   }
 
   read(io: StoreIo): void {
@@ -156,6 +191,36 @@ class ObjectStore implements BackingStore {
       await this.#object.discard!(offset, length, options)
       return fine
     })
+  }
+
+  map(io: StoreIo): void {
+    if (!this.#takes(io, false)) return
+    if (this.#object.map === undefined) {
+      io.held = true
+      io.finish(StoreError.none)
+      return
+    }
+    const { offset, length } = io
+    this.#call(io, false, async options => {
+      const run = await this.#object.map!(offset, length, options)
+      return () => {
+        const found: unknown = run?.length
+        if (typeof run?.held !== 'boolean' || typeof found !== 'number') return StoreError.internal
+        if (!Number.isInteger(found) || found < 1 || found > length) return StoreError.internal
+        io.held = run.held
+        io.length = found
+        return StoreError.none
+      }
+    })
+  }
+
+  async usage(): Promise<StoreUsage | null> {
+    const said = (await this.#object.usage?.()) ?? null
+    return said !== null && said.used >= 0 && said.available >= 0 ? said : null
+  }
+
+  async rescan(): Promise<void> {
+    this.size = checkedSize(this.#object.size)
   }
 
   /** A read or flush is answered at once; a call that changes data gets its time, for it must not come late. */
@@ -239,6 +304,13 @@ class ObjectStore implements BackingStore {
     io.failedAt = io.offset + count
     return StoreError.medium
   }
+}
+
+function checkedSize(size: number): number {
+  if (Number.isSafeInteger(size) && size >= 1) return size
+  throw new OperatorError('OBJECT_WRONG', `A storage object has the size ${String(size)}`, {
+    hint: 'its size is a number of bytes, 1 or more',
+  })
 }
 
 function fine(): StoreError {

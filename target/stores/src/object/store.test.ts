@@ -13,12 +13,17 @@ import { fromObject, type ObjectStorage, store } from './store.ts'
 const SIZE = 8 * 2 ** 20
 
 /** A buffer as an object; each call takes a turn of the event loop. */
-function inBuffer(bytes: Buffer = Buffer.alloc(SIZE)): Required<ObjectStorage> {
+function inBuffer(first: Buffer = Buffer.alloc(SIZE)): Required<ObjectStorage> {
   const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
+  let bytes = first
   return {
-    size: bytes.length,
+    get size() {
+      return bytes.length
+    },
     identity: 'object:test',
     preferredBlock: 512,
+    discardedReadsZero: true,
+    discardGranularity: 512,
     read: async (offset, buffer) => {
       await turn()
       return bytes.copy(buffer, 0, offset, offset + buffer.length)
@@ -31,6 +36,20 @@ function inBuffer(bytes: Buffer = Buffer.alloc(SIZE)): Required<ObjectStorage> {
     discard: async (offset, length) => {
       await turn()
       bytes.fill(0, offset, offset + length)
+    },
+    map: async (offset, length) => {
+      await turn()
+      // One block a call: a run may always be cut.
+      const start = offset - (offset % 512)
+      const held = bytes.subarray(start, start + 512).some(byte => byte !== 0)
+      return { held, length: Math.min(start + 512 - offset, length) }
+    },
+    usage: async () => ({ used: bytes.length, available: 0 }),
+    resize: async size => {
+      await turn()
+      const other = Buffer.alloc(size)
+      bytes.copy(other)
+      bytes = other
     },
     close: turn,
   }
