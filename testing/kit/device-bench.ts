@@ -86,11 +86,12 @@ export class Bench {
   private constructor(device: Device, records: UnitRecords | null) {
     this.device = device
     const luns = (): readonly number[] => this.luns
+    const port = { relativeId: 1, protocol: 5, portName: (target: string) => `${target},t,0x0001` }
     const nexuses = [1, 2].map(
       number =>
         ({
-          port: { relativeId: 1, protocol: 5, portName: (target: string) => `${target},t,0x0001` },
-          target: { name: 'iqn.2026-11.test:bench', alias: '' },
+          port,
+          target: { name: 'iqn.2026-11.test:bench', alias: '', ports: [port], portGroups: null },
           initiator: {
             name: `iqn.2026-11.test:initiator-${number}`,
             port: '000000000000',

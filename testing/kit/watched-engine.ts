@@ -54,6 +54,13 @@ export class WatchedEngine implements Engine {
     return this.inner.findTarget(name)
   }
 
+  openPort(port: TargetPort): void {
+    this.inner.openPort(port)
+  }
+  closePort(port: TargetPort): void {
+    this.inner.closePort(port)
+  }
+
   openNexus(port: TargetPort, target: Target, initiator: InitiatorPort): Nexus {
     const nexus = this.inner.openNexus(this.#watch(port), target, initiator)
     this.nexuses.add(nexus)

@@ -35,12 +35,21 @@ export type UnitAttentionRule = 'reports' | 'passes' | 'takes'
  */
 export type Readiness = 'always' | 'recovers' | 'unready' | 'ready'
 
+/**
+ * In which asymmetric access states of the target port the command runs (SPC-4, target port asymmetric access states):
+ * `active` in the active ones only; `standby` in standby as well; `unavailable` also in unavailable and offline;
+ * `always` even while the state changes.
+ */
+export type AccessRule = 'active' | 'standby' | 'unavailable' | 'always'
+
 export interface Traits {
   readonly data: DataDirection
   readonly touches: Touches
   readonly reservation: UnderReservation
   readonly unitAttention?: UnitAttentionRule
   readonly readiness?: Readiness
+  /** `active` if not given. */
+  readonly access?: AccessRule
 }
 
 /** A row. Field names with a meaning to the engine: `lba`, `blocks`, `allocation`, `parameterLength`, `naca`. */
@@ -56,6 +65,7 @@ export interface Command<R extends FieldRows = FieldRows> {
   readonly reservation: UnderReservation
   readonly unitAttention: UnitAttentionRule
   readonly readiness: Readiness
+  readonly access: AccessRule
   readonly cdb: Layout<R & ControlRows>
 }
 
@@ -110,6 +120,7 @@ function row<const R extends FieldRows>(
     reservation: traits.reservation,
     unitAttention: traits.unitAttention ?? 'reports',
     readiness: traits.readiness ?? (traits.touches.startsWith('medium') ? 'ready' : 'unready'),
+    access: traits.access ?? 'active',
     cdb: layout(name, cite, length, rows) as unknown as Layout<R & ControlRows>,
   })
 }

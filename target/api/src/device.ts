@@ -108,6 +108,12 @@ export interface Device {
   readonly occupied: Occupation | null
   /** What the control mode page tells the engine to do. Changed in place by the device; read for every command. */
   readonly policies: Readonly<ControlPolicies>
+  /**
+   * MAY. Takes `bytes` as the size of its medium, raises CAPACITY DATA HAS CHANGED if it is another one, and returns
+   * whether it is. Called when the store has grown, and before it shrinks: then commands beyond the new end are refused
+   * from now on, and those under way still end. Throws OperatorError if it cannot have that size.
+   */
+  resized?(bytes: number): boolean
   /** Told once, by the engine, which unit it has become. */
   attach(unit: LogicalUnit): void
   /** MUST hurry the end of a task in state execute, if it can; the task still ends once, with any result. */

@@ -52,6 +52,9 @@ export interface Engine {
   readonly targets: readonly Target[]
   /** The target of that name, or null. */
   findTarget(name: string): Target | null
+  /** A port begins to serve the targets, and has ended to. MAY be left out by a port that nobody is to hear of. */
+  openPort(port: TargetPort): void
+  closePort(port: TargetPort): void
   openNexus(port: TargetPort, target: Target, initiator: InitiatorPort): Nexus
   /**
    * Ends in `abandon()` every task of the nexus; resolves when none of them can touch a store any more. The nexus

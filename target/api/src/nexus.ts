@@ -3,6 +3,7 @@
 import type { SenseCode } from '@lunkit/spec'
 import type { Device } from './device.ts'
 import type { InnerCommands } from './inner-commands.ts'
+import type { PortGroups } from './port-groups.ts'
 import type { TargetPort } from './target-driver.ts'
 import type { UnitCounters } from './unit-counters.ts'
 import type { UnitRecords } from './unit-records.ts'
@@ -37,10 +38,22 @@ export interface Nexus {
   driverData: unknown
 }
 
-/** A SCSI target device: a name and its LUN map. */
+/** A SCSI target device: a name, its LUN map, and the ports that lead to it. */
 export interface Target {
   readonly name: string
   readonly alias: string
+  /** Open ports, by ascending relative identifier. */
+  readonly ports: readonly TargetPort[]
+  /** Asymmetric access, or null if all ports are alike. */
+  readonly portGroups: PortGroups | null
+}
+
+/** Where the unit or its target can be managed (SPC-4 Management Network Addresses VPD page). */
+export interface ManagementAddress {
+  /** SERVICE TYPE, 0 to 31: 1 storage configuration service, 2 diagnostics, 3 status, 4 logging, 5 code download. */
+  readonly service: number
+  /** A URL, or an address as people write it. */
+  readonly address: string
 }
 
 /** Names of a logical unit: made once, stable over restarts, all settable. */
@@ -53,10 +66,18 @@ export interface Identity {
   readonly serial: string
   /** NAA designator, 8 or 16 bytes. */
   readonly naa: Uint8Array
+  /** EUI-64 based designator, 8, 12 or 16 bytes. */
+  readonly eui64?: Uint8Array
+  /** SCSI name string: `iqn.…`, `eui.…` or `naa.…`. */
+  readonly scsiName?: string
+  /** What follows the vendor in the T10 vendor identification designator; product and serial number if not given. */
+  readonly t10Id?: string
+  readonly management?: readonly ManagementAddress[]
 }
 
 /** A logical unit as its device sees it. */
 export interface LogicalUnit {
+  /** The operator may change it: read it anew for every answer. */
   readonly identity: Identity
   readonly device: Device
   /** Where it keeps what has to survive the process, or null: then nothing can be saved, and it says so. */

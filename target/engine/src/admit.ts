@@ -2,6 +2,7 @@
 // The fourth stage, when the task's turn has come: what the state of the unit says to it, and how much data it needs.
 import { INVALID_FIELD_IN_CDB, LBA_OUT_OF_RANGE, WRITE_PROTECTED } from '@lunkit/spec'
 import type { Device, Task } from '@lunkit/target-api'
+import { accessSense } from './access-rules.ts'
 import type { Route } from './dispatch.ts'
 import type { ItlNexus } from './nexus.ts'
 import { refuse, refuseCdb } from './refuse.ts'
@@ -23,7 +24,7 @@ export function admit(task: Task): boolean {
   }
   // Place of: reservations (RESERVATION CONFLICT).
   if (attentive) return refuse(task, itl.takeAttention()!)
-  // Place of: asymmetric access states (NOT READY, by the port's state).
+  if (route.access < itl.nexus.accessFloor) return refuse(task, accessSense(itl.nexus.accessState))
   if (!isReady(task, route, device)) return false
   if (route.writesMedium && !device.writable) return refuse(task, WRITE_PROTECTED)
   if (route.lba !== null && !inRange(task, route, device)) return refuse(task, LBA_OUT_OF_RANGE)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a CDB to the binding of a device type: a slot for each opcode, and for each service action below it.
-import { type Field, INQUIRY, REPORT_LUNS, REQUEST_SENSE } from '@lunkit/spec'
+import { type AccessRule, type Field, INQUIRY, REPORT_LUNS, REQUEST_SENSE } from '@lunkit/spec'
 import {
   type Access,
   accessOf,
@@ -11,6 +11,14 @@ import {
   OperatorError,
   type Task,
 } from '@lunkit/target-api'
+
+/** The worse the state, the higher the level that a command needs to run in it. */
+export const ACCESS_LEVEL: Readonly<Record<AccessRule, number>> = Object.freeze({
+  active: 0,
+  standby: 1,
+  unavailable: 2,
+  always: 3,
+})
 
 export const VARIABLE_LENGTH = 0x7f
 
@@ -36,6 +44,8 @@ export class Route implements Binding {
   readonly jumpsTheQueue: boolean
   /** Ends with a pending unit attention instead of running. */
   readonly reportsAttention: boolean
+  /** In how bad an asymmetric access state of the port it runs: see `access-rules.ts`. */
+  readonly access: number
   readonly writesMedium: boolean
   readonly readsMedium: boolean
   /** Runs on a unit that is not ready; on one that is occupied; and on one that failed to be sanitized. */
@@ -61,6 +71,7 @@ export class Route implements Binding {
     this.forbidden[command.opcode === VARIABLE_LENGTH ? 1 : command.length - 1]! &= 0x3f
     this.jumpsTheQueue = JUMPS_THE_QUEUE.has(command.opcode)
     this.reportsAttention = command.unitAttention === 'reports'
+    this.access = ACCESS_LEVEL[command.access]
     this.writesMedium = command.touches === 'medium-write'
     this.readsMedium = command.touches === 'medium-read'
     this.runsAlways = command.readiness === 'always'
@@ -142,6 +153,7 @@ function foreign(
       touches: 'unit',
       unitAttention: rule,
       readiness: 'always',
+      access: takesData ? 'active' : 'always',
     },
     run,
     usage: new Uint8Array(INQUIRY.length).fill(0xff),

@@ -63,6 +63,7 @@ export class TargetEngine implements Engine {
   readonly #core: Core
   readonly #targets: TargetDevice[] = []
   readonly #units: Unit[] = []
+  readonly #ports: TargetPort[] = []
   readonly #absent: Unit
   readonly #inner: EngineInnerCommands
 
@@ -98,7 +99,7 @@ export class TargetEngine implements Engine {
         hint: 'give this one another name',
       })
     }
-    const target = new TargetDevice(name, alias)
+    const target = new TargetDevice(name, alias, this.#ports)
     this.#targets.push(target)
     return target
   }
@@ -125,6 +126,16 @@ export class TargetEngine implements Engine {
     const unit = new Unit(device, identity, dispatch, records, this.#inner, warn)
     device.attach(unit)
     return unit
+  }
+
+  openPort(port: TargetPort): void {
+    this.#ports.push(port)
+    this.#ports.sort((a, b) => a.relativeId - b.relativeId)
+  }
+
+  closePort(port: TargetPort): void {
+    const at = this.#ports.indexOf(port)
+    if (at >= 0) this.#ports.splice(at, 1)
   }
 
   openNexus(port: TargetPort, target: Target, initiator: InitiatorPort): Nexus {
@@ -211,6 +222,7 @@ export class TargetEngine implements Engine {
    * stopped before. Rejects with the first device's error when all of them have been tried.
    */
   async close(): Promise<void> {
+    for (const { portGroups } of this.#targets) portGroups?.close()
     const nexuses = this.#targets.flatMap(target => [...target.nexuses])
     await Promise.all(nexuses.map(nexus => this.closeNexus(nexus)))
     // Tasks of nexuses that were closed before may still be with their stores.

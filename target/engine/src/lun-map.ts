@@ -6,7 +6,9 @@ import {
   REPORTED_LUNS_DATA_HAS_CHANGED,
   type SenseCode,
 } from '@lunkit/spec'
-import { OperatorError, type Target } from '@lunkit/target-api'
+import { type Nexus, OperatorError, type Target, type TargetPort } from '@lunkit/target-api'
+import { accessFloor } from './access-rules.ts'
+import { type AccessOptions, type AccessWatcher, PortGroupSet } from './access-states.ts'
 import type { Unit } from './logical-unit.ts'
 import { ItlNexus, type ItNexus } from './nexus.ts'
 
@@ -25,17 +27,21 @@ interface Group {
   readonly view: View
 }
 
-export class TargetDevice implements Target {
+export class TargetDevice implements Target, AccessWatcher {
   readonly name: string
   readonly alias: string
   readonly nexuses = new Set<ItNexus>()
+  readonly ports: readonly TargetPort[]
+  portGroups: PortGroupSet | null = null
   readonly #everybody: View = new Map()
   readonly #groups: Group[] = []
   /** Initiator ports that have been here, the latest last. */
   readonly #gone = new Set<string>()
 
-  constructor(name: string, alias: string) {
+  /** `ports` is the engine's own list. */
+  constructor(name: string, alias: string, ports: readonly TargetPort[]) {
     this.name = name
+    this.ports = ports
     this.alias = alias
   }
 
@@ -81,9 +87,31 @@ export class TargetDevice implements Target {
     return found
   }
 
+  /** Asymmetric access to all units of the target. Before the first nexus; throws OperatorError. */
+  setPortGroups(options: AccessOptions): PortGroupSet {
+    this.portGroups = new PortGroupSet(options, this)
+    this.statesChanged(null, null)
+    return this.portGroups
+  }
+
+  statesChanged(attention: SenseCode | null, except: Nexus | null): void {
+    for (const nexus of this.nexuses) {
+      this.#takeState(nexus)
+      if (attention === null || nexus === except) continue
+      for (const { attentions } of nexus.units()) attentions.add(attention)
+    }
+  }
+
+  #takeState(nexus: ItNexus): void {
+    if (this.portGroups === null) return
+    nexus.accessState = this.portGroups.stateOf(nexus.port.relativeId)
+    nexus.accessFloor = accessFloor(nexus.accessState)
+  }
+
   /** First contact is a power on to the initiator; coming back is the loss of the nexus that it had. */
   open(nexus: ItNexus): void {
     this.nexuses.add(nexus)
+    this.#takeState(nexus)
     const back = this.#gone.delete(portOf(nexus))
     const code = back ? I_T_NEXUS_LOSS_OCCURRED : POWER_ON_RESET_OR_BUS_DEVICE_RESET_OCCURRED
     for (const [lun, unit] of this.#viewOf(nexus)) see(nexus, unit, lun, code)
@@ -141,7 +169,9 @@ function glob(pattern: string): RegExp {
   return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`, 'i')
 }
 
-const portOf = ({ initiator }: ItNexus): string => `${initiator.name},${initiator.port}`
+/** An I_T nexus beyond its life: the initiator port, through this target port. */
+const portOf = ({ initiator, port }: ItNexus): string =>
+  `${port.relativeId},${initiator.name},${initiator.port}`
 
 function see(nexus: ItNexus, unit: Unit, lun: number, code: SenseCode): void {
   const itl = new ItlNexus(nexus, unit, lun)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // I_T nexus and I_T_L nexus as the engine keeps them.
-import type { SenseCode } from '@lunkit/spec'
+import { AccessState, type SenseCode } from '@lunkit/spec'
 import type { InitiatorPort, Nexus, NexusUnit, TargetPort } from '@lunkit/target-api'
 import type { Unit } from './logical-unit.ts'
 import type { TargetDevice } from './lun-map.ts'
@@ -23,6 +23,9 @@ export class ItNexus implements Nexus {
   memory = 0
   waiting = 0
   shortIn = 0
+  /** Asymmetric access state of its port, and which commands that leaves (`Route.access`): 0 all of them. */
+  accessState: AccessState = AccessState.optimized
+  accessFloor = 0
   readonly #low: (ItlNexus | null)[] = []
   readonly #high = new Map<number, ItlNexus>()
 

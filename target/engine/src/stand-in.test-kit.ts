@@ -163,7 +163,7 @@ export interface Answer {
 }
 
 export class StandInPort implements TargetPort {
-  readonly relativeId = 1
+  readonly relativeId: number
   readonly protocol = 15
   readonly engine: TargetEngine
   /** Calls `responseSent()` at once; else `sent()` does. */
@@ -176,8 +176,9 @@ export class StandInPort implements TargetPort {
   readonly unsent: Task[] = []
   readonly managed: Management[] = []
   restored = 0
-  constructor(engine: TargetEngine) {
+  constructor(engine: TargetEngine, relativeId = 1) {
     this.engine = engine
+    this.relativeId = relativeId
   }
   portName(target: string): string {
     return target

@@ -267,3 +267,20 @@ test('golden usage masks, with all ones where opcode and service action stand', 
   assert.equal(usage(sbc.READ_CAPACITY_16), 'ff1f0000000000000000ffffffff0004')
   assert.equal(usage(spc.REPORT_SUPPORTED_OPERATION_CODES), 'ff1f87ffffffffffffff0004')
 })
+
+test('the commands of standby and unavailable are those of SPC-4, and READ CAPACITY and REPORT REFERRALS', () => {
+  const runIn = (...rules: readonly string[]): string[] =>
+    ALL_COMMANDS.filter(({ access }) => rules.includes(access)).map(({ name }) => name)
+  assert.deepEqual(runIn('always'), ['REQUEST SENSE', 'INQUIRY', 'REPORT LUNS', 'REPORT TARGET PORT GROUPS'])
+  assert.deepEqual(runIn('unavailable'), [
+    'SET TARGET PORT GROUPS',
+    'READ BUFFER (10)',
+    'READ BUFFER (16)',
+    'WRITE BUFFER',
+  ])
+  assert.ok(runIn('standby').includes('PERSISTENT RESERVE OUT, PREEMPT'))
+  assert.ok(runIn('standby').includes('MODE SELECT (10)'))
+  for (const one of ['TEST UNIT READY', 'READ (10)', 'SYNCHRONIZE CACHE (10)', 'SET TIMESTAMP']) {
+    assert.ok(runIn('active').includes(one), one)
+  }
+})

@@ -393,12 +393,13 @@ export const REASSIGN_BLOCKS = command(
 
 // ---- what the medium is like ----
 
+// Beyond SPC-4's list for standby: initiators want to know the size on every path before they know its state.
 export const READ_CAPACITY_10 = command(
   0x25,
   10,
   'READ CAPACITY (10)',
   'SBC-4 READ CAPACITY (10) command',
-  ASK_CAPACITY,
+  { ...ASK_CAPACITY, access: 'standby' },
   {},
 )
 export const READ_CAPACITY_16 = serviceAction(
@@ -407,7 +408,7 @@ export const READ_CAPACITY_16 = serviceAction(
   16,
   'READ CAPACITY (16)',
   'SBC-4 READ CAPACITY (16) command',
-  ASK_CAPACITY,
+  { ...ASK_CAPACITY, access: 'standby' },
   { allocation: u32(10) },
 )
 
@@ -436,7 +437,7 @@ export const REPORT_REFERRALS = serviceAction(
   16,
   'REPORT REFERRALS',
   'SBC-4 REPORT REFERRALS command',
-  ASK,
+  { ...ASK, access: 'standby' },
   { lba: u64(2), allocation: u32(10), oneSegment: bit(14, 0) },
 )
 

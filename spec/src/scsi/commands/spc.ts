@@ -24,7 +24,7 @@ export const REQUEST_SENSE = command(
   6,
   'REQUEST SENSE',
   'SPC-4 REQUEST SENSE command',
-  { ...ASK, unitAttention: 'takes', readiness: 'always' },
+  { ...ASK, unitAttention: 'takes', readiness: 'always', access: 'always' },
   { desc: bit(1, 0), allocation: u8(4) },
 )
 
@@ -33,7 +33,7 @@ export const INQUIRY = command(
   6,
   'INQUIRY',
   'SPC-4 INQUIRY command',
-  { ...ASK, unitAttention: 'passes', readiness: 'always' },
+  { ...ASK, unitAttention: 'passes', readiness: 'always', access: 'always' },
   { evpd: bit(1, 0), pageCode: u8(2), allocation: u16(3) },
 )
 
@@ -42,7 +42,7 @@ export const REPORT_LUNS = command(
   12,
   'REPORT LUNS',
   'SPC-4 REPORT LUNS command',
-  { ...ASK, unitAttention: 'passes', readiness: 'always' },
+  { ...ASK, unitAttention: 'passes', readiness: 'always', access: 'always' },
   { selectReport: u8(2), allocation: u32(6) },
 )
 
@@ -53,7 +53,7 @@ export const MODE_SENSE_6 = command(
   6,
   'MODE SENSE (6)',
   'SPC-4 MODE SENSE (6) command',
-  ASK_AS_READER,
+  { ...ASK_AS_READER, access: 'standby' },
   {
     dbd: bit(1, 3),
     pageControl: bits(2, 7, 6),
@@ -67,7 +67,7 @@ export const MODE_SENSE_10 = command(
   10,
   'MODE SENSE (10)',
   'SPC-4 MODE SENSE (10) command',
-  ASK_AS_READER,
+  { ...ASK_AS_READER, access: 'standby' },
   {
     llbaa: bit(1, 4),
     dbd: bit(1, 3),
@@ -77,32 +77,60 @@ export const MODE_SENSE_10 = command(
     allocation: u16(7),
   },
 )
-export const MODE_SELECT_6 = command(0x15, 6, 'MODE SELECT (6)', 'SPC-4 MODE SELECT (6) command', SET, {
-  pf: bit(1, 4),
-  sp: bit(1, 0),
-  parameterLength: u8(4),
-})
-export const MODE_SELECT_10 = command(0x55, 10, 'MODE SELECT (10)', 'SPC-4 MODE SELECT (10) command', SET, {
-  pf: bit(1, 4),
-  sp: bit(1, 0),
-  parameterLength: u16(7),
-})
-export const LOG_SENSE = command(0x4d, 10, 'LOG SENSE', 'SPC-4 LOG SENSE command', ASK, {
-  sp: bit(1, 0),
-  pageControl: bits(2, 7, 6),
-  pageCode: bits(2, 5, 0),
-  subpage: u8(3),
-  parameterPointer: u16(5),
-  allocation: u16(7),
-})
-export const LOG_SELECT = command(0x4c, 10, 'LOG SELECT', 'SPC-4 LOG SELECT command', SET, {
-  pcr: bit(1, 1),
-  sp: bit(1, 0),
-  pageControl: bits(2, 7, 6),
-  pageCode: bits(2, 5, 0),
-  subpage: u8(3),
-  parameterLength: u16(7),
-})
+export const MODE_SELECT_6 = command(
+  0x15,
+  6,
+  'MODE SELECT (6)',
+  'SPC-4 MODE SELECT (6) command',
+  { ...SET, access: 'standby' },
+  {
+    pf: bit(1, 4),
+    sp: bit(1, 0),
+    parameterLength: u8(4),
+  },
+)
+export const MODE_SELECT_10 = command(
+  0x55,
+  10,
+  'MODE SELECT (10)',
+  'SPC-4 MODE SELECT (10) command',
+  { ...SET, access: 'standby' },
+  {
+    pf: bit(1, 4),
+    sp: bit(1, 0),
+    parameterLength: u16(7),
+  },
+)
+export const LOG_SENSE = command(
+  0x4d,
+  10,
+  'LOG SENSE',
+  'SPC-4 LOG SENSE command',
+  { ...ASK, access: 'standby' },
+  {
+    sp: bit(1, 0),
+    pageControl: bits(2, 7, 6),
+    pageCode: bits(2, 5, 0),
+    subpage: u8(3),
+    parameterPointer: u16(5),
+    allocation: u16(7),
+  },
+)
+export const LOG_SELECT = command(
+  0x4c,
+  10,
+  'LOG SELECT',
+  'SPC-4 LOG SELECT command',
+  { ...SET, access: 'standby' },
+  {
+    pcr: bit(1, 1),
+    sp: bit(1, 0),
+    pageControl: bits(2, 7, 6),
+    pageCode: bits(2, 5, 0),
+    subpage: u8(3),
+    parameterLength: u16(7),
+  },
+)
 
 // ---- reports about the unit (MAINTENANCE IN) ----
 
@@ -112,7 +140,7 @@ export const REPORT_SUPPORTED_OPERATION_CODES = serviceAction(
   12,
   'REPORT SUPPORTED OPERATION CODES',
   'SPC-4 REPORT SUPPORTED OPERATION CODES command',
-  ASK,
+  { ...ASK, access: 'standby' },
   {
     rctd: bit(2, 7),
     reportingOptions: bits(2, 2, 0),
@@ -127,7 +155,7 @@ export const REPORT_SUPPORTED_TASK_MANAGEMENT_FUNCTIONS = serviceAction(
   12,
   'REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS',
   'SPC-4 REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS command',
-  ASK,
+  { ...ASK, access: 'standby' },
   { repd: bit(2, 7), allocation: u32(6) },
 )
 export const REPORT_TARGET_PORT_GROUPS = serviceAction(
@@ -136,7 +164,7 @@ export const REPORT_TARGET_PORT_GROUPS = serviceAction(
   12,
   'REPORT TARGET PORT GROUPS',
   'SPC-4 REPORT TARGET PORT GROUPS command',
-  ASK,
+  { ...ASK, access: 'always' },
   { dataFormat: bits(1, 7, 5), allocation: u32(6) },
 )
 export const REPORT_IDENTIFYING_INFORMATION = serviceAction(
@@ -145,7 +173,7 @@ export const REPORT_IDENTIFYING_INFORMATION = serviceAction(
   12,
   'REPORT IDENTIFYING INFORMATION',
   'SPC-4 REPORT IDENTIFYING INFORMATION command',
-  ASK,
+  { ...ASK, access: 'standby' },
   { allocation: u32(6), informationType: bits(10, 7, 1) },
 )
 export const REPORT_ALIASES = serviceAction(
@@ -172,7 +200,7 @@ export const REPORT_TIMESTAMP = serviceAction(
   12,
   'REPORT TIMESTAMP',
   'SPC-4 REPORT TIMESTAMP command',
-  ASK,
+  { ...ASK, access: 'standby' },
   { allocation: u32(6) },
 )
 export const MANAGEMENT_PROTOCOL_IN = serviceAction(
@@ -193,7 +221,7 @@ export const SET_TARGET_PORT_GROUPS = serviceAction(
   12,
   'SET TARGET PORT GROUPS',
   'SPC-4 SET TARGET PORT GROUPS command',
-  SET,
+  { ...SET, access: 'unavailable' },
   { parameterLength: u32(6) },
 )
 export const SET_IDENTIFYING_INFORMATION = serviceAction(
@@ -253,7 +281,7 @@ const persistentIn = (action: number, name: string) =>
     10,
     `PERSISTENT RESERVE IN, ${name}`,
     `SPC-4 PERSISTENT RESERVE IN command, ${name} service action`,
-    ASK,
+    { ...ASK, access: 'standby' },
     PR_IN,
   )
 const persistentOut = (action: number, name: string) =>
@@ -263,7 +291,7 @@ const persistentOut = (action: number, name: string) =>
     10,
     `PERSISTENT RESERVE OUT, ${name}`,
     `SPC-4 PERSISTENT RESERVE OUT command, ${name} service action`,
-    RESERVING,
+    { ...RESERVING, access: 'standby' },
     PR_OUT,
   )
 
@@ -307,23 +335,30 @@ export const RECEIVE_DIAGNOSTIC_RESULTS = command(
   6,
   'RECEIVE DIAGNOSTIC RESULTS',
   'SPC-4 RECEIVE DIAGNOSTIC RESULTS command',
-  ASK_AS_READER,
+  { ...ASK_AS_READER, access: 'standby' },
   { pcv: bit(1, 0), pageCode: u8(2), allocation: u16(3) },
 )
-export const SEND_DIAGNOSTIC = command(0x1d, 6, 'SEND DIAGNOSTIC', 'SPC-4 SEND DIAGNOSTIC command', SET, {
-  selfTestCode: bits(1, 7, 5),
-  pf: bit(1, 4),
-  selfTest: bit(1, 2),
-  deviceOffline: bit(1, 1),
-  unitOffline: bit(1, 0),
-  parameterLength: u16(3),
-})
+export const SEND_DIAGNOSTIC = command(
+  0x1d,
+  6,
+  'SEND DIAGNOSTIC',
+  'SPC-4 SEND DIAGNOSTIC command',
+  { ...SET, access: 'standby' },
+  {
+    selfTestCode: bits(1, 7, 5),
+    pf: bit(1, 4),
+    selfTest: bit(1, 2),
+    deviceOffline: bit(1, 1),
+    unitOffline: bit(1, 0),
+    parameterLength: u16(3),
+  },
+)
 export const READ_BUFFER_10 = command(
   0x3c,
   10,
   'READ BUFFER (10)',
   'SPC-4 READ BUFFER (10) command',
-  ASK_AS_READER,
+  { ...ASK_AS_READER, access: 'unavailable' },
   { modeSpecific: bits(1, 7, 5), mode: bits(1, 4, 0), bufferId: u8(2), offset: u24(3), allocation: u24(6) },
 )
 export const READ_BUFFER_16 = command(
@@ -331,16 +366,23 @@ export const READ_BUFFER_16 = command(
   16,
   'READ BUFFER (16)',
   'SPC-5 READ BUFFER (16) command',
-  ASK_AS_READER,
+  { ...ASK_AS_READER, access: 'unavailable' },
   { modeSpecific: bits(1, 7, 5), mode: bits(1, 4, 0), offset: u64(2), allocation: u32(10), bufferId: u8(14) },
 )
-export const WRITE_BUFFER = command(0x3b, 10, 'WRITE BUFFER', 'SPC-4 WRITE BUFFER command', SET, {
-  modeSpecific: bits(1, 7, 5),
-  mode: bits(1, 4, 0),
-  bufferId: u8(2),
-  offset: u24(3),
-  parameterLength: u24(6),
-})
+export const WRITE_BUFFER = command(
+  0x3b,
+  10,
+  'WRITE BUFFER',
+  'SPC-4 WRITE BUFFER command',
+  { ...SET, access: 'unavailable' },
+  {
+    modeSpecific: bits(1, 7, 5),
+    mode: bits(1, 4, 0),
+    bufferId: u8(2),
+    offset: u24(3),
+    parameterLength: u24(6),
+  },
+)
 
 // The service action of READ ATTRIBUTE chooses what is listed, not another CDB: a field is enough.
 export const READ_ATTRIBUTE = command(

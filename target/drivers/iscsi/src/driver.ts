@@ -38,6 +38,7 @@ export const driver: IscsiDriver = Object.freeze({
       throw error
     }
     for (const listener of opened) port.listen(listener)
+    engine.openPort(port)
     return port
   },
 })

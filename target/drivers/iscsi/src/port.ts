@@ -353,6 +353,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     await this.#until(() => this.#open.size === 0)
     await within(Promise.all(this.#draining), Math.max(graceMs, LEAST_DRAIN_MS))
     this.#keepAlive.stop()
+    this.engine.closePort(this)
     await Promise.all(closed)
   }
 

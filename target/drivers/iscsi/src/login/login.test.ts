@@ -26,7 +26,7 @@ function policy(access: Access = {}, discoveryChap?: Chap, more: Partial<LoginPo
     settings,
     wishes: wishes(settings.limits),
     stopping: false,
-    findTarget: name => (name === TARGET ? { name, alias: 'nickname' } : null),
+    findTarget: name => (name === TARGET ? { name, alias: 'nickname', ports: [], portGroups: null } : null),
     hasSession: (_initiator, _isid, tsih) => tsih === 5,
     ...more,
   }
