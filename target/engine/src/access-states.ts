@@ -93,7 +93,7 @@ export class PortGroupSet implements PortGroups {
     return this.#groups.find(({ ports }) => ports.includes(relativePort)) ?? null
   }
 
-  /** Of a port in no group nothing is known: it is as good as any. */
+  /** Of a port in no group nothing is known: it is as good as the best. */
   stateOf(relativePort: number): AccessState {
     return this.groupOf(relativePort)?.state ?? AccessState.optimized
   }
