@@ -24,7 +24,7 @@ export function admit(task: Task): boolean {
   }
   // Place of: reservations (RESERVATION CONFLICT).
   if (attentive) return refuse(task, itl.takeAttention()!)
-  if (route.access < itl.nexus.accessFloor) return refuse(task, accessSense(itl.nexus.accessState))
+  if (route.accessLevel < itl.nexus.accessFloor) return refuse(task, accessSense(itl.nexus.accessState))
   if (!isReady(task, route, device)) return false
   if (route.writesMedium && !device.writable) return refuse(task, WRITE_PROTECTED)
   if (route.lba !== null && !inRange(task, route, device)) return refuse(task, LBA_OUT_OF_RANGE)

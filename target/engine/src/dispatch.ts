@@ -45,7 +45,7 @@ export class Route implements Binding {
   /** Ends with a pending unit attention instead of running. */
   readonly reportsAttention: boolean
   /** In how bad an asymmetric access state of the port it runs: see `access-rules.ts`. */
-  readonly access: number
+  readonly accessLevel: number
   readonly writesMedium: boolean
   readonly readsMedium: boolean
   /** Runs on a unit that is not ready; on one that is occupied; and on one that failed to be sanitized. */
@@ -71,7 +71,7 @@ export class Route implements Binding {
     this.forbidden[command.opcode === VARIABLE_LENGTH ? 1 : command.length - 1]! &= 0x3f
     this.jumpsTheQueue = JUMPS_THE_QUEUE.has(command.opcode)
     this.reportsAttention = command.unitAttention === 'reports'
-    this.access = ACCESS_LEVEL[command.access]
+    this.accessLevel = ACCESS_LEVEL[command.access]
     this.writesMedium = command.touches === 'medium-write'
     this.readsMedium = command.touches === 'medium-read'
     this.runsAlways = command.readiness === 'always'

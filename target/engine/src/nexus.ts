@@ -23,7 +23,7 @@ export class ItNexus implements Nexus {
   memory = 0
   waiting = 0
   shortIn = 0
-  /** Asymmetric access state of its port, and which commands that leaves (`Route.access`): 0 all of them. */
+  /** Asymmetric access state of its port, and which commands that leaves (`Route.accessLevel`): 0 all of them. */
   accessState: AccessState = AccessState.optimized
   accessFloor = 0
   readonly #low: (ItlNexus | null)[] = []
