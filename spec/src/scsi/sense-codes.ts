@@ -177,6 +177,8 @@ export const COPY_TARGET_DEVICE_NOT_REACHABLE = named(SenseKey.copyAborted, 0x0d
 export const INCORRECT_COPY_TARGET_DEVICE_TYPE = named(SenseKey.copyAborted, 0x0d03)
 export const COPY_TARGET_DEVICE_DATA_UNDERRUN = named(SenseKey.copyAborted, 0x0d04)
 export const COPY_TARGET_DEVICE_DATA_OVERRUN = named(SenseKey.copyAborted, 0x0d05)
+/** COPY ABORTED without a closer reason. */
+export const COPY_ABORTED = named(SenseKey.copyAborted, 0x0000)
 export const UNEXPECTED_INEXACT_SEGMENT = named(SenseKey.copyAborted, 0x260a)
 
 // ---- The command was ended before its end, mostly by the transport ----

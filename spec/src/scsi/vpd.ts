@@ -135,6 +135,18 @@ export const THIRD_PARTY_COPY_DESCRIPTOR = layout(
   { type: u16(0), length: u16(2) },
 )
 
+/** Types of its descriptors. */
+export const ThirdPartyCopyType = Object.freeze({
+  blockDeviceRodLimits: 0x0000,
+  supportedCommands: 0x0001,
+  parameterData: 0x0004,
+  supportedDescriptors: 0x0008,
+  supportedCscdIds: 0x000c,
+  rodTokenFeatures: 0x0106,
+  supportedRodTypes: 0x0108,
+  generalCopyOperations: 0x8001,
+} as const)
+
 /** 8Fh, type 0000h (SBC-4): limits of token copies of a disk. Times in seconds, lengths in blocks. */
 export const BLOCK_DEVICE_ROD_LIMITS = layout(
   'Block Device ROD Token Limits',

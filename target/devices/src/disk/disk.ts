@@ -27,6 +27,7 @@ import {
 import { ModePages } from '../primary/mode-pages.ts'
 import type { PrimaryDevice } from '../primary/primary-device.ts'
 import { BackgroundFlush } from './background-flush.ts'
+import { CopyResults } from './copy/copy-results.ts'
 import { MAX_TRANSFER } from './limits.ts'
 import { diskModePages } from './mode-pages.ts'
 import { diskVpdPages } from './vpd.ts'
@@ -72,6 +73,8 @@ export class Disk implements Device, PrimaryDevice {
   readonly modePages: ModePages
   readonly gate = new WriteGate()
   readonly turns = new Turns()
+  /** Third-party copies that this unit manages. */
+  readonly copies = new CopyResults()
   /** Blocks can be given back to the store: UNMAP, and logical block provisioning in general. */
   readonly thin: boolean
   readonly initialWriteCache: boolean
@@ -106,6 +109,7 @@ export class Disk implements Device, PrimaryDevice {
   }
 
   abort(task: Task): void {
+    if (this.copies.cancel(task)) return
     // Only what the store has can be hurried there; the rest sees `aborted` when its turn comes.
     const waits = task.deviceData instanceof Walk && task.deviceData.paused
     if (!waits && !this.gate.holds(task)) this.store.abort?.(task.io)
@@ -113,12 +117,15 @@ export class Disk implements Device, PrimaryDevice {
 
   /** Mode pages to their defaults, a stopped unit started; a medium that was ejected stays out. */
   reset(): void {
+    this.copies.reset()
     this.modePages.reset()
     if (this.#switchOff()) this.flushInBackground()
     if (this.notReady !== MEDIUM_NOT_PRESENT) this.notReady = null
   }
 
-  nexusLost(_nexus: Nexus): void {}
+  nexusLost(nexus: Nexus): void {
+    this.copies.nexusLost(nexus)
+  }
 
   /** Rejects with OperatorError if writes that were called good could not be made durable. */
   async close(): Promise<void> {

@@ -30,6 +30,7 @@ import { unmap } from './commands/unmap.ts'
 import { verifies } from './commands/verify.ts'
 import { writes } from './commands/write.ts'
 import { writeSames } from './commands/write-same.ts'
+import { copiesByList } from './copy/extended-copy.ts'
 import { canUnmap, Disk, type DiskOptions } from './disk.ts'
 
 const SIZES = [512, 1024, 2048, 4096] as const
@@ -83,6 +84,7 @@ export const device: DeviceType = {
     ...synchronizations,
     ...preFetches,
     getLbaStatus16,
+    ...copiesByList,
   ],
   open: async (store, values) => open(store, values),
 }

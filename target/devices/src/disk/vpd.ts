@@ -9,7 +9,8 @@ import {
   VpdCode,
 } from '@lunkit/spec'
 import { deviceIdentification, unitSerialNumber } from '../primary/identification.ts'
-import { type VpdPage, vpdPage } from '../primary/vpd-page.ts'
+import { type VpdPage, vpdBytes, vpdPage } from '../primary/vpd-page.ts'
+import { thirdPartyCopyDescriptors } from './copy/third-party-copy-page.ts'
 import type { Disk } from './disk.ts'
 import { MAX_COMPARE_AND_WRITE, MAX_UNMAP_BLOCKS, MAX_UNMAP_DESCRIPTORS, MAX_WRITE_SAME } from './limits.ts'
 
@@ -25,6 +26,7 @@ export const diskVpdPages: readonly VpdPage[] = [
     simple: 1,
     volatile: disk.store.volatileCache ? 1 : 0,
   })),
+  vpdBytes(VpdCode.thirdPartyCopy, (disk: Disk) => thirdPartyCopyDescriptors(disk)),
   vpdPage(VpdCode.blockLimits, BLOCK_LIMITS, (disk: Disk) => ({
     optimalGranularity: disk.physicalBlock / disk.blockSize,
     maxTransfer: disk.maxTransfer / disk.blockSize,

@@ -11,7 +11,7 @@ import {
   VpdCode,
   writeDesignator,
 } from '@lunkit/spec'
-import type { Task } from '@lunkit/target-api'
+import type { Identity, Task } from '@lunkit/target-api'
 import type { PrimaryDevice } from './primary-device.ts'
 import { type VpdPage, vpdBytes } from './vpd-page.ts'
 
@@ -22,7 +22,7 @@ export const unitSerialNumber: VpdPage = vpdBytes(VpdCode.unitSerialNumber, (dev
 export const deviceIdentification: VpdPage = vpdBytes(
   VpdCode.deviceIdentification,
   (device: PrimaryDevice, task) => {
-    const designators = [...unitDesignators(device), ...portDesignators(task)]
+    const designators = [...unitDesignators(device.unit.identity), ...portDesignators(task)]
     const bytes = new Uint8Array(designators.reduce((sum, one) => sum + designatorLength(one), 0))
     let at = 0
     for (const one of designators) at = writeDesignator(one, bytes, at)
@@ -30,8 +30,8 @@ export const deviceIdentification: VpdPage = vpdBytes(
   },
 )
 
-function unitDesignators(device: PrimaryDevice): Designator[] {
-  const { vendor, product, serial, naa } = device.unit.identity
+/** What page 83h calls the unit itself. */
+export function unitDesignators({ vendor, product, serial, naa }: Identity): Designator[] {
   // SPC-4 has the vendor's part begin with product and serial number where nothing else makes it unique.
   return [naaDesignator(naa), t10Designator(vendor, product.padEnd(16) + serial)]
 }

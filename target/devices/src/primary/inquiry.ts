@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // INQUIRY: the standard data, and the vital product data pages of the device's list.
 import {
+  EXTENDED_COPY_LID1,
   INQUIRY,
   INVALID_FIELD_IN_CDB,
   InquiryVersion,
@@ -49,6 +50,10 @@ function standardData(device: PrimaryDevice): Uint8Array {
     hierarchical: 1,
     responseFormat: RESPONSE_FORMAT,
     additionalLength: STANDARD_INQUIRY.length - 5,
+    // SPC-4: some command of the third-party copy opcodes is there.
+    thirdPartyCopy: device.type.bindings.some(one => one.command.opcode === EXTENDED_COPY_LID1.opcode)
+      ? 1
+      : 0,
     commandQueue: 1,
     vendor,
     product,
