@@ -42,6 +42,25 @@ export type Readiness = 'always' | 'recovers' | 'unready' | 'ready'
  */
 export type AccessRule = 'active' | 'standby' | 'unavailable' | 'always'
 
+/**
+ * What a command is in the order of a task set. `read`, `write` and `atomic` have blocks: those of `lba` and `blocks`, or
+ * the whole medium where the CDB does not name them; an atomic one is alone in its blocks. `sync` makes durable what has
+ * ended; `medium` is alone with the medium; `unit` waits for changes of the medium and holds up later ones. `nothing`
+ * waits for none of them; `head` MAY go at once whatever its attribute (SAM-5, implicit head of queue), and does, so
+ * that no stuck command can keep a cluster from fencing.
+ */
+export type OrderClass = 'read' | 'write' | 'atomic' | 'sync' | 'medium' | 'unit' | 'nothing' | 'head'
+
+/** The order of commands whose row names none. */
+const ORDER_OF: Readonly<Record<Touches, OrderClass>> = {
+  nothing: 'nothing',
+  unit: 'unit',
+  'medium-read': 'read',
+  'medium-write': 'write',
+  'medium-sync': 'sync',
+  'medium-all': 'medium',
+}
+
 export interface Traits {
   readonly data: DataDirection
   readonly touches: Touches
@@ -50,6 +69,8 @@ export interface Traits {
   readonly readiness?: Readiness
   /** `active` if not given. */
   readonly access?: AccessRule
+  /** Where it does not follow from `touches`. */
+  readonly order?: OrderClass
 }
 
 /** A row. Field names with a meaning to the engine: `lba`, `blocks`, `allocation`, `parameterLength`, `naca`. */
@@ -66,6 +87,7 @@ export interface Command<R extends FieldRows = FieldRows> {
   readonly unitAttention: UnitAttentionRule
   readonly readiness: Readiness
   readonly access: AccessRule
+  readonly order: OrderClass
   readonly cdb: Layout<R & ControlRows>
 }
 
@@ -119,6 +141,7 @@ function row<const R extends FieldRows>(
     touches: traits.touches,
     reservation: traits.reservation,
     unitAttention: traits.unitAttention ?? 'reports',
+    order: traits.order ?? ORDER_OF[traits.touches],
     readiness: traits.readiness ?? (traits.touches.startsWith('medium') ? 'ready' : 'unready'),
     access: traits.access ?? 'active',
     cdb: layout(name, cite, length, rows) as unknown as Layout<R & ControlRows>,

@@ -66,6 +66,16 @@ export class Task {
   inner: InnerCall | null = null
   /** How it stands in the unit's task set: the engine's own numbers, 0 outside. */
   order = 0
+  /** End of the blocks that it has to itself or shares, by LBA; they begin at `lba`. */
+  rangeEnd = 0
+  /** Counts those that went ahead of the others. */
+  entered = 0
+  /** Its neighbours in the task set, what it waits for there, and the first and last of those that wait for it. */
+  older: Task | null = null
+  younger: Task | null = null
+  blocker: Task | null = null
+  firstWaiter: Task | null = null
+  lastWaiter: Task | null = null
 
   // Data: received slices (out), or filled buffers (in). Never joined.
   readonly segments: Buffer[] = []

@@ -15,6 +15,9 @@ import { TaskList } from './task-list.ts'
 
 export interface Limits extends MemoryLimits {
   readonly tasksPerSession: number
+  /** Tasks in the task set of one unit, and of one session there. */
+  readonly queuePerUnit: number
+  readonly queuePerSession: number
 }
 
 /** Free tasks that are kept; more go to the garbage collector. */
@@ -86,6 +89,9 @@ export class Core {
     task.pooled.length = 0
     task.releaseData()
   }
+
+  /** Sends on a task whose turn has come in its task set. */
+  readonly admit = (task: Task): void => this.proceed(task, TaskState.admit)
 
   /** Queues a task for the stage that `state` names. */
   proceed(task: Task, state: TaskState): void {

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a CDB to the binding of a device type: a slot for each opcode, and for each service action below it.
-import { type AccessRule, type Field, INQUIRY, REPORT_LUNS, REQUEST_SENSE } from '@lunkit/spec'
+import {
+  type AccessRule,
+  type Field,
+  INQUIRY,
+  type OrderClass,
+  REPORT_LUNS,
+  REQUEST_SENSE,
+} from '@lunkit/spec'
 import {
   type Access,
   accessOf,
@@ -11,6 +18,7 @@ import {
   OperatorError,
   type Task,
 } from '@lunkit/target-api'
+import { ClassNumber } from './order-matrix.ts'
 
 /** The worse the state, the higher the level that a command needs to run in it. */
 export const ACCESS_LEVEL: Readonly<Record<AccessRule, number>> = Object.freeze({
@@ -22,12 +30,8 @@ export const ACCESS_LEVEL: Readonly<Record<AccessRule, number>> = Object.freeze(
 
 export const VARIABLE_LENGTH = 0x7f
 
-/** They may be processed as if sent with HEAD OF QUEUE (SPC-4), so they never wait for a stuck command. */
-const JUMPS_THE_QUEUE: ReadonlySet<number> = new Set([
-  INQUIRY.opcode,
-  REPORT_LUNS.opcode,
-  REQUEST_SENSE.opcode,
-])
+/** They leave a unit attention pending, whoever answers them. */
+const PASSING: ReadonlySet<number> = new Set([INQUIRY.opcode, REPORT_LUNS.opcode, REQUEST_SENSE.opcode])
 
 /** A binding with what the stages ask of its row, worked out once. */
 export class Route implements Binding {
@@ -41,7 +45,8 @@ export class Route implements Binding {
   readonly dataOut: Binding['dataOut']
   /** CDB bits that have to be zero. */
   readonly forbidden: Uint8Array
-  readonly jumpsTheQueue: boolean
+  /** ClassNumber in the order matrix. */
+  readonly order: number
   /** Ends with a pending unit attention instead of running. */
   readonly reportsAttention: boolean
   /** In how bad an asymmetric access state of the port it runs: see `access-rules.ts`. */
@@ -69,7 +74,7 @@ export class Route implements Binding {
     this.forbidden = binding.usage.map(bits => ~bits)
     // Bits 7 and 6 of the CONTROL byte are vendor specific: not ours to judge.
     this.forbidden[command.opcode === VARIABLE_LENGTH ? 1 : command.length - 1]! &= 0x3f
-    this.jumpsTheQueue = JUMPS_THE_QUEUE.has(command.opcode)
+    this.order = ClassNumber[command.order]
     this.reportsAttention = command.unitAttention === 'reports'
     this.accessLevel = ACCESS_LEVEL[command.access]
     this.writesMedium = command.touches === 'medium-write'
@@ -124,7 +129,7 @@ export class Dispatch {
     const actions = this.#actions[opcode]!
     const route = actions?.get(actionOf(cdb)) ?? null
     if (route !== null || this.#otherwise === null) return route
-    return JUMPS_THE_QUEUE.has(opcode) ? this.#otherwisePassing : this.#otherwise
+    return PASSING.has(opcode) ? this.#otherwisePassing : this.#otherwise
   }
 
   /** Where the service action stands that `find` did not find, or null if the opcode itself is unknown. */
@@ -151,6 +156,8 @@ function foreign(
       opcode: -1,
       data: 'both',
       touches: 'unit',
+      // For a real device behind this one, in the order that the attributes ask for; where nobody is, nothing waits.
+      order: (takesData ? 'sync' : 'head') satisfies OrderClass,
       unitAttention: rule,
       readiness: 'always',
       access: takesData ? 'active' : 'always',

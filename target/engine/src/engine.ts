@@ -44,6 +44,10 @@ export interface EngineOptions {
     readonly memoryPerSessionAtUnit?: number
     /** 128 if not given. */
     readonly tasksPerSession?: number
+    /** Tasks of all sessions in the task set of one unit; more get TASK SET FULL or BUSY. 4096 if not given. */
+    readonly queuePerUnit?: number
+    /** Tasks of one session there: 512 if not given, so that no session fills a unit's set alone. */
+    readonly queuePerSession?: number
   }
 }
 
@@ -76,6 +80,8 @@ export class TargetEngine implements Engine {
       perUnit,
       perSessionAtUnit: limits.memoryPerSessionAtUnit ?? perUnit / 2,
       tasksPerSession: limits.tasksPerSession ?? 128,
+      queuePerUnit: limits.queuePerUnit ?? 4096,
+      queuePerSession: limits.queuePerSession ?? 512,
     }
     const done = (task: Task): void => this.#done(task)
     const fault = (task: Task, cause: unknown): void => faultLater(this.#core, task, cause)

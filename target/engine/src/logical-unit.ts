@@ -14,6 +14,7 @@ import {
 import type { Dispatch } from './dispatch.ts'
 import type { ItlNexus } from './nexus.ts'
 import { TaskList } from './task-list.ts'
+import { TaskSet } from './task-set.ts'
 
 export class Unit implements LogicalUnit {
   readonly identity: Identity
@@ -24,14 +25,9 @@ export class Unit implements LogicalUnit {
   readonly dispatch: Dispatch
   readonly nexuses = new Set<ItlNexus>()
 
-  /** Tasks that wait for their turn, by arrival. */
-  readonly blocked = new TaskList()
+  readonly set = new TaskSet()
   /** Tasks with the device or waiting for their data. */
   readonly enabled = new TaskList()
-  /** Tasks whose turn has come and that have not ended; how many of them are ORDERED, and HEAD OF QUEUE. */
-  active = 0
-  ordered = 0
-  head = 0
   /** Bytes charged, and the last pass over the waiting tasks in which its ceiling was short. */
   memory = 0
   shortIn = 0

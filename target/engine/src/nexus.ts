@@ -83,6 +83,8 @@ export class ItlNexus implements NexusUnit {
   readonly lun: number
   preventsRemoval = false
   readonly attentions = new UnitAttentions()
+  /** Tasks in the unit's task set. */
+  queued = 0
   /** Bytes charged, and the last pass over the waiting tasks in which its ceiling was short. */
   memory = 0
   shortIn = 0

@@ -2,18 +2,18 @@
 // Order by task attribute: the rules one by one, then random runs against a model.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { INQUIRY, REPORT_LUNS, REQUEST_SENSE, TaskAttribute, TEST_UNIT_READY, WRITE_10 } from '@lunkit/spec'
+import { INQUIRY, READ_10, REPORT_LUNS, REQUEST_SENSE, TaskAttribute, WRITE_10 } from '@lunkit/spec'
 import { ManagementFunction } from '@lunkit/target-api'
 import fc from 'fast-check'
 import { bench, Initiator } from './stand-in.test-kit.ts'
 
 const { simple, ordered, headOfQueue, untagged } = TaskAttribute
 
-function held() {
-  const all = bench()
+function held(limits = {}) {
+  const all = bench(limits)
   all.device.holds = true
   const initiator = new Initiator(all.port)
-  const send = (attribute: number): number => initiator.send(TEST_UNIT_READY, {}, { attribute })
+  const send = (attribute: number): number => initiator.send(READ_10, { blocks: 1 }, { attribute })
   return { ...all, initiator, send }
 }
 
@@ -76,7 +76,7 @@ test('one task set serves all initiators, and units do not know each other', () 
   const { device, port, send, engine, target, unit } = held()
   const other = new Initiator(port, 'other', { firstTag: 100 })
   send(ordered)
-  other.send(TEST_UNIT_READY)
+  other.send(READ_10, { blocks: 1 })
   assert.deepEqual(device.tags, [1])
   const second = engine.addTarget({ name: 'second' })
   second.map(0, unit)
@@ -110,7 +110,7 @@ test('an aborted ordered task makes way for those behind it', () => {
 })
 
 test('a long chain of ordered tasks that end at once needs no stack', () => {
-  const { device, port, send } = held()
+  const { device, port, send } = held({ queuePerUnit: 30_000, queuePerSession: 30_000 })
   send(ordered)
   for (let i = 0; i < 20_000; i++) send(ordered)
   device.holds = false

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The third stage: a task's turn by its attribute, one task set for all nexuses of a unit (SAM-5, task set management).
-import { INVALID_MESSAGE_ERROR, SenseKey, sense, TaskAttribute } from '@lunkit/spec'
+// The third stage: a task's turn, by its attribute and by what it does to which blocks (SAM-5, task set management).
+import { INVALID_MESSAGE_ERROR, SenseKey, Status, sense, TaskAttribute } from '@lunkit/spec'
 import { type Task, TaskState } from '@lunkit/target-api'
 import type { Core } from './core.ts'
 import type { Route } from './dispatch.ts'
-import { type Unit, unitOf } from './logical-unit.ts'
-import { refuse } from './refuse.ts'
+import type { ItlNexus } from './nexus.ts'
+import { ClassNumber } from './order-matrix.ts'
+import { refuse, refuseStatus } from './refuse.ts'
+import { Kind } from './task-set.ts'
 
-/** What a task counts as while it is active (`task.order`); 0 counts as nothing. */
-const OUTSIDE = 0
-const SIMPLE = 1
-const ORDERED = 2
-const HEAD = 3
+/** No block is behind this one. */
+const BEYOND = Number.MAX_SAFE_INTEGER
 
 /** SAM-5, task attributes: ACA without an auto contingent allegiance, which this target never has. */
 const BAD_ATTRIBUTE = sense(
@@ -26,57 +25,44 @@ export function checkAttribute(task: Task): boolean {
   return task.attribute <= TaskAttribute.headOfQueue || refuse(task, BAD_ATTRIBUTE)
 }
 
-/** True if it is the task's turn; else it waits and comes back in state `admit`. */
-export function enter(task: Task): boolean {
-  if ((task.binding as Route).jumpsTheQueue) return true
-  const unit = unitOf(task)
-  const order = orderOf(task)
-  if (!mayGo(unit, order) || (unit.blocked.length > 0 && order !== HEAD)) {
-    task.state = TaskState.waitOrder
-    unit.blocked.push(task)
+/** True if it is the task's turn; else it waits and comes back in state `admit`, or, in state `finish`, has its answer. */
+export function enter(core: Core, task: Task): boolean {
+  const route = task.binding as Route
+  const klass = route.order
+  if (klass === ClassNumber.head) return true
+  const kind = kindOfAttribute(task)
+  // What only looks does not wait for those that change, were they stuck: unless its sender wants that.
+  if (klass === ClassNumber.nothing && kind === Kind.simple) return true
+  const itl = task.nexusUnit as ItlNexus
+  const { unit } = itl
+  if (isFull(core, task, itl)) {
+    // SAM-5, status codes: TASK SET FULL tells an initiator port to wait for one of its own tasks there.
+    refuseStatus(task, itl.queued > 0 ? Status.taskSetFull : Status.busy)
+    task.state = TaskState.finish
     return false
   }
-  count(unit, task, order)
-  return true
+  task.rangeEnd = route.blocks === null || task.blocks === 0 ? BEYOND : task.lba + task.blocks
+  itl.queued++
+  if (unit.set.enter(task, kind, klass, unit.device.policies)) return true
+  task.state = TaskState.waitOrder
+  return false
 }
 
 /** The task has ended: those behind it may go. */
 export function leave(core: Core, task: Task): void {
-  const { order } = task
-  if (order === OUTSIDE) return
-  const unit = unitOf(task)
-  task.order = OUTSIDE
-  unit.active--
-  if (order === ORDERED) unit.ordered--
-  else if (order === HEAD) unit.head--
-  if (unit.blocked.length > 0) release(core, unit)
+  if (task.order === 0) return
+  const itl = task.nexusUnit as ItlNexus
+  itl.queued--
+  itl.unit.set.leave(task, itl.unit.device.policies, core.admit)
 }
 
-/** Sends on the blocked tasks whose turn has come. */
-export function release(core: Core, unit: Unit): void {
-  // Everything older than the first blocked task is active or has ended, so the counts tell all.
-  for (let task = unit.blocked.first; task !== null; task = unit.blocked.first) {
-    const order = orderOf(task)
-    if (!mayGo(unit, order)) return
-    unit.blocked.remove(task)
-    count(unit, task, order)
-    core.proceed(task, TaskState.admit)
-  }
+function isFull(core: Core, task: Task, { queued, unit }: ItlNexus): boolean {
+  const { queuePerUnit, queuePerSession } = core.limits
+  return (unit.set.length >= queuePerUnit || queued >= queuePerSession) && task.inner === null
 }
 
-function orderOf(task: Task): number {
-  if (task.attribute === TaskAttribute.ordered) return ORDERED
-  return task.attribute === TaskAttribute.headOfQueue ? HEAD : SIMPLE
-}
-
-function mayGo(unit: Unit, order: number): boolean {
-  if (order === HEAD) return true
-  return order === ORDERED ? unit.active === 0 : unit.ordered === 0 && unit.head === 0
-}
-
-function count(unit: Unit, task: Task, order: number): void {
-  task.order = order
-  unit.active++
-  if (order === ORDERED) unit.ordered++
-  else if (order === HEAD) unit.head++
+function kindOfAttribute({ attribute, inner }: Task): number {
+  if (inner !== null) return Kind.inner
+  if (attribute === TaskAttribute.ordered) return Kind.ordered
+  return attribute === TaskAttribute.headOfQueue ? Kind.head : Kind.simple
 }

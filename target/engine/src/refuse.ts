@@ -13,8 +13,15 @@ export function refuse(task: Task, code: SenseCode): false {
   return false
 }
 
+/** Ends the task with a status that has no sense. Returns false. */
+export function refuseStatus(task: Task, status: number): false {
+  task.inLength = 0
+  task.status = status
+  return false
+}
+
 /**
- * The same for a fault of the CDB. A pending unit attention comes before it (SAM-5, status precedence) unless the
+ * CHECK CONDITION for a fault of the CDB. A pending unit attention comes before it (SAM-5, status precedence) unless the
  * command is one that leaves it pending.
  */
 export function refuseCdb(task: Task, code: SenseCode, byte = -1, bit = -1): false {

@@ -64,7 +64,7 @@ function step(core: Core, task: Task): void {
 function pass(core: Core, task: Task): boolean {
   if (task.state === TaskState.decode) {
     if (!decode(task) || !checkAttribute(task)) return true
-    if (!enter(task)) return false
+    if (!enter(core, task)) return isAnswered(task)
     task.state = TaskState.admit
   }
   if (task.state === TaskState.admit) {
@@ -76,6 +76,8 @@ function pass(core: Core, task: Task): boolean {
   execute(task)
   return false
 }
+
+const isAnswered = ({ state }: Task): boolean => state === TaskState.finish
 
 function grant(core: Core): void {
   core.memory.grant(task => core.proceed(task, TaskState.fetch))

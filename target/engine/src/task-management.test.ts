@@ -147,7 +147,7 @@ test('LOGICAL UNIT RESET aborts all, resets the device and tells every nexus', (
   const { device, port, initiator, other, unit } = held()
   for (const itl of unit.nexuses) itl.preventsRemoval = true
   assert.equal(unit.removalPrevented, true)
-  initiator.send(TEST_UNIT_READY)
+  initiator.send(READ_10, { blocks: 1 })
   other.send(TEST_UNIT_READY, {}, { attribute: ordered })
   initiator.manage(Fn.logicalUnitReset)
   assert.equal(unit.removalPrevented, false)

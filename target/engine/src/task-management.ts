@@ -16,7 +16,7 @@ import {
 import type { Core } from './core.ts'
 import { type Unit, unitOf } from './logical-unit.ts'
 import type { ItNexus } from './nexus.ts'
-import { release } from './order.ts'
+import { leave } from './order.ts'
 
 /** Carries out a request and sees to its answer. */
 export function manage(core: Core, request: Management): void {
@@ -104,8 +104,10 @@ export function abortMatching(core: Core, units: readonly Unit[], matches: (task
   const tasks: Task[] = []
   core.ready.collect(inQuestion, tasks)
   core.memory.waiting.collect(inQuestion, tasks)
-  for (const { blocked, enabled } of units) {
-    blocked.collect(inQuestion, tasks)
+  for (const { set, enabled } of units) {
+    for (let task = set.oldest; task !== null; task = task.younger) {
+      if (task.state === TaskState.waitOrder && inQuestion(task)) tasks.push(task)
+    }
     enabled.collect(inQuestion, tasks)
   }
   // First all of them: a blocked one that is let go by the end of another must not run.
@@ -120,9 +122,8 @@ function abort(core: Core, task: Task): void {
   const unit = unitOf(task)
   switch (task.state) {
     case TaskState.waitOrder:
-      unit.blocked.remove(task)
+      leave(core, task)
       core.proceed(task, TaskState.finish)
-      release(core, unit)
       return
     case TaskState.waitMemory:
       core.memory.forget(task)

@@ -10,6 +10,7 @@ import {
   MODE_PARAMETERS_CHANGED,
   POWER_ON_OCCURRED,
   POWER_ON_RESET_OR_BUS_DEVICE_RESET_OCCURRED,
+  READ_10,
   REPORT_LUNS,
   REQUEST_SENSE,
   type SenseCode,
@@ -105,7 +106,7 @@ test('it is reported when the turn of the command comes', () => {
   const { port, unit, device } = bench()
   const initiator = new Initiator(port)
   device.holds = true
-  initiator.send(TEST_UNIT_READY)
+  initiator.send(READ_10, { blocks: 1 })
   initiator.send(TEST_UNIT_READY, {}, { attribute: TaskAttribute.ordered })
   unit.attention(MODE_PARAMETERS_CHANGED, null)
   assert.equal(port.answers.length, 0)

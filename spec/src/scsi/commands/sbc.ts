@@ -9,9 +9,10 @@ import { type Command, command, serviceAction } from '../command.ts'
 const READ = { data: 'in', touches: 'medium-read', reservation: 'readers' } as const
 const CHECK = { data: 'out', touches: 'medium-read', reservation: 'readers' } as const
 const WRITE = { data: 'out', touches: 'medium-write', reservation: 'registrants' } as const
+const ATOMIC = { ...WRITE, order: 'atomic' } as const
 const ASK = { data: 'in', touches: 'nothing', reservation: 'allowed' } as const
 const ASK_CAPACITY = { ...ASK, readiness: 'ready' } as const
-const ASK_MEDIUM = { data: 'in', touches: 'medium-read', reservation: 'readers' } as const
+const ASK_MEDIUM = { data: 'in', touches: 'medium-read', reservation: 'readers', order: 'nothing' } as const
 const FETCH = { data: 'none', touches: 'medium-read', reservation: 'readers' } as const
 const SYNC = { data: 'none', touches: 'medium-sync', reservation: 'registrants' } as const
 const WHOLE = { data: 'none', touches: 'medium-all', reservation: 'registrants' } as const
@@ -166,11 +167,11 @@ export const COMPARE_AND_WRITE = command(
   16,
   'COMPARE AND WRITE',
   'SBC-4 COMPARE AND WRITE command',
-  WRITE,
+  ATOMIC,
   { ...WRITE_FLAGS, lba: u64(2), blocks: u8(13), group: bits(14, 5, 0) },
 )
 
-export const ORWRITE_16 = command(0x8b, 16, 'ORWRITE (16)', 'SBC-4 ORWRITE (16) command', WRITE, {
+export const ORWRITE_16 = command(0x8b, 16, 'ORWRITE (16)', 'SBC-4 ORWRITE (16) command', ATOMIC, {
   ...WRITE_FLAGS,
   ...AT_16,
 })
@@ -180,7 +181,7 @@ export const ORWRITE_32 = serviceAction(
   32,
   'ORWRITE (32)',
   'SBC-4 ORWRITE (32) command',
-  WRITE,
+  ATOMIC,
   {
     bmop: bits(2, 2, 0),
     previousGeneration: bits(3, 3, 0),
@@ -198,7 +199,7 @@ export const WRITE_ATOMIC_16 = command(
   16,
   'WRITE ATOMIC (16)',
   'SBC-4 WRITE ATOMIC (16) command',
-  WRITE,
+  ATOMIC,
   {
     ...WRITE_FLAGS,
     lba: u64(2),
@@ -213,7 +214,7 @@ export const WRITE_ATOMIC_32 = serviceAction(
   32,
   'WRITE ATOMIC (32)',
   'SBC-4 WRITE ATOMIC (32) command',
-  WRITE,
+  ATOMIC,
   { boundary: u16(4), ...WRITE_FLAGS_32, ...AT_32 },
 )
 
@@ -327,7 +328,7 @@ export const PREVENT_ALLOW_MEDIUM_REMOVAL = command(
   6,
   'PREVENT ALLOW MEDIUM REMOVAL',
   'SBC-4 PREVENT ALLOW MEDIUM REMOVAL command',
-  { data: 'none', touches: 'unit', reservation: 'special' },
+  { data: 'none', touches: 'unit', reservation: 'special', order: 'nothing' },
   { prevent: bits(4, 1, 0) },
 )
 
@@ -557,6 +558,8 @@ export const RESTORE_ELEMENTS_AND_REBUILD = serviceAction(
 
 // ---- copy by token ----
 
+// Their reading and writing is done by inner commands, and those keep the order.
+
 const TOKEN = { listId: u32(6), parameterLength: u32(10), group: bits(14, 5, 0) } as const
 
 export const POPULATE_TOKEN = serviceAction(
@@ -565,7 +568,7 @@ export const POPULATE_TOKEN = serviceAction(
   16,
   'POPULATE TOKEN',
   'SBC-4 POPULATE TOKEN command',
-  { data: 'out', touches: 'medium-read', reservation: 'readers' },
+  { data: 'out', touches: 'medium-read', reservation: 'readers', order: 'sync' },
   TOKEN,
 )
 export const WRITE_USING_TOKEN = serviceAction(
@@ -574,7 +577,7 @@ export const WRITE_USING_TOKEN = serviceAction(
   16,
   'WRITE USING TOKEN',
   'SBC-4 WRITE USING TOKEN command',
-  WRITE,
+  { ...WRITE, order: 'sync' },
   TOKEN,
 )
 

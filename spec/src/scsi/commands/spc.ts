@@ -24,7 +24,7 @@ export const REQUEST_SENSE = command(
   6,
   'REQUEST SENSE',
   'SPC-4 REQUEST SENSE command',
-  { ...ASK, unitAttention: 'takes', readiness: 'always', access: 'always' },
+  { ...ASK, unitAttention: 'takes', readiness: 'always', access: 'always', order: 'head' },
   { desc: bit(1, 0), allocation: u8(4) },
 )
 
@@ -33,7 +33,7 @@ export const INQUIRY = command(
   6,
   'INQUIRY',
   'SPC-4 INQUIRY command',
-  { ...ASK, unitAttention: 'passes', readiness: 'always', access: 'always' },
+  { ...ASK, unitAttention: 'passes', readiness: 'always', access: 'always', order: 'head' },
   { evpd: bit(1, 0), pageCode: u8(2), allocation: u16(3) },
 )
 
@@ -42,7 +42,7 @@ export const REPORT_LUNS = command(
   12,
   'REPORT LUNS',
   'SPC-4 REPORT LUNS command',
-  { ...ASK, unitAttention: 'passes', readiness: 'always', access: 'always' },
+  { ...ASK, unitAttention: 'passes', readiness: 'always', access: 'always', order: 'head' },
   { selectReport: u8(2), allocation: u32(6) },
 )
 
@@ -221,7 +221,7 @@ export const SET_TARGET_PORT_GROUPS = serviceAction(
   12,
   'SET TARGET PORT GROUPS',
   'SPC-4 SET TARGET PORT GROUPS command',
-  { ...SET, access: 'unavailable' },
+  { ...SET, access: 'unavailable', order: 'nothing' },
   { parameterLength: u32(6) },
 )
 export const SET_IDENTIFYING_INFORMATION = serviceAction(
@@ -271,8 +271,8 @@ export const MANAGEMENT_PROTOCOL_OUT = serviceAction(
 
 const PR_IN = { allocation: u16(7) } as const
 const PR_OUT = { scope: bits(2, 7, 4), type: bits(2, 3, 0), parameterLength: u32(5) } as const
-const RESERVING = { data: 'out', touches: 'unit', reservation: 'special' } as const
-const RESERVING_6 = { data: 'none', touches: 'unit', reservation: 'special' } as const
+const RESERVING = { data: 'out', touches: 'unit', reservation: 'special', order: 'head' } as const
+const RESERVING_6 = { data: 'none', touches: 'unit', reservation: 'special', order: 'head' } as const
 
 const persistentIn = (action: number, name: string) =>
   serviceAction(
@@ -281,7 +281,7 @@ const persistentIn = (action: number, name: string) =>
     10,
     `PERSISTENT RESERVE IN, ${name}`,
     `SPC-4 PERSISTENT RESERVE IN command, ${name} service action`,
-    { ...ASK, access: 'standby' },
+    { ...ASK, access: 'standby', order: 'head' },
     PR_IN,
   )
 const persistentOut = (action: number, name: string) =>
@@ -452,7 +452,7 @@ export const EXTENDED_COPY_LID1 = serviceAction(
   16,
   'EXTENDED COPY (LID1)',
   'SPC-4 EXTENDED COPY (LID1) command',
-  SET,
+  { ...SET, order: 'sync' },
   { parameterLength: u32(10) },
 )
 export const EXTENDED_COPY_LID4 = serviceAction(
@@ -461,7 +461,7 @@ export const EXTENDED_COPY_LID4 = serviceAction(
   16,
   'EXTENDED COPY (LID4)',
   'SPC-4 EXTENDED COPY (LID4) command',
-  SET,
+  { ...SET, order: 'sync' },
   { parameterLength: u32(10) },
 )
 export const COPY_OPERATION_ABORT = serviceAction(
@@ -470,7 +470,7 @@ export const COPY_OPERATION_ABORT = serviceAction(
   16,
   'COPY OPERATION ABORT',
   'SPC-4 COPY OPERATION ABORT command',
-  { data: 'none', touches: 'unit', reservation: 'registrants' },
+  { data: 'none', touches: 'unit', reservation: 'registrants', order: 'nothing' },
   { listId: u32(2) },
 )
 export const RECEIVE_COPY_STATUS_LID1 = copyIn(0x00, 'RECEIVE COPY STATUS (LID1)', COPY_STATUS_1)

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// A quick "nothing there": how many commands of a task set are in which part of the medium, coarsely.
+
+/** Blocks of one region, as a power of two. */
+const REGION = 6
+const SLOTS = 512
+/** Commands in more regions than this are counted as being everywhere. */
+const SPAN = 8
+
+/** May say "somebody is there" when nobody is; never the other way round. */
+export class Regions {
+  /** Commands in all, and those that are everywhere. */
+  length = 0
+  #everywhere = 0
+  readonly #slots = new Uint16Array(SLOTS)
+
+  /** The low 32 bits of an LBA are enough: regions of different parts share slots in any case. */
+  add(lba: number, end: number, sign: 1 | -1): void {
+    this.length += sign
+    const first = lba >>> REGION
+    const count = spanOf(lba, end)
+    if (count > SPAN) {
+      this.#everywhere += sign
+      return
+    }
+    for (let i = 0; i < count; i++) this.#slots[(first + i) % SLOTS]! += sign
+  }
+
+  isFree(lba: number, end: number): boolean {
+    if (this.length === 0) return true
+    if (this.#everywhere > 0) return false
+    const first = lba >>> REGION
+    const count = spanOf(lba, end)
+    if (count > SPAN) return false
+    for (let i = 0; i < count; i++) if (this.#slots[(first + i) % SLOTS] !== 0) return false
+    return true
+  }
+}
+
+/** How many regions a range touches; any number above SPAN for a long one. */
+function spanOf(lba: number, end: number): number {
+  const blocks = end - lba
+  return blocks > SPAN << REGION ? SPAN + 1 : (((lba & 63) + blocks - 1) >> REGION) + 1
+}
