@@ -47,7 +47,16 @@ export const PROTECT: readonly (ProtectRow | null)[] = Object.freeze([
  * SBC-4 VERIFY (10) command, byte-by-byte comparison with BYTCHK 01b or 11b: fields that are compared, by VRPROTECT. The
  * application tag is only where ATO is one, the reference tag of type 3 only where it is zero.
  */
-export const COMPARED: readonly number[] = Object.freeze([NOTHING, ALL, TAGS, ALL, ALL, ALL, NOTHING, NOTHING])
+export const COMPARED: readonly number[] = Object.freeze([
+  NOTHING,
+  ALL,
+  TAGS,
+  ALL,
+  ALL,
+  ALL,
+  NOTHING,
+  NOTHING,
+])
 
 /** SBC-4 table of the check that fails: ABORTED COMMAND. */
 export const CHECK_FAILED: Readonly<Record<number, SenseCode>> = Object.freeze({

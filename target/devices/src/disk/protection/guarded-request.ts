@@ -133,9 +133,11 @@ export class GuardedRequest implements Held {
     io.forceUnitAccess = this.#io.forceUnitAccess
     io.length = whole ? length : Math.min(length - this.#done, BLANK.length)
     this.#done += io.length
-    if (whole) return tags.writeZeroes!(io)
-    io.segments.push(BLANK.subarray(0, io.length))
-    tags.write(io)
+    if (whole) tags.writeZeroes!(io)
+    else {
+      io.segments.push(BLANK.subarray(0, io.length))
+      tags.write(io)
+    }
   }
 
   readonly #blanked = (): void => {
@@ -172,11 +174,12 @@ export class GuardedRequest implements Held {
       io.error = error
       io.failedAt = this.#offset
       io.reason = `tags: ${reason}`
-      return this.#dataDone()
+      this.#dataDone()
+    } else {
+      io.error = StoreError.none
+      io.storeData = null
+      this.#stores.data[this.#call]!(io)
     }
-    io.error = StoreError.none
-    io.storeData = null
-    this.#stores.data[this.#call]!(io)
   }
 
   readonly #dataDone = (): void => {
@@ -184,7 +187,8 @@ export class GuardedRequest implements Held {
     try {
       if (io.error === StoreError.none && this.#call === 'read') this.#check()
     } catch (cause) {
-      return this.#threw(cause)
+      this.#threw(cause)
+      return
     }
     this.#over()
     io.finish(io.error)
@@ -205,8 +209,8 @@ export class GuardedRequest implements Held {
       application: command?.application ?? 0,
       applicationMask: command?.applicationMask ?? 0,
     })
-    if (wrong !== null) return this.#fail(wrong, CHECK_FAILED)
-    if (command === null) return
+    if (wrong !== null) this.#fail(wrong, CHECK_FAILED)
+    if (wrong !== null || command === null) return
     command.kept?.set(tags)
     if (command.compared === null) return
     const wanted = Buffer.allocUnsafe(tags.length)

@@ -121,11 +121,7 @@ export function makeTags(
   for (let block = 0, at = 0; at < tags.length; block++, at += TAG_LENGTH) {
     guard.set(tags, at, guards.next())
     applicationTag.set(tags, at, application)
-    referenceTag.set(
-      tags,
-      at,
-      reference === ESCAPE_REFERENCE_TAG ? reference : (reference + block) >>> 0,
-    )
+    referenceTag.set(tags, at, reference === ESCAPE_REFERENCE_TAG ? reference : (reference + block) >>> 0)
   }
 }
 
