@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { type Ability, type BackingStore, StoreError, type StoreIo } from '@lunkit/target-api'
 
-export type StoreCall = 'read' | 'write' | 'flush' | 'discard' | 'writeZeroes'
+export type StoreCall = 'read' | 'write' | 'flush' | 'discard' | 'writeZeroes' | 'map'
 
 export interface StandInOptions {
   readonly size: number
@@ -13,6 +13,8 @@ export interface StandInOptions {
   readonly volatileCache?: boolean
   /** Takes blocks back and writes zeros by itself. */
   readonly thin?: boolean
+  /** Thin, discarded bytes read as zeros, and the store tells which units of 4096 bytes it holds. */
+  readonly maps?: boolean
 }
 
 /** What blocks hold at first, behind their number in the first four bytes. */
@@ -26,6 +28,10 @@ export class StandInStore implements BackingStore {
   readonly discards: Ability
   readonly writesZeroes: Ability
   readonly identity = 'stand-in:1'
+  readonly discardGranularity = 4096
+  readonly discardedReadsZero: boolean
+  /** One where a unit of 4096 bytes is held. */
+  readonly heldUnits: Uint8Array
   readonly bytes: Buffer
   /** What would be left after a power failure. */
   readonly durable: Buffer
@@ -46,7 +52,9 @@ export class StandInStore implements BackingStore {
     this.#later = options.later ?? false
     this.canWrite = options.canWrite ?? true
     this.volatileCache = options.volatileCache ?? true
-    this.discards = options.thin ? 'native' : 'none'
+    this.discards = options.thin || options.maps ? 'native' : 'none'
+    this.discardedReadsZero = options.maps === true
+    this.heldUnits = new Uint8Array(Math.ceil(Math.min(options.size, 64 * 1024 * 1024) / 4096)).fill(1)
     this.writesZeroes = this.discards
     this.bytes = Buffer.alloc(Math.min(options.size, 64 * 1024 * 1024))
     for (let at = 0; at < this.bytes.length; at += 512)
@@ -70,6 +78,7 @@ export class StandInStore implements BackingStore {
     this.#take('write', io, () => {
       let at = io.offset
       for (const segment of io.segments) at += segment.copy(this.bytes, at)
+      this.heldUnits.fill(1, Math.floor(io.offset / 4096), Math.ceil(at / 4096))
       if (io.forceUnitAccess || !this.volatileCache) {
         this.bytes.copy(this.durable, io.offset, io.offset, io.offset + io.length)
       }
@@ -81,10 +90,23 @@ export class StandInStore implements BackingStore {
     this.#take('flush', io, () => this.bytes.copy(this.durable))
   }
 
-  /** What is given back reads as nonsense: nobody may rely on it. */
+  /** What is given back reads as nonsense, unless zeros are promised: nobody may rely on it. */
   discard(io: StoreIo): void {
     assert.equal(this.discards, 'native', 'a store that takes nothing back was asked to')
-    this.#take('discard', io, () => this.#fill(io, 0xdd))
+    this.#take('discard', io, () => {
+      this.#fill(io, this.discardedReadsZero ? 0 : 0xdd)
+      const [first, last] = [Math.ceil(io.offset / 4096), Math.floor((io.offset + io.length) / 4096)]
+      if (first < last) this.heldUnits.fill(0, first, last)
+    })
+  }
+
+  /** One unit at a time: nobody may rely on long runs. */
+  map(io: StoreIo): void {
+    this.#take('map', io, () => {
+      const index = Math.floor(io.offset / 4096)
+      io.held = this.heldUnits[index] !== 0
+      io.length = Math.min(io.length, (index + 1) * 4096 - io.offset)
+    })
   }
 
   writeZeroes(io: StoreIo): void {

@@ -41,10 +41,30 @@ export const LBA_STATUS_DESCRIPTOR = layout('LBA status descriptor', 'SBC-4 LBA 
 
 /** PROVISIONING STATUS of an LBA status descriptor. */
 export const ProvisioningStatus = Object.freeze({
+  /** Or not known. */
   mapped: 0,
   deallocated: 1,
   anchored: 2,
-  unknown: 3,
+  surelyMapped: 3,
+  unknown: 4,
+} as const)
+
+/** REPORT TYPE of GET LBA STATUS (SBC-4, GET LBA STATUS (16) command). */
+export const LbaReportType = Object.freeze({
+  all: 0x00,
+  additionalStatus: 0x01,
+  mapped: 0x02,
+  deallocated: 0x03,
+  anchored: 0x04,
+  unrecovered: 0x10,
+} as const)
+
+/** COMPLETION CONDITION of the GET LBA STATUS parameter data (SBC-4). */
+export const LbaStatusCompletion = Object.freeze({
+  unsaid: 0,
+  allocation: 1,
+  scanLength: 2,
+  capacity: 3,
 } as const)
 
 /** UNMAP parameter list header, followed by block descriptors. */

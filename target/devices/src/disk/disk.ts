@@ -77,6 +77,10 @@ export class Disk implements Device, PrimaryDevice {
   readonly copies = new CopyResults()
   /** Blocks can be given back to the store: UNMAP, and logical block provisioning in general. */
   readonly thin: boolean
+  /** Unmapped blocks read as zeros (LBPRZ). */
+  readonly unmappedReadsZero: boolean
+  /** Bytes that an UNMAP has to span for room to be given back; a multiple of the physical block. */
+  readonly unmapGranularity: number
   readonly initialWriteCache: boolean
   readonly #readonly: boolean
   readonly #background: BackgroundFlush
@@ -97,6 +101,8 @@ export class Disk implements Device, PrimaryDevice {
     this.removable = options.removable
     this.rotation = options.rotation
     this.thin = canUnmap(store)
+    this.unmappedReadsZero = this.thin && store.discardedReadsZero === true
+    this.unmapGranularity = Math.max(store.discardGranularity ?? store.preferredBlock, options.physical)
     this.initialWriteCache = store.volatileCache && options.writeCache
     this.#readonly = options.readonly || !store.canWrite
     this.#background = new BackgroundFlush(store)

@@ -20,7 +20,7 @@ import { requestSense } from '../primary/request-sense.ts'
 import { startStopUnit } from '../primary/start-stop.ts'
 import { testUnitReady } from '../primary/test-unit-ready.ts'
 import { compareAndWrite } from './commands/compare-and-write.ts'
-import { getLbaStatus16 } from './commands/get-lba-status.ts'
+import { lbaStatuses } from './commands/get-lba-status.ts'
 import { orWrite16 } from './commands/orwrite.ts'
 import { preFetches } from './commands/pre-fetch.ts'
 import { reads } from './commands/read.ts'
@@ -83,7 +83,7 @@ export const device: DeviceType = {
     unmap,
     ...synchronizations,
     ...preFetches,
-    getLbaStatus16,
+    ...lbaStatuses,
     ...copiesByList,
   ],
   open: async (store, values) => open(store, values),

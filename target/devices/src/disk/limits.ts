@@ -10,3 +10,6 @@ export const MAX_COMPARE_AND_WRITE = 255
 /** One UNMAP: blocks in all, and block descriptors. */
 export const MAX_UNMAP_BLOCKS = 1024 * 1024
 export const MAX_UNMAP_DESCRIPTORS = 256
+/** One GET LBA STATUS: descriptors in its answer, and runs that the store is asked for. */
+export const MAX_LBA_STATUS_DESCRIPTORS = 1024
+export const MAX_LBA_STATUS_RUNS = 2048

@@ -37,14 +37,25 @@ export const diskVpdPages: readonly VpdPage[] = [
     ...(disk.thin && {
       maxUnmap: MAX_UNMAP_BLOCKS,
       maxUnmapDescriptors: MAX_UNMAP_DESCRIPTORS,
-      optimalUnmapGranularity: disk.physicalBlock / disk.blockSize,
+      optimalUnmapGranularity: disk.unmapGranularity / disk.blockSize,
+      // Stores count from their first byte, which is that of block 0.
+      unmapAlignmentValid: 1,
+      unmapAlignment: 0,
     }),
   })),
   vpdPage(VpdCode.blockCharacteristics, BLOCK_CHARACTERISTICS, (disk: Disk) => ({
     rotationRate: disk.rotation,
   })),
-  // LBPRZ stays zero: a store need not read zeros where it took blocks back.
+  // No store anchors blocks (ANC_SUP), and no unit has a provisioning group of its own (DP).
   vpdPage(VpdCode.logicalBlockProvisioning, LOGICAL_BLOCK_PROVISIONING, (disk: Disk) =>
-    disk.thin ? { lbpu: 1, lbpws: 1, lbpws10: 1, provisioningType: ProvisioningType.thin } : {},
+    disk.thin
+      ? {
+          lbpu: 1,
+          lbpws: 1,
+          lbpws10: 1,
+          lbprz: disk.unmappedReadsZero ? 1 : 0,
+          provisioningType: ProvisioningType.thin,
+        }
+      : {},
   ),
 ]

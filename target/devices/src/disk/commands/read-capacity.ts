@@ -19,6 +19,7 @@ const readCapacity16 = on(READ_CAPACITY_16, (task: Task, disk: Disk) => {
     blockLength: disk.blockSize,
     physicalExponent: Math.log2(disk.physicalBlock / disk.blockSize),
     lbpme: disk.thin ? 1 : 0,
+    lbprz: disk.unmappedReadsZero ? 1 : 0,
   })
   reply(task, answer, allocation.get(task.cdb, 0))
 })

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// UNMAP, PRE-FETCH and GET LBA STATUS: blocks that go back, and what is said of blocks.
+// UNMAP and PRE-FETCH: blocks that go back, and blocks that will be read.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
-  GET_LBA_STATUS_16,
   INVALID_COMMAND_OPERATION_CODE,
   INVALID_FIELD_IN_CDB,
   INVALID_FIELD_IN_PARAMETER_LIST,
   LBA_OUT_OF_RANGE,
-  LBA_STATUS_DESCRIPTOR,
   MEDIUM_NOT_PRESENT,
   PARAMETER_LIST_LENGTH_ERROR,
   PRE_FETCH_10,
   PRE_FETCH_16,
+  READ_16,
   Status,
   UNMAP,
   UNMAP_DESCRIPTOR,
@@ -114,19 +113,27 @@ test('PRE-FETCH: GOOD for blocks that are there', async () => {
   assert.deepEqual(store.takeCalls(), [])
 })
 
-test('GET LBA STATUS: one descriptor to the end of the disk', async () => {
-  const { bench, disk } = await openDisk()
-  const ask = (values: Record<string, number>) =>
-    bench.run(cdbOf(GET_LBA_STATUS_16, { allocation: 24, ...values }))
-  const { data } = await ask({ lba: 100 })
-  assert.equal(data.readUInt32BE(0), 20)
-  const { lba, blocks, provisioning } = LBA_STATUS_DESCRIPTOR.read(data, 8)
-  assert.deepEqual([lba, blocks, provisioning], [100, 3996, 0])
-  assert.equal((await ask({ allocation: 10 })).data.length, 10)
-  assert.equal((await ask({ reportType: 1 })).sense, INVALID_FIELD_IN_CDB)
-  disk.notReady = MEDIUM_NOT_PRESENT
-  assert.equal((await ask({})).sense, MEDIUM_NOT_PRESENT)
-  const huge = await openDisk({}, { size: 2 ** 50 })
-  const far = await huge.bench.run(cdbOf(GET_LBA_STATUS_16, { allocation: 24 }))
-  assert.equal(LBA_STATUS_DESCRIPTOR.read(far.data, 8).blocks, 0xffff_ffff)
+// Requirement: SBC-4, UNMAP command: with LBPRZ, unmapped blocks read as zeros, whether a whole physical block went back or not.
+test('what was unmapped reads as zeros where the store says so', async () => {
+  const { bench } = await openDisk({}, { maps: true })
+  assert.equal((await send(bench, listOf([3, 2], [8, 16], [4095, 1]))).status, Status.good)
+  for (const [lba, blocks] of [
+    [3, 2],
+    [8, 16],
+    [4095, 1],
+  ] as const) {
+    const { data } = await bench.run(cdbOf(READ_16, { lba, blocks }))
+    assert.ok(data.equals(Buffer.alloc(blocks * 512)), `${blocks} blocks from ${lba}`)
+  }
+  const { data } = await bench.run(cdbOf(READ_16, { lba: 5, blocks: 1 }))
+  assert.equal(data.readUInt32BE(0), 5)
+})
+
+test('without a write cache, UNMAP is durable before its answer', async () => {
+  const { bench, store } = await openDisk({ wce: false }, { maps: true })
+  assert.equal((await send(bench, listOf([8, 16], [32, 8]))).status, Status.good)
+  assert.deepEqual(store.takeCalls(), ['discard 4096+8192', 'discard 16384+4096', 'flush'])
+  assert.ok(store.durable.subarray(4096, 12288).equals(Buffer.alloc(8192)))
+  store.failNext('flush', StoreError.medium)
+  assert.equal((await send(bench, listOf([8, 16]))).sense, WRITE_ERROR)
 })

@@ -46,6 +46,8 @@ class Discards extends Walk {
 
   end(task: Task, disk: Disk): void {
     if (task.io.error !== StoreError.none) failStore(task, disk.blockSize, true)
+    // Without a write cache, what the initiator gave back must not come back after a power failure.
+    else if (disk.writeThrough && disk.store.volatileCache) disk.flush(task, durable)
     else succeed(task)
     disk.gate.leave()
   }
@@ -64,6 +66,11 @@ export const unmap = on(
   },
   { refuses: ['anchor'] },
 )
+
+function durable(task: Task): void {
+  if (task.io.error !== StoreError.none) failStore(task, task.nexusUnit.unit.device.blockSize, true)
+  else succeed(task)
+}
 
 function start(task: Task): void {
   const disk = task.nexusUnit.unit.device as Disk
