@@ -2,8 +2,7 @@
 // The disk's command list as a golden table, its parameters, and stores that it cannot serve.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Status } from '@lunkit/spec'
-import { type DeviceType, OperatorError, readParameters, StoreError, TaskState } from '@lunkit/target-api'
+import { type DeviceType, OperatorError, readParameters, StoreError } from '@lunkit/target-api'
 import { StandInStore } from '../../../../testing/kit/stand-in-store.ts'
 import { openDisk } from './disk.test-kit.ts'
 import { device } from './index.ts'
@@ -136,20 +135,6 @@ test('a flush that nobody waited for and that failed is told at close at the lat
 
 /** MODE SELECT (6) of the caching page, with WCE on or off. */
 const writeCache = (on: boolean): Buffer => Buffer.from([0, 0, 0, 0, 8, 18, on ? 4 : 0, ...Array(17).fill(0)])
-
-test('a cache that is switched off while a write is under way is flushed after it', async () => {
-  const { bench, store } = await openDisk()
-  store.held = true
-  const list = writeCache(false)
-  const write = bench.submit([0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0], { out: Buffer.alloc(512, 4) })
-  const select = bench.submit([0x15, 0x10, 0, 0, list.length, 0], { out: list })
-  assert.deepEqual(store.takeCalls(), ['write 0+512'])
-  store.release()
-  assert.deepEqual([write.state, select.state], [TaskState.respond, TaskState.respond])
-  assert.equal(select.status, Status.good)
-  assert.deepEqual(store.takeCalls(), ['flush'])
-  assert.deepEqual(store.durable, store.bytes)
-})
 
 // Requirement: SBC-4, Caching mode page: written data survives the return of mode parameters to their defaults.
 test('a reset that switches the cache off makes durable what it holds', async () => {

@@ -32,7 +32,6 @@ import { MAX_TRANSFER } from './limits.ts'
 import { diskModePages } from './mode-pages.ts'
 import { diskVpdPages } from './vpd.ts'
 import { Turns, Walk } from './walk.ts'
-import { WriteGate } from './write-gate.ts'
 
 /** What a short block descriptor says where the number of blocks does not fit. */
 const BEYOND = 0xffff_ffff
@@ -71,7 +70,6 @@ export class Disk implements Device, PrimaryDevice {
   ]
   readonly vpdPages = diskVpdPages
   readonly modePages: ModePages
-  readonly gate = new WriteGate()
   readonly turns = new Turns()
   /** Third-party copies that this unit manages. */
   readonly copies = new CopyResults()
@@ -118,7 +116,7 @@ export class Disk implements Device, PrimaryDevice {
     if (this.copies.cancel(task)) return
     // Only what the store has can be hurried there; the rest sees `aborted` when its turn comes.
     const waits = task.deviceData instanceof Walk && task.deviceData.paused
-    if (!waits && !this.gate.holds(task)) this.store.abort?.(task.io)
+    if (!waits) this.store.abort?.(task.io)
   }
 
   /** Mode pages to their defaults, a stopped unit started; a medium that was ejected stays out. */
@@ -168,8 +166,8 @@ export class Disk implements Device, PrimaryDevice {
 
   modesSelected(task: Task): void {
     if (!this.#switchOff()) succeed(task)
-    // Writes under way were begun for the cache: they have to be in it before it is flushed.
-    else this.gate.enter(task, flushAlone, true)
+    // The engine let it begin when all writes before it had ended: what they left in the cache is flushed.
+    else this.flush(task, flushed)
   }
 
   flush(task: Task, next: (task: Task) => void) {
@@ -200,13 +198,8 @@ export class Disk implements Device, PrimaryDevice {
   }
 }
 
-function flushAlone(task: Task): void {
-  ;(task.nexusUnit.unit.device as Disk).flush(task, flushed)
-}
-
 function flushed(task: Task): void {
   const disk = task.nexusUnit.unit.device as Disk
   if (task.io.error === StoreError.none) succeed(task)
   else failStore(task, disk.blockSize, true)
-  disk.gate.leave()
 }

@@ -10,8 +10,6 @@ const ROUNDS = 8
 export abstract class Walk {
   inCall = false
   answered = false
-  /** Its `end` leaves the write gate. */
-  readonly gated: boolean = false
   /** Waits for its turn and has no request in the store. */
   paused = false
 
@@ -58,13 +56,8 @@ function arrived(task: Task): void {
   // Inside the call the loop goes on by itself, so that the stack does not grow.
   if (one.inCall) return
   const disk = task.nexusUnit.unit.device as Disk
-  try {
-    if (task.io.error !== StoreError.none || !one.took(task, disk)) one.end(task, disk)
-    else go(task, disk, one)
-  } catch (cause) {
-    if (one.gated) disk.gate.leaveFaulty(task)
-    throw cause
-  }
+  if (task.io.error !== StoreError.none || !one.took(task, disk)) one.end(task, disk)
+  else go(task, disk, one)
 }
 
 /** Long commands of one disk take turns: however many they are, other work waits for the rounds of one of them. */
@@ -91,7 +84,6 @@ function resume(task: Task): void {
   try {
     go(task, disk, one)
   } catch (cause) {
-    if (one.gated) disk.gate.leaveFaulty(task)
     task.fault(cause)
   }
 }

@@ -15,7 +15,7 @@ import {
   WRITE_10,
   WRITE_ERROR,
 } from '@lunkit/spec'
-import { StoreError, type Task, TaskState } from '@lunkit/target-api'
+import { StoreError } from '@lunkit/target-api'
 import { cdbOf } from '../../../../../testing/kit/device-bench.ts'
 import { openDisk } from '../disk.test-kit.ts'
 
@@ -60,48 +60,7 @@ for (const later of [false, true]) {
     assert.equal((await bench.run(cdbOf(ORWRITE_16, { lba: 1, blocks: 700 }), { out })).status, Status.good)
     assert.deepEqual(store.bytes, wanted)
   })
-
-  test(`of many at one block exactly one wins each round, and plain writes are not lost: ${when}`, async () => {
-    const { bench, store } = await openDisk({}, { later })
-    store.bytes.fill(0, 0, 512)
-    const swap = (from: number, to: number): Task =>
-      bench.submit(cdbOf(COMPARE_AND_WRITE, { blocks: 1 }), {
-        out: Buffer.concat([Buffer.alloc(512, from), Buffer.alloc(512, to)]),
-      })
-    store.held = true
-    const tasks = [1, 2, 3, 4].map(to => swap(0, to))
-    const write = bench.submit(cdbOf(WRITE_10, { blocks: 1 }), { out: Buffer.alloc(512, 9) })
-    const after = swap(9, 10)
-    store.release()
-    while ([...tasks, write, after].some(({ state }) => state !== TaskState.respond)) {
-      await new Promise(resolve => setImmediate(resolve))
-    }
-    assert.deepEqual(
-      tasks.map(({ status }) => status),
-      [Status.good, ...Array(3).fill(Status.checkCondition)],
-    )
-    assert.deepEqual([write.status, after.status], [Status.good, Status.good])
-    assert.deepEqual(store.bytes.subarray(0, 512), Buffer.alloc(512, 10))
-  })
 }
-
-test('a command that waits for another and is aborted ends without touching the store', async () => {
-  const { bench, store } = await openDisk()
-  store.held = true
-  const out = Buffer.alloc(1024)
-  const first = bench.submit(cdbOf(COMPARE_AND_WRITE, { blocks: 1 }), { out })
-  const waiting = [cdbOf(WRITE_10, { blocks: 1 }), cdbOf(COMPARE_AND_WRITE, { blocks: 1 })].map(cdb =>
-    bench.submit(cdb, { out }),
-  )
-  for (const task of waiting) {
-    task.aborted = true
-    bench.device.abort(task)
-  }
-  assert.equal(store.aborts, 0)
-  store.release()
-  for (const task of [first, ...waiting]) assert.equal(task.state, TaskState.respond)
-  assert.deepEqual(store.takeCalls(), ['read 0+512'])
-})
 
 test('FUA and a cache that is off: durable', async () => {
   for (const [values, fua] of [
@@ -139,7 +98,7 @@ test('no blocks, less data than needed, store errors', async () => {
     assert.equal((await bench.run(cdbOf(command, { blocks: 1 }), { out })).sense, UNRECOVERED_READ_ERROR)
     store.failNext('write', StoreError.medium)
     assert.equal((await bench.run(cdbOf(command, { blocks: 1 }), { out })).sense, WRITE_ERROR)
-    // The gate is free again.
+    // Nothing is left behind.
     assert.equal((await bench.run(cdbOf(WRITE_10, { blocks: 1 }), { out: same })).status, Status.good)
   }
 })

@@ -19,8 +19,6 @@ class CompareThenWrite extends Sweep {
   #written = false
   #writing = false
 
-  override readonly gated = true
-
   constructor(task: Task, length: number, slices: readonly Buffer[]) {
     super(task, length, { slices: cut(slices, 0, length), repeats: false })
     this.#slices = cut(slices, length, length)
@@ -56,7 +54,6 @@ class CompareThenWrite extends Sweep {
       task.releaseData()
       succeed(task)
     }
-    disk.gate.leave()
   }
 }
 
@@ -68,12 +65,7 @@ export const compareAndWrite = on(
     if (length < 0) return
     // Half of the data would not be a smaller command but another one.
     if (length < task.outLength) return fail(task, INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT)
-    disk.gate.enter(task, start, true)
+    walk(task, disk, new CompareThenWrite(task, task.blocks * disk.blockSize, task.segments.slice()))
   },
   { refuses: ['protect'], dataOut: (task, disk) => 2 * task.blocks * disk.blockSize },
 )
-
-function start(task: Task): void {
-  const disk = task.nexusUnit.unit.device as Disk
-  walk(task, disk, new CompareThenWrite(task, task.blocks * disk.blockSize, task.segments.slice()))
-}

@@ -16,8 +16,6 @@ class SetBits extends Walk {
   #piece = 0
   #writing = false
 
-  override readonly gated = true
-
   constructor(task: Task, length: number, slices: readonly Buffer[]) {
     super()
     this.#length = length
@@ -62,7 +60,6 @@ class SetBits extends Walk {
       task.releaseData()
       succeed(task)
     }
-    disk.gate.leave()
   }
 }
 
@@ -72,13 +69,7 @@ export const orWrite16 = on(
     const length = takeBlocks(task, disk.blockSize)
     if (length < 0) return
     if (length === 0) return succeed(task)
-    disk.gate.enter(task, start, true)
+    walk(task, disk, new SetBits(task, length, task.segments.slice()))
   },
   { refuses: ['protect'] },
 )
-
-function start(task: Task): void {
-  const disk = task.nexusUnit.unit.device as Disk
-  const length = Math.min(task.received, task.outLength)
-  walk(task, disk, new SetBits(task, length, task.segments.slice()))
-}

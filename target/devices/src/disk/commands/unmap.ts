@@ -20,8 +20,6 @@ class Discards extends Walk {
   readonly #list: Buffer
   #at = UNMAP_HEADER.length
 
-  override readonly gated = true
-
   constructor(list: Buffer) {
     super()
     this.#list = list
@@ -49,7 +47,6 @@ class Discards extends Walk {
     // Without a write cache, what the initiator gave back must not come back after a power failure.
     else if (disk.writeThrough && disk.store.volatileCache) disk.flush(task, durable)
     else succeed(task)
-    disk.gate.leave()
   }
 }
 
@@ -61,8 +58,7 @@ export const unmap = on(
     if (list === null) return fail(task, PARAMETER_LIST_LENGTH_ERROR)
     const objection = check(list, disk)
     if (objection !== null) return failParameter(task, objection.code, objection.at)
-    task.deviceData = list
-    disk.gate.enter(task, start, false)
+    walk(task, disk, new Discards(list))
   },
   { refuses: ['anchor'] },
 )
@@ -70,11 +66,6 @@ export const unmap = on(
 function durable(task: Task): void {
   if (task.io.error !== StoreError.none) failStore(task, task.nexusUnit.unit.device.blockSize, true)
   else succeed(task)
-}
-
-function start(task: Task): void {
-  const disk = task.nexusUnit.unit.device as Disk
-  walk(task, disk, new Discards(task.deviceData as Buffer))
 }
 
 /** Header and whole descriptors, or null if the list is too short for what it says. */

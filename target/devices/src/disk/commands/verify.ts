@@ -51,26 +51,11 @@ const writeAndVerify = (bytchk: Field<number>) => (task: Task, disk: Disk) => {
   // The medium is what is verified, so the blocks have to be on it.
   io.forceUnitAccess = true
   io.onFinish = written
-  disk.gate.enter(task, start, false)
-}
-
-function start(task: Task) {
-  const disk = task.nexusUnit.unit.device as Disk
-  if (!task.aborted) return disk.store.write(task.io)
-  task.io.error = StoreError.aborted
-  written(task)
+  disk.store.write(io)
 }
 
 function written(task: Task): void {
   const disk = task.nexusUnit.unit.device as Disk
-  try {
-    verifyWritten(task, disk)
-  } finally {
-    disk.gate.leave()
-  }
-}
-
-function verifyWritten(task: Task, disk: Disk): void {
   if (task.io.error !== StoreError.none) failStore(task, disk.blockSize, true)
   else {
     const slices = task.deviceData as Buffer[] | null

@@ -28,8 +28,6 @@ class Fill extends Walk {
   #done = 0
   #piece = 0
 
-  override readonly gated = true
-
   constructor(task: Task, disk: Disk, block: Buffer | null) {
     super()
     this.#length = task.blocks * disk.blockSize
@@ -70,7 +68,6 @@ class Fill extends Walk {
     if (task.io.error !== StoreError.none) failStore(task, disk.blockSize, true)
     else if (this.#zeros && disk.writeThrough) disk.flush(task, durable)
     else finish(task)
-    disk.gate.leave()
   }
 }
 
@@ -97,13 +94,8 @@ function writeSame(task: Task, disk: Disk, { unmap, blocks }: Fields, withoutDat
   if (length === 0 || length > MAX_WRITE_SAME) return fail(task, INVALID_FIELD_IN_CDB, blocks)
   if (!withoutData && task.received < disk.blockSize)
     return fail(task, INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT)
-  task.deviceData = withoutData ? null : Buffer.concat(task.segments, disk.blockSize)
-  disk.gate.enter(task, start, false)
-}
-
-function start(task: Task): void {
-  const disk = task.nexusUnit.unit.device as Disk
-  walk(task, disk, new Fill(task, disk, task.deviceData as Buffer | null))
+  const block = withoutData ? null : Buffer.concat(task.segments, disk.blockSize)
+  walk(task, disk, new Fill(task, disk, block))
 }
 
 const refuses = ['protect', 'anchor'] as const

@@ -13,22 +13,13 @@ function write(task: Task, disk: Disk, forced: boolean) {
   io.offset = task.lba * disk.blockSize
   io.forceUnitAccess = forced || disk.writeThrough
   io.onFinish = afterWrite
-  disk.gate.enter(task, start, false)
-}
-
-/** After a wait: the slices are still in `io`. */
-function start(task: Task) {
-  const disk = task.nexusUnit.unit.device as Disk
-  if (!task.aborted) return disk.store.write(task.io)
-  task.io.error = StoreError.aborted
-  afterWrite(task)
+  disk.store.write(io)
 }
 
 function afterWrite(task: Task): void {
   const disk = task.nexusUnit.unit.device as Disk
   if (task.io.error === StoreError.none) succeed(task)
   else failStore(task, disk.blockSize, true)
-  disk.gate.leave()
 }
 
 const writer = (fua: Field<number>) => (task: Task, disk: Disk) =>
