@@ -17,11 +17,26 @@ export const END_OF_PARTITION_OR_MEDIUM_DETECTED = named(SenseKey.noSense, 0x000
 export const BEGINNING_OF_PARTITION_OR_MEDIUM_DETECTED = named(SenseKey.noSense, 0x0004)
 export const PROGRAMMABLE_EARLY_WARNING_DETECTED = named(SenseKey.noSense, 0x0007)
 export const OPERATION_IN_PROGRESS = named(SenseKey.noSense, 0x0016)
+// Power conditions, as REQUEST SENSE tells of them.
+export const LOW_POWER_CONDITION_ON = named(SenseKey.noSense, 0x5e00)
+export const IDLE_CONDITION_ACTIVATED_BY_TIMER = named(SenseKey.noSense, 0x5e01)
+export const STANDBY_CONDITION_ACTIVATED_BY_TIMER = named(SenseKey.noSense, 0x5e02)
+export const IDLE_CONDITION_ACTIVATED_BY_COMMAND = named(SenseKey.noSense, 0x5e03)
+export const STANDBY_CONDITION_ACTIVATED_BY_COMMAND = named(SenseKey.noSense, 0x5e04)
+export const IDLE_B_CONDITION_ACTIVATED_BY_TIMER = named(SenseKey.noSense, 0x5e05)
+export const IDLE_B_CONDITION_ACTIVATED_BY_COMMAND = named(SenseKey.noSense, 0x5e06)
+export const IDLE_C_CONDITION_ACTIVATED_BY_TIMER = named(SenseKey.noSense, 0x5e07)
+export const IDLE_C_CONDITION_ACTIVATED_BY_COMMAND = named(SenseKey.noSense, 0x5e08)
+export const STANDBY_Y_CONDITION_ACTIVATED_BY_TIMER = named(SenseKey.noSense, 0x5e09)
+export const STANDBY_Y_CONDITION_ACTIVATED_BY_COMMAND = named(SenseKey.noSense, 0x5e0a)
 export const ROUNDED_PARAMETER = named(SenseKey.recoveredError, 0x3700)
 export const RECOVERED_DATA_WITH_RETRIES = named(SenseKey.recoveredError, 0x1701)
 export const RECOVERED_DATA_WITH_ERROR_CORRECTION_APPLIED = named(SenseKey.recoveredError, 0x1800)
 export const WRITE_ERROR_RECOVERED_WITH_AUTO_REALLOCATION = named(SenseKey.recoveredError, 0x0c01)
 export const FAILURE_PREDICTION_THRESHOLD_EXCEEDED = named(SenseKey.recoveredError, 0x5d00)
+export const FAILURE_PREDICTION_THRESHOLD_EXCEEDED_FALSE = named(SenseKey.recoveredError, 0x5dff)
+export const WARNING = named(SenseKey.recoveredError, 0x0b00)
+export const WARNING_BACKGROUND_SELF_TEST_FAILED = named(SenseKey.recoveredError, 0x0b03)
 
 // ---- The unit is not ready ----
 

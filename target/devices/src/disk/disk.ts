@@ -24,7 +24,11 @@ import {
   succeed,
   type Task,
 } from '@lunkit/target-api'
+import { InformationalExceptions } from '../primary/informational-exceptions.ts'
 import { ModePages } from '../primary/mode-pages.ts'
+import { takePolicies } from '../primary/mode-policies.ts'
+import { loadModes } from '../primary/mode-record.ts'
+import { PowerConditions } from '../primary/power-conditions.ts'
 import type { PrimaryDevice } from '../primary/primary-device.ts'
 import { BackgroundFlush } from './background-flush.ts'
 import { CopyResults } from './copy/copy-results.ts'
@@ -70,6 +74,8 @@ export class Disk implements Device, PrimaryDevice {
   ]
   readonly vpdPages = diskVpdPages
   readonly modePages: ModePages
+  readonly power: PowerConditions | null
+  readonly exceptions = new InformationalExceptions()
   readonly turns = new Turns()
   /** Third-party copies that this unit manages. */
   readonly copies = new CopyResults()
@@ -104,12 +110,23 @@ export class Disk implements Device, PrimaryDevice {
     this.initialWriteCache = store.volatileCache && options.writeCache
     this.#readonly = options.readonly || !store.canWrite
     this.#background = new BackgroundFlush(store)
+    // A drive whose medium can be taken out starts and stops it by itself.
+    this.power = options.removable
+      ? null
+      : new PowerConditions(
+          () => this.notReady !== null,
+          () => this.flushInBackground(),
+        )
     this.modePages = new ModePages(diskModePages, this)
     this.#takeModes()
   }
 
   attach(unit: LogicalUnit): void {
     this.unit = unit
+    this.power?.attach(unit)
+    this.exceptions.attach(unit)
+    loadModes(this.modePages, unit)
+    this.#takeModes()
   }
 
   abort(task: Task): void {
@@ -119,11 +136,13 @@ export class Disk implements Device, PrimaryDevice {
     if (!waits) this.store.abort?.(task.io)
   }
 
-  /** Mode pages to their defaults, a stopped unit started; a medium that was ejected stays out. */
+  /** Mode pages to their saved values, a stopped unit started; a medium that was ejected stays out. */
   reset(): void {
     this.copies.reset()
     this.modePages.reset()
+    this.exceptions.clear()
     if (this.#switchOff()) this.flushInBackground()
+    this.power?.activate()
     if (this.notReady !== MEDIUM_NOT_PRESENT) this.notReady = null
   }
 
@@ -133,6 +152,8 @@ export class Disk implements Device, PrimaryDevice {
 
   /** Rejects with OperatorError if writes that were called good could not be made durable. */
   async close(): Promise<void> {
+    this.power?.stop()
+    this.exceptions.stop()
     if (this.store.canWrite) this.#background.start()
     await this.#background.idle()
     const lost = this.#background.takeError() !== StoreError.none
@@ -193,7 +214,9 @@ export class Disk implements Device, PrimaryDevice {
     const caching = this.modePages.get(ModeCode.caching)
     const control = this.modePages.get(ModeCode.control)
     this.writeThrough = CACHING.field.wce.get(caching, 0) === 0
-    this.policies.dSense = CONTROL.field.dSense.get(control, 0) === 1
+    takePolicies(this.policies, control)
+    this.power?.configure(this.modePages.get(ModeCode.powerCondition))
+    this.exceptions.configure(this.modePages.get(ModeCode.exceptions))
     this.writable = !this.#readonly && CONTROL.field.swp.get(control, 0) === 0
   }
 }

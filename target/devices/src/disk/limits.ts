@@ -13,3 +13,8 @@ export const MAX_UNMAP_DESCRIPTORS = 256
 /** One GET LBA STATUS: descriptors in its answer, and runs that the store is asked for. */
 export const MAX_LBA_STATUS_DESCRIPTORS = 1024
 export const MAX_LBA_STATUS_RUNS = 2048
+
+/** Bytes that an extended self-test reads in a second at the least, for the times that are told beforehand. */
+const SELF_TEST_RATE = 100 * 1024 * 1024
+/** Seconds that an extended self-test of so many bytes may take. */
+export const selfTestSeconds = (bytes: number): number => Math.ceil(bytes / SELF_TEST_RATE) + 1

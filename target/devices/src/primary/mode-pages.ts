@@ -1,58 +1,94 @@
 // SPDX-License-Identifier: Apache-2.0
-// Mode pages as rows (layout, default values, what may be changed) and the values that one device has in them.
+// Mode pages as rows (layout, default values, what may be changed and to what) and the values that one device has in them.
 import type { FieldRows, Layout, Values } from '@lunkit/spec'
-import type { Device } from '@lunkit/target-api'
+import type { Device, FieldPlace } from '@lunkit/target-api'
+import { ModeSaver } from './mode-record.ts'
 
 /** One page of a device type. */
 export interface ModePageRow {
   readonly code: number
   /** 0 for a page in page_0 format. */
   readonly subpage: number
+  /** Whether this device has it. */
+  readonly present: (device: Device) => boolean
   /** The whole page with its header. */
   readonly initial: (device: Device) => Uint8Array
   /** The same with ones where MODE SELECT may change a bit. */
   readonly changeable: (device: Device) => Uint8Array
+  /** Ones where values are not saved: those that make something happen once. */
+  readonly unsaved: Uint8Array
+  /** The first field whose value this device does not do, or null. `page` fits the changeable mask. */
+  readonly check: (page: Uint8Array, device: Device) => FieldPlace | null
 }
 
-/** One page of one device; the three arrays have the same length and start with the page's header. */
+/** One page of one device; the arrays have the same length and start with the page's header. */
 export interface ModePage {
+  readonly row: ModePageRow
   readonly code: number
   readonly subpage: number
   readonly current: Uint8Array
   readonly initial: Uint8Array
+  readonly saved: Uint8Array
   readonly changeable: Uint8Array
+  /** Some bit can be changed, so there is something to save (PS). */
+  readonly variable: boolean
 }
 
-/** Page from its layout: values that are not zero at first, and the fields that may be changed. */
+/** What MODE SELECT may do to a page, where that is anything. */
+interface Rules<D, R extends FieldRows> {
+  readonly present?: (device: D) => boolean
+  readonly changeable?: (device: D) => readonly (keyof R & string)[]
+  /** Values that a changeable field may have; all of them if it is not named. */
+  readonly values?: Readonly<Partial<Record<keyof R & string, readonly number[]>>>
+  readonly unsaved?: readonly (keyof R & string)[]
+  /** What the values of single fields cannot tell. */
+  readonly check?: (page: Uint8Array, device: D) => FieldPlace | null
+}
+
+/** Page from its layout: values that are not zero at first, and what MODE SELECT may do. */
 export function modePage<D extends Device, const R extends FieldRows>(
   code: number,
   subpage: number,
   layout: Layout<R>,
   initial: (device: D) => Partial<Values<R>>,
-  changeable: (device: D) => readonly (keyof R & string)[],
+  rules: Rules<D, R> = {},
 ): ModePageRow {
+  const { present, changeable, values = {}, unsaved, check } = rules
+  const limited = Object.entries(values) as [keyof R & string, readonly number[]][]
   return Object.freeze({
     code,
     subpage,
+    present: (device: Device) => present?.(device as D) ?? true,
     initial: (device: Device) => withHeader(code, subpage, layout.write(initial(device as D))),
-    changeable: (device: Device) => {
-      const mask = new Uint8Array(layout.length)
-      for (const name of changeable(device as D)) {
-        let { byte, bit } = layout.field[name]
-        for (let left = layout.field[name].width; left > 0; left--) {
-          mask[byte]! |= 1 << bit
-          if (bit-- === 0) {
-            bit = 7
-            byte++
-          }
-        }
+    changeable: (device: Device) =>
+      withHeader(code, subpage, maskOf(layout, changeable?.(device as D) ?? [])),
+    unsaved: maskOf(layout, unsaved ?? []),
+    check: (page: Uint8Array, device: Device) => {
+      for (const [name, allowed] of limited) {
+        const field = layout.field[name]
+        if (!allowed.includes(field.get(page, 0) as number)) return field
       }
-      return withHeader(code, subpage, mask)
+      return check?.(page, device as D) ?? null
     },
   })
 }
 
-/** Page code, SPF and length (SPC-4, mode page and subpage formats and page codes); PS stays zero: nothing is saved. */
+function maskOf<R extends FieldRows>(layout: Layout<R>, names: readonly (keyof R & string)[]): Uint8Array {
+  const mask = new Uint8Array(layout.length)
+  for (const name of names) {
+    let { byte, bit } = layout.field[name]
+    for (let left = layout.field[name].width; left > 0; left--) {
+      mask[byte]! |= 1 << bit
+      if (bit-- === 0) {
+        bit = 7
+        byte++
+      }
+    }
+  }
+  return mask
+}
+
+/** Page code, SPF and length (SPC-4, mode page and subpage formats and page codes). */
 function withHeader(code: number, subpage: number, page: Uint8Array): Uint8Array {
   if (subpage === 0) {
     page[0] = code
@@ -66,18 +102,30 @@ function withHeader(code: number, subpage: number, page: Uint8Array): Uint8Array
   return page
 }
 
+/** Bytes of a page's header. */
+export const headOf = (page: Pick<ModePage, 'subpage'>): number => (page.subpage > 0 ? 4 : 2)
+
 /** All pages of one device, ascending by code and subpage. */
 export class ModePages {
   readonly all: readonly ModePage[]
+  readonly saver = new ModeSaver(this)
+  readonly #device: Device
 
   constructor(rows: readonly ModePageRow[], device: Device) {
-    this.all = rows.map(({ code, subpage, initial, changeable }) => ({
-      code,
-      subpage,
-      current: initial(device),
-      initial: initial(device),
-      changeable: changeable(device),
-    }))
+    this.#device = device
+    this.all = rows
+      .filter(row => row.present(device))
+      .map(row => {
+        const changeable = row.changeable(device)
+        const { code, subpage } = row
+        const pages = {
+          current: row.initial(device),
+          initial: row.initial(device),
+          saved: row.initial(device),
+        }
+        const variable = changeable.some((bits, index) => index >= headOf(row) && bits !== 0)
+        return { row, code, subpage, ...pages, changeable, variable }
+      })
   }
 
   find(code: number, subpage: number): ModePage | null {
@@ -99,8 +147,27 @@ export class ModePages {
     )
   }
 
-  /** Back to the default values. */
+  /** Where `values`, a whole page with its header, say what `page` cannot be; or null. */
+  check(page: ModePage, values: Uint8Array): FieldPlace | null {
+    for (let byte = headOf(page); byte < page.current.length; byte++) {
+      const fixed = (values[byte]! ^ page.current[byte]!) & ~page.changeable[byte]!
+      if (fixed !== 0) return { byte, bit: 31 - Math.clz32(fixed) }
+    }
+    return page.row.check(values, this.#device)
+  }
+
+  /** Takes values over that were checked; whether any is new. The header stays: PS is for MODE SENSE alone. */
+  set(page: ModePage, values: Uint8Array): boolean {
+    let changed = false
+    for (let i = headOf(page); i < page.current.length; i++) {
+      if (page.current[i] !== values[i]) changed = true
+      page.current[i] = values[i]!
+    }
+    return changed
+  }
+
+  /** Back to the saved values, which are the defaults where nothing was saved. */
   reset(): void {
-    for (const page of this.all) page.current.set(page.initial)
+    for (const page of this.all) page.current.set(page.saved)
   }
 }

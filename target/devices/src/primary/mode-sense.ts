@@ -2,6 +2,7 @@
 // MODE SENSE (6) and (10): header, block descriptor and pages, in the values that PC asks for.
 import {
   INVALID_FIELD_IN_CDB,
+  MODE_PAGE_HEADER,
   MODE_SENSE_6,
   MODE_SENSE_10,
   ModeCode,
@@ -20,7 +21,10 @@ const NONE = new Uint8Array(0)
 function modeSense(task: Task, device: PrimaryDevice, form: ModeForm, fields: Fields, long: boolean) {
   const { cdb } = task
   const control = fields.pageControl.get(cdb, 0)
-  if (control === PageControl.saved) return fail(task, SAVING_PARAMETERS_NOT_SUPPORTED, fields.pageControl)
+  const saves = device.unit.records !== null
+  if (control === PageControl.saved && !saves) {
+    return fail(task, SAVING_PARAMETERS_NOT_SUPPORTED, fields.pageControl)
+  }
   const code = fields.pageCode.get(cdb, 0)
   const pages = device.modePages.select(code, fields.subpage.get(cdb, 0))
   if (pages.length === 0) {
@@ -40,6 +44,7 @@ function modeSense(task: Task, device: PrimaryDevice, form: ModeForm, fields: Fi
   let at = head + descriptor.length
   for (const page of pages) {
     list.set(valuesOf(page, control), at)
+    if (saves && page.variable) MODE_PAGE_HEADER.field.ps.set(list, at, 1)
     at += page.current.length
   }
   reply(task, list, fields.allocation.get(cdb, 0))
@@ -47,6 +52,7 @@ function modeSense(task: Task, device: PrimaryDevice, form: ModeForm, fields: Fi
 
 function valuesOf(page: ModePage, control: number): Uint8Array {
   if (control === PageControl.changeable) return page.changeable
+  if (control === PageControl.saved) return page.saved
   return control === PageControl.defaults ? page.initial : page.current
 }
 

@@ -2,7 +2,9 @@
 // What the commands of every device type need to know about their device.
 import type { SenseCode } from '@lunkit/spec'
 import type { Device, LogicalUnit, Task } from '@lunkit/target-api'
+import type { InformationalExceptions } from './informational-exceptions.ts'
 import type { ModePages } from './mode-pages.ts'
+import type { PowerConditions } from './power-conditions.ts'
 import type { VpdPage } from './vpd-page.ts'
 
 /** A device that answers the primary commands (SPC) from its tables. */
@@ -16,6 +18,9 @@ export interface PrimaryDevice extends Device {
   /** Vital product data pages but for page 00h, which lists them; ascending. */
   readonly vpdPages: readonly VpdPage[]
   readonly modePages: ModePages
+  /** Null where there are none but active and stopped. */
+  readonly power: PowerConditions | null
+  readonly exceptions: InformationalExceptions
   /** MEDIUM NOT PRESENT (ejected), INITIALIZING COMMAND REQUIRED (stopped), or null. START STOP UNIT changes it. */
   notReady: SenseCode | null
   /** DEVICE-SPECIFIC PARAMETER of the mode parameter header. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// REQUEST SENSE: a pending unit attention, else why the unit is not ready, else no sense.
+// REQUEST SENSE: a pending unit attention, else why the unit is not ready, an exception, its power condition, or no sense.
 import {
   NO_ADDITIONAL_SENSE_INFORMATION,
   REQUEST_SENSE,
@@ -24,5 +24,6 @@ export const requestSense = on(REQUEST_SENSE, (task: Task, device: PrimaryDevice
   if (attention !== null) return replySense(task, attention)
   const { occupied } = device
   if (occupied !== null) return replySense(task, occupied.code, occupied.progress)
-  replySense(task, device.notReady ?? NO_ADDITIONAL_SENSE_INFORMATION)
+  const { notReady, exceptions, power } = device
+  replySense(task, notReady ?? exceptions.sense ?? power?.sense ?? NO_ADDITIONAL_SENSE_INFORMATION)
 })
