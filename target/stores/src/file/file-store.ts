@@ -3,6 +3,7 @@
 import {
   type Ability,
   type BackingStore,
+  OperatorError,
   StoreError,
   type StoreIo,
   type StoreUsage,
@@ -10,6 +11,7 @@ import {
 import type { CachedReads } from './cached-reads.ts'
 import { CachedWrites } from './cached-writes.ts'
 import type { FileCalls } from './file-calls.ts'
+import { type CopyEnd, FileCopy } from './file-copies.ts'
 import { resizeFile, roomOf, sizeOf } from './file-space.ts'
 import { Flusher } from './flusher.ts'
 import { Holes } from './holes.ts'
@@ -61,6 +63,10 @@ export class FileStore implements BackingStore, TransferEnd {
   readonly #flusher: Flusher
   readonly #long: LongCalls
   readonly #holes: Holes | null
+  /** Whose bytes each copy under way reads. */
+  readonly #sources = new Map<StoreIo, FileStore>()
+  /** Copies of other stores that read this file. */
+  #lent = 0
   /** Bytes from the start that the file has had without interruption; falls when it is cut, never rises. */
   #trusted: number
   #gone = false
@@ -90,7 +96,10 @@ export class FileStore implements BackingStore, TransferEnd {
     this.#writes = new CachedWrites(file.fd, calls)
     this.#threads = new ThreadTransfers(calls, this)
     this.#flusher = new Flusher(file.fd, calls, (io, error) => this.#answer(io, error))
-    this.#long = new LongCalls((io, error) => this.#answer(io, error))
+    this.#long = new LongCalls((io, error) => {
+      this.#giveBack(io)
+      this.#answer(io, error)
+    })
     this.#holes = file.space === null ? null : new Holes(file.fd, file.space, this.#long)
     this.#examineTimer = this.#later()
   }
@@ -127,17 +136,46 @@ export class FileStore implements BackingStore, TransferEnd {
     this.#doubted(io, mapRoad)
   }
 
+  /** Where the kernel can: both on this machine, neither read through a file system that makes no holes. */
+  copiesFrom(source: BackingStore): boolean {
+    return source instanceof FileStore && this.discards === 'native' && source.#holes !== null
+  }
+
+  copy(io: StoreIo, source: BackingStore, sourceOffset: number): void {
+    const from = source as FileStore
+    const outside = sourceOffset < 0 || sourceOffset + io.length > from.size
+    if (outside || !this.copiesFrom(source) || from.#closed) {
+      io.finish(from.#closed ? StoreError.gone : StoreError.internal)
+      return
+    }
+    this.#examining++
+    from.#look(() => {
+      this.#examining--
+      const lost = from.#gone || from.#closed
+      if (lost || sourceOffset + io.length > from.#trusted) {
+        this.#answer(io, lost ? StoreError.gone : StoreError.medium)
+        return
+      }
+      this.#sources.set(io, from)
+      from.#lent++
+      io.storeData = sourceOffset
+      this.#doubted(io, copyRoad)
+    })
+  }
+
   usage(): Promise<StoreUsage | null> {
-    return this.#closed ? Promise.resolve(null) : roomOf(this.#file, this.#calls)
+    return this.#closed ? Promise.resolve(null) : this.#during(roomOf(this.#file, this.#calls))
   }
 
   async resize(size: number): Promise<void> {
-    await resizeFile(this.#file, this.#calls, size)
+    this.#insist()
+    await this.#during(resizeFile(this.#file, this.#calls, size))
     this.#take(size)
   }
 
   async rescan(): Promise<void> {
-    this.#take(await sizeOf(this.#file, this.#calls))
+    this.#insist()
+    this.#take(await this.#during(sizeOf(this.#file, this.#calls)))
   }
 
   abort(io: StoreIo): void {
@@ -186,13 +224,26 @@ export class FileStore implements BackingStore, TransferEnd {
 
   #space(io: StoreIo, road: Road): void {
     const holes = this.#holes
-    if (io.length === 0) io.finish(StoreError.none)
+    if (io.length === 0) {
+      this.#giveBack(io)
+      io.finish(StoreError.none)
+    } else if (road === copyRoad) this.#copy(io)
     else if (road === mapRoad && holes !== null) holes.map(io)
     else if (road === mapRoad) {
       io.held = true
       io.finish(StoreError.none)
     } else if (road === discardRoad) holes!.discard(io)
     else holes!.zero(io)
+  }
+
+  #copy(io: StoreIo): void {
+    const source = this.#sources.get(io)!
+    const copy = new FileCopy(source.#end, this.#end, Number(io.storeData), this.#file.space!, this.#calls)
+    this.#long.start(io, copy.piece)
+  }
+
+  get #end(): CopyEnd {
+    return { fd: this.#file.fd, holes: this.#holes!, block: this.#file.holeSize }
   }
 
   #writeDurably(io: StoreIo): void {
@@ -224,7 +275,23 @@ export class FileStore implements BackingStore, TransferEnd {
   }
 
   #isIdle(): boolean {
-    return this.#threads.running === 0 && this.#flusher.idle && this.#long.idle && this.#examining === 0
+    const { running } = this.#threads
+    return running + this.#examining + this.#lent === 0 && this.#flusher.idle && this.#long.idle
+  }
+
+  #insist(): void {
+    if (this.#closed) throw new OperatorError('FILE_CLOSED', `File '${this.#file.realPath}' is closed`)
+  }
+
+  /** The descriptor is not closed meanwhile. */
+  async #during<T>(act: Promise<T>): Promise<T> {
+    this.#examining++
+    try {
+      return await act
+    } finally {
+      this.#examining--
+      if (this.#idle !== null && this.#isIdle()) this.#idle()
+    }
   }
 
   /** What was cut off is not trusted again where the file is longer only now. */
@@ -235,14 +302,15 @@ export class FileStore implements BackingStore, TransferEnd {
 
   /** The rare road: the file is looked at before the request, or the request cannot be served. */
   #doubted(io: StoreIo, road: Road): void {
-    if (this.#closed) {
-      io.finish(StoreError.gone)
+    if (this.#closed || io.offset < 0 || io.offset + io.length > this.size) {
+      this.#giveBack(io)
+      io.finish(this.#closed ? StoreError.gone : StoreError.internal)
       return
     }
-    if (io.offset < 0 || io.offset + io.length > this.size) {
-      io.finish(StoreError.internal)
-      return
-    }
+    this.#look(() => this.#proceed(io, road))
+  }
+
+  #look(next: () => void): void {
     if (!this.#gone) this.#examineDue = false
     this.#examining++
     this.#calls.fstat(this.#file.fd, (error, stats) => {
@@ -256,8 +324,18 @@ export class FileStore implements BackingStore, TransferEnd {
         clearTimeout(this.#examineTimer)
         this.#examineTimer = this.#later()
       }
-      this.#proceed(io, road)
+      next()
+      if (this.#idle !== null && this.#isIdle()) this.#idle()
     })
+  }
+
+  /** The copy, if it is one, does not read its source any more. */
+  #giveBack(io: StoreIo): void {
+    const source = this.#sources.get(io)
+    if (source === undefined) return
+    this.#sources.delete(io)
+    source.#lent--
+    if (source.#idle !== null && source.#isIdle()) source.#idle()
   }
 
   /** Runs only after a look, so that an idle store wakes nobody. */
@@ -269,6 +347,7 @@ export class FileStore implements BackingStore, TransferEnd {
 
   #proceed(io: StoreIo, road: Road): void {
     if (this.#gone) {
+      this.#giveBack(io)
       this.#answer(io, StoreError.gone)
       return
     }
@@ -282,13 +361,13 @@ export class FileStore implements BackingStore, TransferEnd {
     }
     if (io.offset + io.length > this.#trusted) {
       io.failedAt = Math.max(io.offset, this.#trusted)
+      this.#giveBack(io)
       this.#answer(io, StoreError.medium)
       return
     }
     if (road === readRoad) this.#read(io)
     else if (road === writeRoad) this.#write(io)
     else this.#space(io, road)
-    if (this.#idle !== null && this.#isIdle()) this.#idle()
   }
 }
 
@@ -298,7 +377,8 @@ const flushRoad = 2
 const discardRoad = 3
 const zeroRoad = 4
 const mapRoad = 5
-type Road = 0 | 1 | 2 | 3 | 4 | 5
+const copyRoad = 6
+type Road = 0 | 1 | 2 | 3 | 4 | 5 | 6
 
 function sumsUp(io: StoreIo): boolean {
   const { segments } = io
