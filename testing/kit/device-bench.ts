@@ -207,9 +207,11 @@ export class Bench {
     task.lba = binding.lba?.get(cdb, 0) ?? 0
     task.blocks = binding.blocks?.get(cdb, 0) ?? 0
     if (task.blocks === 0 && binding.zeroIs256 && binding.blocks !== null) task.blocks = 256
+    if (task.blocks === 0 && binding.zeroIsRest) task.blocks = Math.max(this.device.blocks - task.lba, 1)
     if (binding.command.touches === 'medium-write' && !this.device.writable)
       return this.#refuse(task, WRITE_PROTECTED)
-    if (binding.lba !== null && task.lba + task.blocks > this.device.blocks)
+    const least = binding.blocks === null ? 1 : task.blocks
+    if (binding.lba !== null && task.lba + least > this.device.blocks)
       return this.#refuse(task, LBA_OUT_OF_RANGE)
     this.counters.began(task, accessOf(binding.command))
     task.outLength = outLength(task, binding, this.device)
@@ -269,6 +271,7 @@ export function cdbOf(command: Command<any>, values: Readonly<Record<string, num
   const { cdb: row, opcode, serviceAction } = command
   const cdb = row.write({ ...values, opcode })
   if (serviceAction >= 0) row.field['serviceAction']!.set(cdb, 0, serviceAction)
+  if (opcode === 0x7f) row.field['additionalLength']!.set(cdb, 0, command.length - 8)
   return cdb
 }
 

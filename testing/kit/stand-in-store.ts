@@ -15,6 +15,7 @@ export interface StandInOptions {
   readonly thin?: boolean
   /** Thin, discarded bytes read as zeros, and the store tells which units of 4096 bytes it holds. */
   readonly maps?: boolean
+  readonly atomicWrite?: number
 }
 
 /** What blocks hold at first, behind their number in the first four bytes. */
@@ -27,6 +28,7 @@ export class StandInStore implements BackingStore {
   readonly volatileCache: boolean
   readonly discards: Ability
   readonly writesZeroes: Ability
+  readonly atomicWrite: number
   readonly identity = 'stand-in:1'
   readonly discardGranularity = 4096
   readonly discardedReadsZero: boolean
@@ -56,6 +58,7 @@ export class StandInStore implements BackingStore {
     this.discardedReadsZero = options.maps === true
     this.heldUnits = new Uint8Array(Math.ceil(Math.min(options.size, 64 * 1024 * 1024) / 4096)).fill(1)
     this.writesZeroes = this.discards
+    this.atomicWrite = options.atomicWrite ?? 0
     this.bytes = Buffer.alloc(Math.min(options.size, 64 * 1024 * 1024))
     for (let at = 0; at < this.bytes.length; at += 512)
       PATTERN.copy(this.bytes, at, 0, Math.min(512, options.size - at))

@@ -115,6 +115,7 @@ export const TOO_MANY_SEGMENT_DESCRIPTORS = named(SenseKey.illegalRequest, 0x260
 export const UNSUPPORTED_SEGMENT_DESCRIPTOR_TYPE_CODE = named(SenseKey.illegalRequest, 0x2609)
 export const INLINE_DATA_LENGTH_EXCEEDED = named(SenseKey.illegalRequest, 0x260b)
 export const COPY_SEGMENT_GRANULARITY_VIOLATION = named(SenseKey.illegalRequest, 0x260d)
+export const INVALID_FAST_FORMAT = named(SenseKey.illegalRequest, 0x2409)
 export const COMMAND_SEQUENCE_ERROR = named(SenseKey.illegalRequest, 0x2c00)
 export const ILLEGAL_POWER_CONDITION_REQUEST = named(SenseKey.illegalRequest, 0x2c05)
 export const NOT_RESERVED = named(SenseKey.illegalRequest, 0x2c0b)

@@ -49,6 +49,8 @@ export interface BackingStore {
   flush(io: StoreIo): void
   discard?(io: StoreIo): void
   writeZeroes?(io: StoreIo): void
+  /** MAY. Most bytes of one write that is done whole or not at all, whatever fails in between, the power too. Not said: none. */
+  readonly atomicWrite?: number
   /** MAY. Least bytes that a discard gives back, a power of two; shorter ones may do nothing. Not said: preferredBlock. */
   readonly discardGranularity?: number
   /** MAY. Whether every byte of a discard reads as zero then, even where it was too short to give room back (SBC: LBPRZ). */

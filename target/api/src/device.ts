@@ -21,6 +21,8 @@ export interface Binding {
   readonly blocks: Field<number> | null
   /** A zero in `blocks` means 256 (the 6-byte commands). */
   readonly zeroIs256: boolean
+  /** A zero in `blocks` means all blocks from `lba` on (WRITE SAME). */
+  readonly zeroIsRest: boolean
   readonly parameterLength: Field<number> | null
   /** Data-out bytes the command needs, where the row's blocks or parameter length do not tell; or null. */
   readonly dataOut: ((task: Task, device: Device) => number) | null
@@ -30,6 +32,7 @@ export interface BindingOptions<D, K> {
   /** Fields of the row that this device does not support: any bit of them is INVALID FIELD IN CDB. */
   readonly refuses?: readonly K[]
   readonly dataOut?: (task: Task, device: D) => number
+  readonly zeroIsRest?: boolean
 }
 
 /** Binds a command row to its function. */
@@ -48,6 +51,7 @@ export function on<D extends Device, const R extends FieldRows>(
     lba: fields['lba'] ?? null,
     blocks: fields['blocks'] ?? null,
     zeroIs256: command.length === 6,
+    zeroIsRest: options.zeroIsRest ?? false,
     parameterLength: fields['parameterLength'] ?? null,
     dataOut: (options.dataOut as Binding['dataOut'] | undefined) ?? null,
   })

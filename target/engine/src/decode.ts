@@ -23,10 +23,16 @@ export function decode(task: Task): boolean {
   if (route.lba !== null) task.lba = route.lba.get(cdb, 0)
   if (route.blocks !== null) {
     const blocks = route.blocks.get(cdb, 0)
-    task.blocks = blocks === 0 && route.zeroIs256 ? 256 : blocks
+    task.blocks = blocks === 0 ? meaningOfZero(task, route) : blocks
   }
   counters.began(task, route.access)
   return true
+}
+
+function meaningOfZero(task: Task, route: Route): number {
+  if (route.zeroIs256) return 256
+  // At least one, so that an LBA behind the last block is out of range.
+  return route.zeroIsRest ? Math.max(unitOf(task).device.blocks - task.lba, 1) : 0
 }
 
 function checkBits(task: Task, route: Route): boolean {

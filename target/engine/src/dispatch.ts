@@ -41,6 +41,7 @@ export class Route implements Binding {
   readonly lba: Field<number> | null
   readonly blocks: Field<number> | null
   readonly zeroIs256: boolean
+  readonly zeroIsRest: boolean
   readonly parameterLength: Field<number> | null
   readonly dataOut: Binding['dataOut']
   /** CDB bits that have to be zero. */
@@ -69,6 +70,7 @@ export class Route implements Binding {
     this.lba = binding.lba
     this.blocks = binding.blocks
     this.zeroIs256 = binding.zeroIs256
+    this.zeroIsRest = binding.zeroIsRest
     this.parameterLength = binding.parameterLength
     this.dataOut = binding.dataOut
     this.forbidden = binding.usage.map(bits => ~bits)
@@ -167,6 +169,7 @@ function foreign(
     lba: null,
     blocks: null,
     zeroIs256: false,
+    zeroIsRest: false,
     parameterLength: null,
     dataOut: task => (takesData ? task.expectedOut : 0),
   })

@@ -38,7 +38,7 @@ export interface EngineOptions {
     readonly memory?: number
     /** 64 MiB if not given. */
     readonly memoryPerSession?: number
-    /** 32 MiB if not given: a stuck unit leaves its sessions memory for their others. */
+    /** 64 MiB if not given: a stuck unit leaves its sessions memory for their others. */
     readonly memoryPerUnit?: number
     /** Of one session at one unit: half of `memoryPerUnit` if not given, so that it cannot take all from the others. */
     readonly memoryPerSessionAtUnit?: number
@@ -73,7 +73,7 @@ export class TargetEngine implements Engine {
 
   constructor({ observe, absent, limits = {} }: EngineOptions) {
     this.observe = observe
-    const perUnit = limits.memoryPerUnit ?? 32 * MIB
+    const perUnit = limits.memoryPerUnit ?? 64 * MIB
     const all: Limits = {
       total: limits.memory ?? 128 * MIB,
       perSession: limits.memoryPerSession ?? 64 * MIB,

@@ -70,6 +70,10 @@ export const PRE_FETCH_16 = command(0x90, 16, 'PRE-FETCH (16)', 'SBC-4 PRE-FETCH
   ...AT_16,
 })
 
+/** Obsolete since SBC-2, and still sent: nothing moves, so only the LBA is checked. */
+export const SEEK_6 = command(0x0b, 6, 'SEEK (6)', 'SBC SEEK (6) command', FETCH, { lba: u24(1, 21) })
+export const BLOCK_SEEK_10 = command(0x2b, 10, 'SEEK (10)', 'SBC SEEK (10) command', FETCH, { lba: u32(2) })
+
 // ---- verify ----
 
 export const VERIFY_10 = command(0x2f, 10, 'VERIFY (10)', 'SBC-4 VERIFY (10) command', CHECK, {
@@ -590,6 +594,8 @@ export const SBC_COMMANDS: readonly Command[] = [
   READ_32,
   PRE_FETCH_10,
   PRE_FETCH_16,
+  SEEK_6,
+  BLOCK_SEEK_10,
   VERIFY_10,
   VERIFY_12,
   VERIFY_16,

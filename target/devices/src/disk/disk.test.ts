@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type DeviceType, OperatorError, readParameters, StoreError } from '@lunkit/target-api'
-import { StandInStore } from '../../../../testing/kit/stand-in-store.ts'
+import { type StandInOptions, StandInStore } from '../../../../testing/kit/stand-in-store.ts'
 import { openDisk } from './disk.test-kit.ts'
 import { device } from './index.ts'
 
@@ -13,6 +13,7 @@ const GOLDEN = `
 03 REQUEST SENSE
 08 READ (6)
 0a WRITE (6)
+0b SEEK (6)
 12 INQUIRY
 15 MODE SELECT (6)
 1a MODE SENSE (6)
@@ -21,15 +22,23 @@ const GOLDEN = `
 25 READ CAPACITY (10)
 28 READ (10)
 2a WRITE (10)
+2b SEEK (10)
 2e WRITE AND VERIFY (10)
 2f VERIFY (10)
 34 PRE-FETCH (10)
 35 SYNCHRONIZE CACHE (10)
+37 READ DEFECT DATA (10)
 41 WRITE SAME (10)
 42 UNMAP
 55 MODE SELECT (10)
 5a MODE SENSE (10)
 7f/12 GET LBA STATUS (32)
+7f/9 READ (32)
+7f/a VERIFY (32)
+7f/b WRITE (32)
+7f/c WRITE AND VERIFY (32)
+7f/d WRITE SAME (32)
+7f/f WRITE ATOMIC (32)
 83/0 EXTENDED COPY (LID1)
 84/0 RECEIVE COPY STATUS (LID1)
 84/1 RECEIVE COPY DATA (LID1)
@@ -44,6 +53,7 @@ const GOLDEN = `
 90 PRE-FETCH (16)
 91 SYNCHRONIZE CACHE (16)
 93 WRITE SAME (16)
+9c WRITE ATOMIC (16)
 9e/10 READ CAPACITY (16)
 9e/12 GET LBA STATUS (16)
 a0 REPORT LUNS
@@ -53,6 +63,7 @@ a8 READ (12)
 aa WRITE (12)
 ae WRITE AND VERIFY (12)
 af VERIFY (12)
+b7 READ DEFECT DATA (12)
 `
 
 const listOf = ({ bindings }: DeviceType): string[] =>
@@ -61,12 +72,18 @@ const listOf = ({ bindings }: DeviceType): string[] =>
     return `${opcode.toString(16).padStart(2, '0')}${action} ${name}`
   })
 
-test('the command list is the golden one; UNMAP is there where the store takes blocks back', async () => {
+test('the command list is the golden one; UNMAP and WRITE ATOMIC are there where the store can do it', async () => {
   const golden = GOLDEN.trim().split('\n')
   assert.deepEqual(listOf(device).sort(), golden)
-  assert.deepEqual(listOf((await openDisk({}, { thin: true })).disk.type).sort(), golden)
-  const thick = golden.filter(line => line !== '42 UNMAP')
-  assert.deepEqual(listOf((await openDisk({}, { thin: false })).disk.type).sort(), thick)
+  const listWith = async (store: Partial<StandInOptions>) =>
+    listOf((await openDisk({}, store)).disk.type).sort()
+  assert.deepEqual(await listWith({ thin: true, atomicWrite: 4096 }), golden)
+  const torn = golden.filter(line => !line.includes('ATOMIC'))
+  assert.deepEqual(await listWith({ thin: true }), torn)
+  assert.deepEqual(
+    await listWith({ thin: false }),
+    torn.filter(line => line !== '42 UNMAP'),
+  )
 })
 
 test('parameters: what a user writes, and what is there without a word', async () => {

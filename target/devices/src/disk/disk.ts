@@ -79,6 +79,8 @@ export class Disk implements Device, PrimaryDevice {
   readonly turns = new Turns()
   /** Third-party copies that this unit manages. */
   readonly copies = new CopyResults()
+  /** Blocks of the longest atomic write; 0 where the store promises none. */
+  readonly maxAtomic: number
   /** Blocks can be given back to the store: UNMAP, and logical block provisioning in general. */
   readonly thin: boolean
   /** Unmapped blocks read as zeros (LBPRZ). */
@@ -107,6 +109,7 @@ export class Disk implements Device, PrimaryDevice {
     this.thin = canUnmap(store)
     this.unmappedReadsZero = this.thin && store.discardedReadsZero === true
     this.unmapGranularity = Math.max(store.discardGranularity ?? store.preferredBlock, options.physical)
+    this.maxAtomic = Math.floor(Math.min(store.atomicWrite ?? 0, MAX_TRANSFER) / options.block)
     this.initialWriteCache = store.volatileCache && options.writeCache
     this.#readonly = options.readonly || !store.canWrite
     this.#background = new BackgroundFlush(store)

@@ -3,6 +3,7 @@
 import { DeviceType as Peripheral } from '@lunkit/spec'
 import {
   type BackingStore,
+  type Binding,
   type Device,
   type DeviceType,
   OperatorError,
@@ -25,10 +26,13 @@ import { orWrite16 } from './commands/orwrite.ts'
 import { preFetches } from './commands/pre-fetch.ts'
 import { reads } from './commands/read.ts'
 import { capacities } from './commands/read-capacity.ts'
+import { defectLists } from './commands/read-defect-data.ts'
+import { seeks } from './commands/seek.ts'
 import { synchronizations } from './commands/synchronize-cache.ts'
 import { unmap } from './commands/unmap.ts'
 import { verifies } from './commands/verify.ts'
 import { writes } from './commands/write.ts'
+import { atomicWrites } from './commands/write-atomic.ts'
 import { writeSames } from './commands/write-same.ts'
 import { copiesByList } from './copy/extended-copy.ts'
 import { canUnmap, Disk, type DiskOptions } from './disk.ts'
@@ -78,6 +82,7 @@ export const device: DeviceType = {
     ...writes,
     ...verifies,
     ...writeSames,
+    ...atomicWrites,
     compareAndWrite,
     orWrite16,
     unmap,
@@ -85,12 +90,20 @@ export const device: DeviceType = {
     ...preFetches,
     ...lbaStatuses,
     ...copiesByList,
+    ...seeks,
+    ...defectLists,
   ],
   open: async (store, values) => open(store, values),
 }
 
-/** A disk whose store takes no blocks back has no UNMAP, and says so. */
-const thick: DeviceType = { ...device, bindings: device.bindings.filter(one => one !== unmap) }
+/** The commands that a disk on this store can keep the promise of: no UNMAP where nothing is taken back, for example. */
+function commandsOn(store: BackingStore): readonly Binding[] {
+  const impossible = new Set<Binding>([
+    ...(canUnmap(store) ? [] : [unmap]),
+    ...((store.atomicWrite ?? 0) > 0 ? [] : atomicWrites),
+  ])
+  return device.bindings.filter(one => !impossible.has(one))
+}
 
 function open(store: BackingStore | null, values: ParameterValues): Device {
   if (store === null) {
@@ -100,7 +113,7 @@ function open(store: BackingStore | null, values: ParameterValues): Device {
   }
   const options = optionsOf(values)
   checkSize(store, options)
-  return new Disk(canUnmap(store) ? device : thick, store, options)
+  return new Disk({ ...device, bindings: commandsOn(store) }, store, options)
 }
 
 function optionsOf(values: ParameterValues): DiskOptions {

@@ -32,8 +32,8 @@ export const diskVpdPages: readonly VpdPage[] = [
     maxTransfer: disk.maxTransfer / disk.blockSize,
     optimalTransfer: OPTIMAL_TRANSFER / disk.blockSize,
     maxCompareAndWrite: MAX_COMPARE_AND_WRITE,
-    wsnz: 1,
     maxWriteSame: MAX_WRITE_SAME / disk.blockSize,
+    maxAtomic: disk.maxAtomic,
     ...(disk.thin && {
       maxUnmap: MAX_UNMAP_BLOCKS,
       maxUnmapDescriptors: MAX_UNMAP_DESCRIPTORS,

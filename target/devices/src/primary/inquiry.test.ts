@@ -12,6 +12,7 @@ import {
   INQUIRY,
   INVALID_FIELD_IN_CDB,
   LOGICAL_BLOCK_PROVISIONING,
+  READ_16,
   readDesignators,
   STANDARD_INQUIRY,
   Status,
@@ -111,9 +112,12 @@ test('86h, B0h, B1h and B2h tell what the disk can do', async () => {
   assert.deepEqual([extended.simple, extended.ordered, extended.headOfQueue, extended.volatile], [1, 1, 1, 1])
   const limits = BLOCK_LIMITS.read((await bench.run(page(0xb0))).data)
   assert.deepEqual([limits.length, limits.optimalGranularity], [0x3c, 8])
-  assert.deepEqual([limits.maxTransfer, limits.optimalTransfer], [32_768, 2048])
+  assert.deepEqual([limits.maxTransfer, limits.optimalTransfer], [65_536, 2048])
   assert.deepEqual([limits.maxUnmap, limits.maxUnmapDescriptors, limits.optimalUnmapGranularity], [0, 0, 0])
-  assert.deepEqual([limits.maxCompareAndWrite, limits.wsnz, limits.maxWriteSame], [255, 1, 524_288])
+  assert.deepEqual([limits.maxCompareAndWrite, limits.wsnz, limits.maxWriteSame], [255, 0, 524_288])
+  assert.equal(limits.maxAtomic, 0)
+  const atomic = await openDisk({ block: 4096 }, { atomicWrite: 65_536 })
+  assert.equal(BLOCK_LIMITS.read((await atomic.bench.run(page(0xb0))).data).maxAtomic, 16)
   const characteristics = BLOCK_CHARACTERISTICS.read((await bench.run(page(0xb1))).data)
   assert.deepEqual([characteristics.length, characteristics.rotationRate], [0x3c, 7200])
   const provisioning = LOGICAL_BLOCK_PROVISIONING.read((await bench.run(page(0xb2))).data)
@@ -128,14 +132,13 @@ test('86h, B0h, B1h and B2h tell what the disk can do', async () => {
   )
   const safe = await openDisk({ block: 4096 }, { volatileCache: false })
   assert.equal(EXTENDED_INQUIRY.read((await safe.bench.run(page(0x86))).data).volatile, 0)
-  assert.equal(BLOCK_LIMITS.read((await safe.bench.run(page(0xb0))).data).maxTransfer, 4096)
+  assert.equal(BLOCK_LIMITS.read((await safe.bench.run(page(0xb0))).data).maxTransfer, 8192)
 })
 
 // Requirement: SBC-4, Block Limits VPD page: a transfer of MAXIMUM TRANSFER LENGTH runs, one block more does not.
 test('a transfer of the length in B0h runs, one block more is refused', async () => {
-  const { bench } = await openDisk({}, { size: 32 * 1024 * 1024 })
-  const read = (blocks: number) =>
-    bench.run([0x88, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, blocks >> 8, blocks & 255, 0, 0])
-  assert.equal((await read(32_768)).status, Status.good)
-  assert.equal((await read(32_769)).sense, INVALID_FIELD_IN_CDB)
+  const { bench } = await openDisk({}, { size: 64 * 1024 * 1024 })
+  const read = (blocks: number) => bench.run(cdbOf(READ_16, { blocks }))
+  assert.equal((await read(65_536)).status, Status.good)
+  assert.equal((await read(65_537)).sense, INVALID_FIELD_IN_CDB)
 })

@@ -11,6 +11,8 @@ import {
 } from '@lunkit/target-api'
 
 const CHUNK = 262144
+/** Longest write whose memory is taken before the first byte changes. */
+const MOST_AT_ONCE = 16 * 1024 * 1024
 /** A copy gives other work its turn after so many bytes. */
 const COPIED_AT_ONCE = 16 * CHUNK
 /** `map` cuts a run there: so many chunks take a millisecond. */
@@ -27,6 +29,8 @@ export class MemoryStore implements BackingStore {
   readonly discardGranularity = CHUNK
   readonly discardedReadsZero = true
   readonly identity = ''
+  /** A write is one turn of the process, and nothing outlives the process. */
+  readonly atomicWrite = MOST_AT_ONCE
   /** Chunks that were written, by offset / CHUNK; what is absent reads as zeros. */
   readonly #chunks = new Map<number, Buffer>()
   constructor(size: number) {
@@ -66,24 +70,32 @@ export class MemoryStore implements BackingStore {
       return
     }
     const { segments } = io
+    if (!this.#takeRoom(io)) return
     let at = io.offset
     for (let i = 0; i < segments.length; i++) {
       const part = segments[i]!
       for (let done = 0; done < part.length; ) {
         const from = at % CHUNK
         const length = Math.min(CHUNK - from, part.length - done)
-        const chunk = this.#chunk((at - from) / CHUNK)
-        if (chunk === null) {
-          io.failedAt = at
-          io.finish(StoreError.noSpace)
-          return
-        }
+        const chunk = this.#chunks.get((at - from) / CHUNK)!
         part.copy(chunk, from, done, done + length)
         done += length
         at += length
       }
     }
     io.finish(StoreError.none)
+  }
+
+  /** All memory of a write before its first byte, so that it is done whole or not at all. */
+  #takeRoom(io: StoreIo): boolean {
+    const end = io.offset + io.length
+    for (let index = Math.floor(io.offset / CHUNK); index * CHUNK < end; index++) {
+      if (this.#chunk(index) !== null) continue
+      io.failedAt = Math.max(io.offset, index * CHUNK)
+      io.finish(StoreError.noSpace)
+      return false
+    }
+    return true
   }
 
   flush(io: StoreIo): void {

@@ -60,11 +60,11 @@ class CompareThenWrite extends Sweep {
 export const compareAndWrite = on(
   COMPARE_AND_WRITE,
   (task: Task, disk: Disk) => {
+    // Other data than the CDB names would not be a smaller command but another one.
+    if (task.expectedOut !== task.outLength) return fail(task, INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT)
     if (task.blocks === 0) return succeed(task)
     const length = takeBlocks(task, disk.blockSize)
     if (length < 0) return
-    // Half of the data would not be a smaller command but another one.
-    if (length < task.outLength) return fail(task, INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT)
     walk(task, disk, new CompareThenWrite(task, task.blocks * disk.blockSize, task.segments.slice()))
   },
   { refuses: ['protect'], dataOut: (task, disk) => 2 * task.blocks * disk.blockSize },

@@ -12,6 +12,7 @@ import {
   READ_10,
   READ_12,
   READ_16,
+  READ_32,
   Status,
   UNRECOVERED_READ_ERROR,
   WRITE_ERROR,
@@ -20,7 +21,7 @@ import { StoreError } from '@lunkit/target-api'
 import { cdbOf } from '../../../../../testing/kit/device-bench.ts'
 import { openDisk } from '../disk.test-kit.ts'
 
-const ROWS = [READ_6, READ_10, READ_12, READ_16] as const
+const ROWS = [READ_6, READ_10, READ_12, READ_16, READ_32] as const
 
 for (const later of [false, true]) {
   for (const block of [512, 4096]) {
@@ -32,7 +33,7 @@ for (const later of [false, true]) {
         assert.equal(inLength, 5 * block)
         assert.deepEqual(data, store.bytes.subarray(3 * block, 8 * block), command.name)
       }
-      assert.deepEqual(store.takeCalls(), Array(4).fill(`read ${3 * block}+${5 * block}`))
+      assert.deepEqual(store.takeCalls(), Array(ROWS.length).fill(`read ${3 * block}+${5 * block}`))
     })
   }
 }
@@ -46,7 +47,7 @@ test('a transfer longer than one pooled buffer is whole', async () => {
 // Requirement: SBC-4, READ (10) command: no blocks are no error.
 test('no blocks: GOOD, and the store is not asked; READ (6) means 256', async () => {
   const { bench, store } = await openDisk()
-  for (const command of [READ_10, READ_12, READ_16]) {
+  for (const command of [READ_10, READ_12, READ_16, READ_32]) {
     const { status, inLength } = await bench.run(cdbOf(command, { lba: 4096 }))
     assert.deepEqual([status, inLength], [Status.good, 0])
   }
@@ -66,7 +67,7 @@ test('the initiator takes less or more: only that is read, in whole blocks, and 
 
 test('fields that the disk does not serve are refused with their place', async () => {
   const { bench, store } = await openDisk()
-  for (const command of [READ_10, READ_12, READ_16]) {
+  for (const command of [READ_10, READ_12, READ_16, READ_32]) {
     for (const values of [{ protect: 1 }, { rarc: 1 }, { naca: 1 }]) {
       const { sense, field } = await bench.run(cdbOf(command, { blocks: 1, ...values }))
       assert.equal(sense, INVALID_FIELD_IN_CDB, `${command.name} ${Object.keys(values)}`)
@@ -75,7 +76,7 @@ test('fields that the disk does not serve are refused with their place', async (
     assert.equal((await bench.run(cdbOf(command, { lba: 4095, blocks: 2 }))).sense, LBA_OUT_OF_RANGE)
     assert.equal((await bench.run(cdbOf(command, { blocks: 1, dpo: 1, group: 5 }))).status, Status.good)
   }
-  assert.equal(store.takeCalls().length, 3)
+  assert.equal(store.takeCalls().length, 4)
 })
 
 // Requirement: SBC-4, READ (10) command: FUA set to one: the blocks are on the medium before they are returned.

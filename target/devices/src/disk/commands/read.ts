@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// READ (6), (10), (12) and (16): blocks from the store into pooled buffers, which leave as they are.
-import { type Field, READ_6, READ_10, READ_12, READ_16 } from '@lunkit/spec'
+// READ (6), (10), (12), (16) and (32): blocks from the store into pooled buffers, which leave as they are.
+import { type Field, READ_6, READ_10, READ_12, READ_16, READ_32 } from '@lunkit/spec'
 import { type Binding, empty, failStore, on, StoreError, succeed, type Task } from '@lunkit/target-api'
 import type { Disk } from '../disk.ts'
 
@@ -55,4 +55,5 @@ export const reads: readonly Binding[] = [
   on(READ_10, reader(READ_10.cdb.field.fua), { refuses }),
   on(READ_12, reader(READ_12.cdb.field.fua), { refuses }),
   on(READ_16, reader(READ_16.cdb.field.fua), { refuses }),
+  on(READ_32, reader(READ_32.cdb.field.fua), { refuses }),
 ]

@@ -13,17 +13,19 @@ import {
   VERIFY_10,
   VERIFY_12,
   VERIFY_16,
+  VERIFY_32,
   WRITE_AND_VERIFY_10,
   WRITE_AND_VERIFY_12,
   WRITE_AND_VERIFY_16,
+  WRITE_AND_VERIFY_32,
   WRITE_ERROR,
 } from '@lunkit/spec'
 import { StoreError, TaskState } from '@lunkit/target-api'
 import { cdbOf } from '../../../../../testing/kit/device-bench.ts'
 import { openDisk } from '../disk.test-kit.ts'
 
-const VERIFIES = [VERIFY_10, VERIFY_12, VERIFY_16] as const
-const WRITES = [WRITE_AND_VERIFY_10, WRITE_AND_VERIFY_12, WRITE_AND_VERIFY_16] as const
+const VERIFIES = [VERIFY_10, VERIFY_12, VERIFY_16, VERIFY_32] as const
+const WRITES = [WRITE_AND_VERIFY_10, WRITE_AND_VERIFY_12, WRITE_AND_VERIFY_16, WRITE_AND_VERIFY_32] as const
 
 test('long commands take turns, so that other work waits for a part of one and not of all', async () => {
   const { bench, store } = await openDisk({}, { size: 8 * 1024 * 1024 })
@@ -164,7 +166,7 @@ test('refused: BYTCHK that is reserved, PI, a medium that is out', async () => {
       out: Buffer.alloc(512),
     })
     assert.equal(sense, INVALID_FIELD_IN_CDB)
-    assert.deepEqual(field, { byte: 1, bit: 2, inCdb: true })
+    assert.deepEqual(field, { byte: command.opcode === 0x7f ? 10 : 1, bit: 2, inCdb: true })
   }
   disk.notReady = MEDIUM_NOT_PRESENT
   for (const command of [...VERIFIES, ...WRITES]) {

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// VERIFY and WRITE AND VERIFY (10), (12) and (16): read back, and compare with the blocks that were sent.
+// VERIFY and WRITE AND VERIFY (10), (12), (16) and (32): read back, and compare with the blocks that were sent.
 import {
   type Field,
   INVALID_FIELD_IN_CDB,
   VERIFY_10,
   VERIFY_12,
   VERIFY_16,
+  VERIFY_32,
   WRITE_AND_VERIFY_10,
   WRITE_AND_VERIFY_12,
   WRITE_AND_VERIFY_16,
+  WRITE_AND_VERIFY_32,
 } from '@lunkit/spec'
 import { type Binding, fail, failStore, on, StoreError, succeed, type Task } from '@lunkit/target-api'
 import { takeBlocks } from '../data-out.ts'
@@ -71,7 +73,9 @@ export const verifies: readonly Binding[] = [
   on(VERIFY_10, verify(VERIFY_10.cdb.field.bytchk), check(VERIFY_10.cdb.field.bytchk)),
   on(VERIFY_12, verify(VERIFY_12.cdb.field.bytchk), check(VERIFY_12.cdb.field.bytchk)),
   on(VERIFY_16, verify(VERIFY_16.cdb.field.bytchk), check(VERIFY_16.cdb.field.bytchk)),
+  on(VERIFY_32, verify(VERIFY_32.cdb.field.bytchk), check(VERIFY_32.cdb.field.bytchk)),
   on(WRITE_AND_VERIFY_10, writeAndVerify(WRITE_AND_VERIFY_10.cdb.field.bytchk), { refuses }),
   on(WRITE_AND_VERIFY_12, writeAndVerify(WRITE_AND_VERIFY_12.cdb.field.bytchk), { refuses }),
   on(WRITE_AND_VERIFY_16, writeAndVerify(WRITE_AND_VERIFY_16.cdb.field.bytchk), { refuses }),
+  on(WRITE_AND_VERIFY_32, writeAndVerify(WRITE_AND_VERIFY_32.cdb.field.bytchk), { refuses }),
 ]

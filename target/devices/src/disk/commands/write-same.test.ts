@@ -11,12 +11,13 @@ import {
   WRITE_ERROR,
   WRITE_SAME_10,
   WRITE_SAME_16,
+  WRITE_SAME_32,
 } from '@lunkit/spec'
 import { StoreError } from '@lunkit/target-api'
 import { cdbOf } from '../../../../../testing/kit/device-bench.ts'
 import { openDisk } from '../disk.test-kit.ts'
 
-const ROWS = [WRITE_SAME_10, WRITE_SAME_16] as const
+const ROWS = [WRITE_SAME_10, WRITE_SAME_16, WRITE_SAME_32] as const
 
 for (const later of [false, true]) {
   for (const block of [512, 4096]) {
@@ -106,4 +107,37 @@ test('a store error ends it', async () => {
   })
   assert.deepEqual([sense, information], [WRITE_ERROR, 9])
   assert.equal(store.takeCalls().length, 1)
+})
+
+test('no number of blocks means all from the LBA on', async () => {
+  for (const command of ROWS) {
+    const { bench, store, disk } = await openDisk()
+    const lba = disk.blocks - 5
+    const wanted = Buffer.from(store.bytes)
+    wanted.fill(9, lba * 512)
+    const out = Buffer.alloc(512, 9)
+    assert.equal((await bench.run(cdbOf(command, { lba, blocks: 0 }), { out })).status, Status.good)
+    assert.deepEqual(store.bytes, wanted)
+    const behind = await bench.run(cdbOf(command, { lba: disk.blocks, blocks: 0 }), { out })
+    assert.equal(behind.sense, LBA_OUT_OF_RANGE)
+  }
+})
+
+test('UNMAP: a hole where holes read as zeros, and the block itself where it is another one', async () => {
+  for (const command of ROWS) {
+    const { bench, store } = await openDisk({}, { maps: true })
+    const run = (out: Buffer) => bench.run(cdbOf(command, { lba: 3, blocks: 4, unmap: 1 }), { out })
+    assert.equal((await run(Buffer.alloc(512))).status, Status.good)
+    assert.deepEqual(store.takeCalls(), ['discard 1536+2048'])
+    assert.deepEqual(store.bytes.subarray(1536, 3584), Buffer.alloc(2048))
+    assert.equal((await run(Buffer.alloc(512, 7))).status, Status.good)
+    assert.deepEqual(store.takeCalls(), ['write 1536+2048'])
+  }
+})
+
+test('two blocks of data are refused, for one was asked for', async () => {
+  const { bench, store } = await openDisk()
+  const { sense } = await bench.run(cdbOf(WRITE_SAME_16, { blocks: 1 }), { out: Buffer.alloc(1024) })
+  assert.equal(sense, INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT)
+  assert.deepEqual(store.takeCalls(), [])
 })

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// WRITE SAME (10) and (16): one block, or zeros, over a whole range.
+// WRITE SAME (10), (16) and (32): one block, or zeros, over a whole range; with UNMAP, zeros as holes where they can be.
 import {
   type Field,
   INVALID_FIELD_IN_CDB,
   INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT,
   WRITE_SAME_10,
   WRITE_SAME_16,
+  WRITE_SAME_32,
 } from '@lunkit/spec'
 import {
   type Binding,
@@ -21,20 +22,23 @@ import type { Disk } from '../disk.ts'
 import { MAX_WRITE_SAME } from '../limits.ts'
 import { Walk, walk } from '../walk.ts'
 
-/** Writes the pattern in a pooled buffer as often as the range needs it, or asks the store for zeros. */
+/** How the range comes to hold the block. */
+const Means = { writes: 0, zeroes: 1, discards: 2 } as const
+
+/** Writes the pattern in a pooled buffer as often as the range needs it, or asks the store for zeros or a hole. */
 class Fill extends Walk {
   readonly #length: number
-  readonly #zeros: boolean
+  readonly #means: number
   #done = 0
   #piece = 0
 
-  constructor(task: Task, disk: Disk, block: Buffer | null) {
+  constructor(task: Task, disk: Disk, block: Buffer | null, unmaps: boolean) {
     super()
     this.#length = task.blocks * disk.blockSize
     const zeros = block === null || block.every(byte => byte === 0)
-    this.#zeros = zeros && disk.store.writesZeroes === 'native' && disk.store.writeZeroes !== undefined
+    this.#means = zeros ? meansOfZeros(disk, unmaps) : Means.writes
     task.releaseData()
-    if (this.#zeros) return
+    if (this.#means !== Means.writes) return
     task.reserve(Math.min(this.#length, LARGEST))
     task.segments[0]!.fill(block ?? 0)
   }
@@ -45,17 +49,16 @@ class Fill extends Walk {
     io.offset = task.lba * disk.blockSize + this.#done
     io.forceUnitAccess = disk.writeThrough
     io.segments.length = 0
-    if (this.#zeros) {
-      this.#piece = this.#length
-      io.length = this.#length
-      disk.store.writeZeroes!(io)
-      return true
+    this.#piece = this.#length - this.#done
+    if (this.#means === Means.writes) {
+      const buffer = task.segments[0]!
+      this.#piece = Math.min(buffer.length, this.#piece)
+      io.segments.push(buffer.subarray(0, this.#piece))
     }
-    const buffer = task.segments[0]!
-    this.#piece = Math.min(buffer.length, this.#length - this.#done)
     io.length = this.#piece
-    io.segments.push(buffer.subarray(0, this.#piece))
-    disk.store.write(io)
+    if (this.#means === Means.writes) disk.store.write(io)
+    else if (this.#means === Means.zeroes) disk.store.writeZeroes!(io)
+    else disk.store.discard!(io)
     return true
   }
 
@@ -66,17 +69,23 @@ class Fill extends Walk {
 
   end(task: Task, disk: Disk): void {
     if (task.io.error !== StoreError.none) failStore(task, disk.blockSize, true)
-    else if (this.#zeros && disk.writeThrough) disk.flush(task, durable)
+    else if (this.#means !== Means.writes && disk.writeThrough) disk.flush(task, durable)
     else finish(task)
   }
 }
 
-function durable(task: Task): void {
+/** A hole is as good as zeros only where it reads as such: what was asked for is written otherwise. */
+function meansOfZeros({ store, unmappedReadsZero }: Disk, unmaps: boolean): number {
+  if (unmaps && unmappedReadsZero) return Means.discards
+  return store.writesZeroes === 'native' && store.writeZeroes !== undefined ? Means.zeroes : Means.writes
+}
+
+function durable(task: Task) {
   if (task.io.error !== StoreError.none) failStore(task, task.nexusUnit.unit.device.blockSize, true)
   else finish(task)
 }
 
-function finish(task: Task): void {
+function finish(task: Task) {
   task.releaseData()
   succeed(task)
 }
@@ -84,31 +93,36 @@ function finish(task: Task): void {
 interface Fields {
   readonly unmap: Field<number>
   readonly blocks: Field<number>
+  readonly ndob?: Field<number>
 }
 
-function writeSame(task: Task, disk: Disk, { unmap, blocks }: Fields, withoutData: boolean) {
-  // What is unmapped may read as zeros or not (LBPRZ is zero), so UNMAP writes what it is asked to: the store may know better.
+/** NDOB: no data-out buffer, and the block is one of zeros. */
+const withoutData = (task: Task, { ndob }: Fields): boolean => ndob?.get(task.cdb, 0) === 1
+
+function writeSame(task: Task, disk: Disk, fields: Fields) {
+  const { unmap, blocks } = fields
   if (unmap.get(task.cdb, 0) === 1 && !disk.thin) return fail(task, INVALID_FIELD_IN_CDB, unmap)
-  // Page B0h says so: WSNZ, and the longest WRITE SAME.
-  const length = task.blocks * disk.blockSize
-  if (length === 0 || length > MAX_WRITE_SAME) return fail(task, INVALID_FIELD_IN_CDB, blocks)
-  if (!withoutData && task.received < disk.blockSize)
+  if (task.blocks * disk.blockSize > MAX_WRITE_SAME) return fail(task, INVALID_FIELD_IN_CDB, blocks)
+  const bare = withoutData(task, fields)
+  // One block: with less or more of them it is not known which was meant.
+  if (!bare && task.expectedOut !== disk.blockSize)
     return fail(task, INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT)
-  const block = withoutData ? null : Buffer.concat(task.segments, disk.blockSize)
-  walk(task, disk, new Fill(task, disk, block))
+  const block = bare ? null : Buffer.concat(task.segments, disk.blockSize)
+  walk(task, disk, new Fill(task, disk, block, unmap.get(task.cdb, 0) === 1))
 }
 
-const refuses = ['protect', 'anchor'] as const
+const options = (fields: Fields) => ({
+  refuses: ['protect', 'anchor'] as const,
+  zeroIsRest: true,
+  dataOut: (task: Task, disk: Disk) => (withoutData(task, fields) ? 0 : disk.blockSize),
+})
+
+const fields10 = WRITE_SAME_10.cdb.field
 const fields16 = WRITE_SAME_16.cdb.field
+const fields32 = WRITE_SAME_32.cdb.field
 
 export const writeSames: readonly Binding[] = [
-  on(WRITE_SAME_10, (task: Task, disk: Disk) => writeSame(task, disk, WRITE_SAME_10.cdb.field, false), {
-    refuses,
-    dataOut: (_task, disk) => disk.blockSize,
-  }),
-  on(
-    WRITE_SAME_16,
-    (task: Task, disk: Disk) => writeSame(task, disk, fields16, fields16.ndob.get(task.cdb, 0) === 1),
-    { refuses, dataOut: (task, disk) => (fields16.ndob.get(task.cdb, 0) === 1 ? 0 : disk.blockSize) },
-  ),
+  on(WRITE_SAME_10, (task: Task, disk: Disk) => writeSame(task, disk, fields10), options(fields10)),
+  on(WRITE_SAME_16, (task: Task, disk: Disk) => writeSame(task, disk, fields16), options(fields16)),
+  on(WRITE_SAME_32, (task: Task, disk: Disk) => writeSame(task, disk, fields32), options(fields32)),
 ]

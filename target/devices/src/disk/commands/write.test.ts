@@ -13,6 +13,7 @@ import {
   WRITE_10,
   WRITE_12,
   WRITE_16,
+  WRITE_32,
   WRITE_ERROR,
   WRITE_PROTECTED,
 } from '@lunkit/spec'
@@ -20,8 +21,8 @@ import { StoreError } from '@lunkit/target-api'
 import { cdbOf } from '../../../../../testing/kit/device-bench.ts'
 import { openDisk } from '../disk.test-kit.ts'
 
-const ROWS = [WRITE_6, WRITE_10, WRITE_12, WRITE_16] as const
-const LONG = [WRITE_10, WRITE_12, WRITE_16] as const
+const ROWS = [WRITE_6, WRITE_10, WRITE_12, WRITE_16, WRITE_32] as const
+const LONG = [WRITE_10, WRITE_12, WRITE_16, WRITE_32] as const
 
 for (const later of [false, true]) {
   for (const block of [512, 4096]) {
