@@ -2,7 +2,16 @@
 // What of Debian goes into the guest: packages to download, kernel modules and programs to take out of them.
 
 /** Packages whose programs the guest has; the libraries they need are found through their dependencies. */
-export const packages = ['busybox-static', 'dash', 'e2fsprogs', 'kmod', 'open-iscsi', 'sg3-utils']
+export const packages = [
+  'busybox-static',
+  'dash',
+  'dmsetup',
+  'e2fsprogs',
+  'kmod',
+  'open-iscsi',
+  'sg3-utils',
+  'util-linux',
+]
 
 /** The package that depends on Debian's current kernel. */
 export const kernelPackage = 'linux-image-amd64'
@@ -15,6 +24,9 @@ export const modules = [
   'sd_mod',
   'sg',
   'ext4',
+  'dm_multipath',
+  'dm_service_time',
+  'scsi_dh_alua',
   'crc32c_generic',
   'crc32c_intel',
 ]
@@ -27,12 +39,44 @@ export const programs = [
   'iscsiadm',
   'mkfs.ext4',
   'e2fsck',
+  'blkdiscard',
+  'blockdev',
+  'dmsetup',
+  'sg_compare_and_write',
+  'sg_copy_results',
+  'sg_format',
+  'sg_get_lba_status',
+  'sg_ident',
   'sg_inq',
-  'sg_vpd',
+  'sg_logs',
   'sg_luns',
+  'sg_modes',
   'sg_opcodes',
+  'sg_persist',
+  'sg_raw',
+  'sg_read_buffer',
   'sg_readcap',
+  'sg_referrals',
+  'sg_requests',
   'sg_reset',
+  'sg_rtpg',
+  'sg_sanitize',
+  'sg_senddiag',
+  'sg_start',
+  'sg_stpg',
+  'sg_sync',
+  'sg_test_rwbuf',
+  'sg_timestamp',
+  'sg_turs',
+  'sg_unmap',
+  'sg_verify',
+  'sg_vpd',
+  'sg_wr_mode',
+  'sg_write_buffer',
+  'sg_write_same',
+  'sg_write_verify',
+  'sg_write_x',
+  'sg_xcopy',
 ]
 
 /** Libraries that are loaded by name while a program runs: glibc takes this one when a thread is cancelled. */

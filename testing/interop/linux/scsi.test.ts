@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// What Linux does with a disk beyond reading and writing: space that is given back, several paths.
+import assert from 'node:assert/strict'
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { endsWell, folderFor, serving, succeeds } from './guest-target.ts'
+import { Relay } from './relay.ts'
+import { noGuest } from './skip.ts'
+
+const MIB = 1024 * 1024
+
+test('Linux gives space back, and the image on the host shrinks', async t => {
+  if (noGuest(t)) return
+  const image = join(folderFor(t), 'disk.img')
+  const target = await serving(t, `${image},size=256M`)
+  const taken = () => (statSync(image).blocks * 512) / MIB
+  const full = () => assert.ok(taken() > 20, `the image takes ${taken()} MiB only`)
+  const shrunk = () => assert.ok(taken() < 16, `the image takes ${taken()} MiB still`)
+  await succeeds(t, target, 'provisioning.sh', { on: { full, shrunk } })
+  await endsWell(target)
+})
+
+test('Linux keeps a file system alive over two portals while one path is cut', async t => {
+  if (noGuest(t)) return
+  const disk = `${join(folderFor(t), 'disk.img')},size=128M`
+  const target = await serving(t, disk, '--portal', '127.0.0.1:0', '--portal', '127.0.0.1:0')
+  await using relay = await Relay.start(Number(target.ready.portals[1]!.split(':')[1]))
+  await succeeds(t, target, 'multipath.sh', { relay, timeoutSeconds: 180 })
+  await endsWell(target)
+})
