@@ -23,6 +23,7 @@ import {
   type NexusUnit,
   type ParameterValues,
   type PooledBuffer,
+  type Reservations,
   Task,
   TaskState,
   UnitCounters,
@@ -66,6 +67,15 @@ export interface RunOptions {
   readonly during?: (task: Task) => void
 }
 
+/** Reservations are the engine's, and tested with one: here whatever is asked for goes well and does nothing. */
+const NO_RESERVATIONS: Reservations = {
+  state: { generation: 0, aptpl: false, type: 0, holder: null, registrations: new Map() },
+  canPersist: false,
+  perform: (_nexus, _request, done) => done('good'),
+  reserve: () => true,
+  release: () => true,
+}
+
 interface BenchNexusUnit extends NexusUnit {
   attentions: SenseCode[]
 }
@@ -106,6 +116,7 @@ export class Bench {
     const nexusUnits: BenchNexusUnit[] = []
     const unit: LogicalUnit = {
       records,
+      reservations: NO_RESERVATIONS,
       counters: this.counters,
       // One unit alone: there is nobody to send to.
       inner: null as unknown as LogicalUnit['inner'],

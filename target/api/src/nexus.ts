@@ -4,6 +4,7 @@ import type { SenseCode } from '@lunkit/spec'
 import type { Device } from './device.ts'
 import type { InnerCommands } from './inner-commands.ts'
 import type { PortGroups } from './port-groups.ts'
+import type { Reservations } from './reservations.ts'
 import type { TargetPort } from './target-driver.ts'
 import type { UnitCounters } from './unit-counters.ts'
 import type { UnitRecords } from './unit-records.ts'
@@ -82,6 +83,7 @@ export interface LogicalUnit {
   readonly device: Device
   /** Where it keeps what has to survive the process, or null: then nothing can be saved, and it says so. */
   readonly records: UnitRecords | null
+  readonly reservations: Reservations
   readonly counters: UnitCounters
   /** How it sends commands to other units. */
   readonly inner: InnerCommands

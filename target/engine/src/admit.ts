@@ -5,7 +5,8 @@ import type { Device, Task } from '@lunkit/target-api'
 import { accessSense } from './access-rules.ts'
 import type { Route } from './dispatch.ts'
 import type { ItlNexus } from './nexus.ts'
-import { refuse, refuseCdb } from './refuse.ts'
+import { refuse, refuseCdb, refuseReserved } from './refuse.ts'
+import { isHarmless } from './reservations/admission.ts'
 
 /**
  * True if the task goes on; else it has its answer. The order is that of SAM-5, status precedence: ACA ACTIVE, unit
@@ -22,13 +23,20 @@ export function admit(task: Task): boolean {
     const reset = itl.attentions.takeReset()
     if (reset !== null) return refuse(task, reset)
   }
-  // Place of: reservations (RESERVATION CONFLICT).
+  if ((itl.barred & route.reservationClass) !== 0 && isBarred(task, itl)) return false
   if (attentive) return refuse(task, itl.takeAttention()!)
   if (route.accessLevel < itl.nexus.accessFloor) return refuse(task, accessSense(itl.nexus.accessState))
   if (!isReady(task, route, device)) return false
   if (route.writesMedium && !device.writable) return refuse(task, WRITE_PROTECTED)
   if (route.lba !== null && !inRange(task, route, device)) return refuse(task, LBA_OUT_OF_RANGE)
   return measure(task, route, device)
+}
+
+/** A reservation stands against the command's class; the harmless half of some commands passes nevertheless. */
+function isBarred(task: Task, { unit }: ItlNexus): boolean {
+  const { lost } = unit.reservations
+  if (!lost && isHarmless(task.cdb)) return false
+  return !refuseReserved(task, lost)
 }
 
 function isReady(task: Task, route: Route, device: Device): boolean {

@@ -19,6 +19,7 @@ import {
   type Task,
 } from '@lunkit/target-api'
 import { ClassNumber } from './order-matrix.ts'
+import { classOf } from './reservations/admission.ts'
 
 /** The worse the state, the higher the level that a command needs to run in it. */
 export const ACCESS_LEVEL: Readonly<Record<AccessRule, number>> = Object.freeze({
@@ -58,6 +59,8 @@ export class Route implements Binding {
   readonly runsUnready: boolean
   readonly runsAlways: boolean
   readonly recovers: boolean
+  /** Its class under reservations. */
+  readonly reservationClass: number
   readonly movesIn: boolean
   readonly movesOut: boolean
   readonly access: Access
@@ -84,6 +87,7 @@ export class Route implements Binding {
     this.runsAlways = command.readiness === 'always'
     this.runsUnready = this.runsAlways || command.readiness === 'unready'
     this.recovers = this.runsAlways || command.readiness === 'recovers'
+    this.reservationClass = classOf(command)
     this.movesIn = command.data === 'in' || command.data === 'both'
     this.movesOut = command.data === 'out' || command.data === 'both'
     this.access = accessOf(command)
@@ -160,6 +164,7 @@ function foreign(
       touches: 'unit',
       // For a real device behind this one, in the order that the attributes ask for; where nobody is, nothing waits.
       order: (takesData ? 'sync' : 'head') satisfies OrderClass,
+      reservation: rule === 'passes' ? 'allowed' : 'registrants',
       unitAttention: rule,
       readiness: 'always',
       access: takesData ? 'active' : 'always',

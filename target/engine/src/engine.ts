@@ -25,6 +25,8 @@ import { TargetDevice } from './lun-map.ts'
 import { ItNexus } from './nexus.ts'
 import { receive } from './receive.ts'
 import { refuse } from './refuse.ts'
+import { abortPreempted } from './reservations/abort-preempted.ts'
+import type { AbortPreempted } from './reservations/unit-reservations.ts'
 import { faultLater, walk, walkAfter } from './road.ts'
 import { abortMatching, manage, whenDrained } from './task-management.ts'
 
@@ -129,7 +131,8 @@ export class TargetEngine implements Engine {
     }
     const dispatch = new Dispatch(type, present)
     const warn = (reason: string): void => this.#core.report({ type: 'warning', reason })
-    const unit = new Unit(device, identity, dispatch, records, this.#inner, warn)
+    const abort: AbortPreempted = (one, nexuses, over) => abortPreempted(this.#core, one, nexuses, over)
+    const unit = new Unit(device, identity, dispatch, records, this.#inner, warn, abort)
     device.attach(unit)
     return unit
   }

@@ -13,6 +13,8 @@ import {
 } from '@lunkit/target-api'
 import type { Dispatch } from './dispatch.ts'
 import type { ItlNexus } from './nexus.ts'
+import { LocalReservations } from './reservations/reservation-store.ts'
+import { type AbortPreempted, UnitReservations } from './reservations/unit-reservations.ts'
 import { TaskList } from './task-list.ts'
 import { TaskSet } from './task-set.ts'
 
@@ -23,6 +25,7 @@ export class Unit implements LogicalUnit {
   readonly inner: InnerCommands
   readonly counters = new UnitCounters()
   readonly dispatch: Dispatch
+  readonly reservations: UnitReservations
   readonly nexuses = new Set<ItlNexus>()
 
   readonly set = new TaskSet()
@@ -40,6 +43,7 @@ export class Unit implements LogicalUnit {
     records: UnitRecords | null,
     inner: InnerCommands,
     warn: (reason: string) => void,
+    abortPreempted: AbortPreempted,
   ) {
     this.device = device
     this.records = records
@@ -47,6 +51,7 @@ export class Unit implements LogicalUnit {
     this.identity = identity
     this.dispatch = dispatch
     this.#warn = warn
+    this.reservations = new UnitReservations(this, new LocalReservations(records, warn), abortPreempted)
   }
 
   warn(reason: string): void {

@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // I_T nexus and I_T_L nexus as the engine keeps them.
 import { AccessState, type SenseCode } from '@lunkit/spec'
-import type { InitiatorPort, Nexus, NexusUnit, TargetPort } from '@lunkit/target-api'
+import {
+  type InitiatorPort,
+  type Nexus,
+  type NexusUnit,
+  type ReservedNexus,
+  reservedName,
+  type TargetPort,
+} from '@lunkit/target-api'
 import type { Unit } from './logical-unit.ts'
 import type { TargetDevice } from './lun-map.ts'
+import { reservedNexus } from './reservations/unit-reservations.ts'
 import { UnitAttentions } from './unit-attention.ts'
 
 /** LUNs up to here are found by index, the few others by Map. */
@@ -13,6 +21,9 @@ export class ItNexus implements Nexus {
   readonly port: TargetPort
   readonly target: TargetDevice
   readonly initiator: InitiatorPort
+  /** What reservations know it by. */
+  readonly reserved: ReservedNexus
+  readonly reservedName: string
   /** What commands reach that name a LUN this initiator does not see. */
   readonly absent: ItlNexus
   credit: number
@@ -39,6 +50,8 @@ export class ItNexus implements Nexus {
     this.port = port
     this.target = target
     this.initiator = initiator
+    this.reserved = reservedNexus(this)
+    this.reservedName = reservedName(this.reserved)
     this.absent = new ItlNexus(this, absent, -1)
     this.credit = credit
   }
@@ -58,12 +71,14 @@ export class ItNexus implements Nexus {
       this.#low[lun] = itl
     }
     itl.unit.nexuses.add(itl)
+    itl.unit.reservations.joined(itl)
   }
 
   remove(itl: ItlNexus): void {
     if (itl.lun >= BY_INDEX) this.#high.delete(itl.lun)
     else this.#low[itl.lun] = null
     itl.unit.nexuses.delete(itl)
+    itl.unit.reservations.left(itl)
   }
 
   /** All units that this initiator sees, by ascending LUN. */
@@ -85,6 +100,8 @@ export class ItlNexus implements NexusUnit {
   readonly attentions = new UnitAttentions()
   /** Tasks in the unit's task set. */
   queued = 0
+  /** Classes of commands (reservations/admission.ts) that a reservation keeps from this nexus; 0 while there is none. */
+  barred = 0
   /** Bytes charged, and the last pass over the waiting tasks in which its ceiling was short. */
   memory = 0
   shortIn = 0

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the engine itself ends a task that it does not hand to a device.
-import { type SenseCode, Status } from '@lunkit/spec'
+import { LOGICAL_UNIT_NOT_READY_MANUAL_INTERVENTION_REQUIRED, type SenseCode, Status } from '@lunkit/spec'
 import type { Task } from '@lunkit/target-api'
 import type { Route } from './dispatch.ts'
 
@@ -18,6 +18,12 @@ export function refuseStatus(task: Task, status: number): false {
   task.inLength = 0
   task.status = status
   return false
+}
+
+/** Ends the task because of another's reservation; where reservations were lost, nobody knows of which. */
+export function refuseReserved(task: Task, lost: boolean): false {
+  if (lost) return refuse(task, LOGICAL_UNIT_NOT_READY_MANUAL_INTERVENTION_REQUIRED)
+  return refuseStatus(task, Status.reservationConflict)
 }
 
 /**

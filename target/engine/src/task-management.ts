@@ -86,6 +86,7 @@ function resetUnits(core: Core, units: readonly Unit[], code: SenseCode): Outcom
   const outcome = abortSet(core, units, () => true)
   for (const unit of units) {
     for (const itl of unit.nexuses) itl.preventsRemoval = false
+    unit.reservations.reset()
     core.guardDevice('reset', unit.device, () => unit.device.reset())
     unit.attention(code, null)
   }

@@ -140,7 +140,7 @@ export const REPORT_SUPPORTED_OPERATION_CODES = serviceAction(
   12,
   'REPORT SUPPORTED OPERATION CODES',
   'SPC-4 REPORT SUPPORTED OPERATION CODES command',
-  { ...ASK, access: 'standby' },
+  { ...ASK_AS_READER, access: 'standby' },
   {
     rctd: bit(2, 7),
     reportingOptions: bits(2, 2, 0),
@@ -155,7 +155,7 @@ export const REPORT_SUPPORTED_TASK_MANAGEMENT_FUNCTIONS = serviceAction(
   12,
   'REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS',
   'SPC-4 REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS command',
-  { ...ASK, access: 'standby' },
+  { ...ASK_AS_READER, access: 'standby' },
   { repd: bit(2, 7), allocation: u32(6) },
 )
 export const REPORT_TARGET_PORT_GROUPS = serviceAction(

@@ -18,6 +18,9 @@ import { reportLuns } from '../primary/report-luns.ts'
 import { reportSupportedOperationCodes } from '../primary/report-opcodes.ts'
 import { reportSupportedTaskManagementFunctions } from '../primary/report-task-management.ts'
 import { requestSense } from '../primary/request-sense.ts'
+import { persistentReserveIns } from '../primary/reservations/reserve-in.ts'
+import { persistentReserveOuts } from '../primary/reservations/reserve-out.ts'
+import { reserveReleases } from '../primary/reservations/reserve-release.ts'
 import { startStopUnit } from '../primary/start-stop.ts'
 import { testUnitReady } from '../primary/test-unit-ready.ts'
 import { compareAndWrite } from './commands/compare-and-write.ts'
@@ -77,6 +80,9 @@ export const device: DeviceType = {
     reportSupportedTaskManagementFunctions,
     startStopUnit,
     preventAllowMediumRemoval,
+    ...persistentReserveIns,
+    ...persistentReserveOuts,
+    ...reserveReleases,
     ...capacities,
     ...reads,
     ...writes,
