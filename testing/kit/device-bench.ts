@@ -18,12 +18,16 @@ import {
   BufferPool,
   type Device,
   type DeviceType,
+  type Identity,
   type LogicalUnit,
   type Nexus,
   type NexusUnit,
   type ParameterValues,
   type PooledBuffer,
+  type PortGroups,
+  type ReferralSegment,
   type Reservations,
+  type TargetPort,
   Task,
   TaskState,
   UnitCounters,
@@ -75,6 +79,15 @@ const NO_RESERVATIONS: Reservations = {
   reserve: () => true,
   release: () => true,
 }
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+/** As much of an iSCSI port as devices see. */
+export const benchPort = (relativeId: number): TargetPort =>
+  ({
+    relativeId,
+    protocol: 5,
+    portName: (target: string) => `${target},t,0x${relativeId.toString(16).padStart(4, '0')}`,
+  }) as TargetPort
 
 interface BenchNexusUnit extends NexusUnit {
   attentions: SenseCode[]
@@ -83,6 +96,9 @@ interface BenchNexusUnit extends NexusUnit {
 export class Bench {
   readonly device: Device
   readonly nexusUnits: readonly BenchNexusUnit[]
+  /** The unit and its target, to be changed as an operator would. */
+  readonly unit: { identity: Identity; referrals: readonly ReferralSegment[] }
+  readonly target: { ports: readonly TargetPort[]; portGroups: PortGroups | null }
   /** LUNs that the nexuses see. */
   luns: number[] = [0]
   readonly counters = new UnitCounters()
@@ -96,12 +112,19 @@ export class Bench {
   private constructor(device: Device, records: UnitRecords | null) {
     this.device = device
     const luns = (): readonly number[] => this.luns
-    const port = { relativeId: 1, protocol: 5, portName: (target: string) => `${target},t,0x0001` }
+    const port = benchPort(1)
+    const target = {
+      name: 'iqn.2026-11.test:bench',
+      alias: '',
+      ports: [port as TargetPort],
+      portGroups: null,
+    }
+    this.target = target
     const nexuses = [1, 2].map(
       number =>
         ({
           port,
-          target: { name: 'iqn.2026-11.test:bench', alias: '', ports: [port], portGroups: null },
+          target,
           initiator: {
             name: `iqn.2026-11.test:initiator-${number}`,
             port: '000000000000',
@@ -114,9 +137,10 @@ export class Bench {
         }) as unknown as Nexus,
     )
     const nexusUnits: BenchNexusUnit[] = []
-    const unit: LogicalUnit = {
+    const unit: Mutable<LogicalUnit> = {
       records,
       reservations: NO_RESERVATIONS,
+      referrals: [],
       counters: this.counters,
       // One unit alone: there is nobody to send to.
       inner: null as unknown as LogicalUnit['inner'],
@@ -149,6 +173,7 @@ export class Bench {
       })
     }
     this.nexusUnits = nexusUnits
+    this.unit = unit
     device.attach(unit)
   }
 
@@ -202,6 +227,7 @@ export class Bench {
       return code === null || this.#refuse(task, code)
     }
     const binding = type.bindings.find(one => matches(one, cdb))
+    if (binding?.offered?.(task, this.device) === false) return this.#refuse(task, INVALID_FIELD_IN_CDB)
     if (binding === undefined) {
       if (type.otherwise === undefined) return this.#refuse(task, INVALID_COMMAND_OPERATION_CODE)
       task.state = TaskState.execute

@@ -26,6 +26,8 @@ export interface Binding {
   readonly parameterLength: Field<number> | null
   /** Data-out bytes the command needs, where the row's blocks or parameter length do not tell; or null. */
   readonly dataOut: ((task: Task, device: Device) => number) | null
+  /** Whether this nexus has the command at all: else it is as unknown as one without a binding; or null, always. */
+  readonly offered: ((task: Task, device: Device) => boolean) | null
 }
 
 export interface BindingOptions<D, K> {
@@ -33,6 +35,8 @@ export interface BindingOptions<D, K> {
   readonly refuses?: readonly K[]
   readonly dataOut?: (task: Task, device: D) => number
   readonly zeroIsRest?: boolean
+  /** For commands that depend on how the target is set up: without it they always are. */
+  readonly offered?: (task: Task, device: D) => boolean
 }
 
 /** Binds a command row to its function. */
@@ -54,6 +58,7 @@ export function on<D extends Device, const R extends FieldRows>(
     zeroIsRest: options.zeroIsRest ?? false,
     parameterLength: fields['parameterLength'] ?? null,
     dataOut: (options.dataOut as Binding['dataOut'] | undefined) ?? null,
+    offered: (options.offered as Binding['offered'] | undefined) ?? null,
   })
 }
 

@@ -3,7 +3,7 @@
 import type { SenseCode } from '@lunkit/spec'
 import type { Device } from './device.ts'
 import type { InnerCommands } from './inner-commands.ts'
-import type { PortGroups } from './port-groups.ts'
+import type { PortGroupChange, PortGroups } from './port-groups.ts'
 import type { Reservations } from './reservations.ts'
 import type { TargetPort } from './target-driver.ts'
 import type { UnitCounters } from './unit-counters.ts'
@@ -76,11 +76,21 @@ export interface Identity {
   readonly management?: readonly ManagementAddress[]
 }
 
+/** Blocks that port groups lead to each in their own way (SBC-4, referrals). */
+export interface ReferralSegment {
+  readonly firstLba: number
+  readonly lastLba: number
+  /** Groups that are not named do not lead there. */
+  readonly groups: readonly PortGroupChange[]
+}
+
 /** A logical unit as its device sees it. */
 export interface LogicalUnit {
   /** The operator may change it: read it anew for every answer. */
   readonly identity: Identity
   readonly device: Device
+  /** User data segments, ascending and without holes; empty if all blocks are alike. */
+  readonly referrals: readonly ReferralSegment[]
   /** Where it keeps what has to survive the process, or null: then nothing can be saved, and it says so. */
   readonly records: UnitRecords | null
   readonly reservations: Reservations

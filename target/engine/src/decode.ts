@@ -11,9 +11,9 @@ const ADDITIONAL_LENGTH = 7
 /** True if the task goes on; else it has its answer. */
 export function decode(task: Task): boolean {
   const { cdb } = task
-  const { dispatch, counters } = unitOf(task)
+  const { dispatch, counters, device } = unitOf(task)
   const route = dispatch.find(cdb)
-  if (route === null) {
+  if (route === null || (route.offered !== null && !route.offered(task, device))) {
     const action = dispatch.unknownAction(cdb)
     if (action === null) return refuseCdb(task, INVALID_COMMAND_OPERATION_CODE)
     return refuseCdb(task, INVALID_FIELD_IN_CDB, action.byte, action.bit)

@@ -45,6 +45,7 @@ export class Route implements Binding {
   readonly zeroIsRest: boolean
   readonly parameterLength: Field<number> | null
   readonly dataOut: Binding['dataOut']
+  readonly offered: Binding['offered']
   /** CDB bits that have to be zero. */
   readonly forbidden: Uint8Array
   /** ClassNumber in the order matrix. */
@@ -76,6 +77,7 @@ export class Route implements Binding {
     this.zeroIsRest = binding.zeroIsRest
     this.parameterLength = binding.parameterLength
     this.dataOut = binding.dataOut
+    this.offered = binding.offered
     this.forbidden = binding.usage.map(bits => ~bits)
     // Bits 7 and 6 of the CONTROL byte are vendor specific: not ours to judge.
     this.forbidden[command.opcode === VARIABLE_LENGTH ? 1 : command.length - 1]! &= 0x3f
@@ -177,5 +179,6 @@ function foreign(
     zeroIsRest: false,
     parameterLength: null,
     dataOut: task => (takesData ? task.expectedOut : 0),
+    offered: null,
   })
 }

@@ -7,6 +7,7 @@ import {
   type InnerCommands,
   type LogicalUnit,
   type Nexus,
+  type ReferralSegment,
   type Task,
   UnitCounters,
   type UnitRecords,
@@ -19,7 +20,8 @@ import { TaskList } from './task-list.ts'
 import { TaskSet } from './task-set.ts'
 
 export class Unit implements LogicalUnit {
-  readonly identity: Identity
+  identity: Identity
+  referrals: readonly ReferralSegment[] = []
   readonly device: Device
   readonly records: UnitRecords | null
   readonly inner: InnerCommands

@@ -30,6 +30,7 @@ import { takePolicies } from '../primary/mode-policies.ts'
 import { loadModes } from '../primary/mode-record.ts'
 import { PowerConditions } from '../primary/power-conditions.ts'
 import type { PrimaryDevice } from '../primary/primary-device.ts'
+import { UnitNotes } from '../primary/unit-notes.ts'
 import { BackgroundFlush } from './background-flush.ts'
 import { CopyResults } from './copy/copy-results.ts'
 import { MAX_TRANSFER } from './limits.ts'
@@ -76,6 +77,7 @@ export class Disk implements Device, PrimaryDevice {
   readonly modePages: ModePages
   readonly power: PowerConditions | null
   readonly exceptions = new InformationalExceptions()
+  readonly notes = new UnitNotes()
   readonly turns = new Turns()
   /** Third-party copies that this unit manages. */
   readonly copies = new CopyResults()
@@ -130,6 +132,7 @@ export class Disk implements Device, PrimaryDevice {
     this.exceptions.attach(unit)
     loadModes(this.modePages, unit)
     this.#takeModes()
+    this.notes.attach(unit)
   }
 
   abort(task: Task): void {

@@ -10,6 +10,7 @@ import {
   type ParameterTable,
   type ParameterValues,
 } from '@lunkit/target-api'
+import { identifyingInformation } from '../primary/identifying-information.ts'
 import { inquiry } from '../primary/inquiry.ts'
 import { modeSelects } from '../primary/mode-select.ts'
 import { modeSenses } from '../primary/mode-sense.ts'
@@ -22,7 +23,9 @@ import { persistentReserveIns } from '../primary/reservations/reserve-in.ts'
 import { persistentReserveOuts } from '../primary/reservations/reserve-out.ts'
 import { reserveReleases } from '../primary/reservations/reserve-release.ts'
 import { startStopUnit } from '../primary/start-stop.ts'
+import { targetPortGroups } from '../primary/target-port-groups.ts'
 import { testUnitReady } from '../primary/test-unit-ready.ts'
+import { timestamps } from '../primary/timestamp.ts'
 import { compareAndWrite } from './commands/compare-and-write.ts'
 import { lbaStatuses } from './commands/get-lba-status.ts'
 import { orWrite16 } from './commands/orwrite.ts'
@@ -39,6 +42,7 @@ import { atomicWrites } from './commands/write-atomic.ts'
 import { writeSames } from './commands/write-same.ts'
 import { copiesByList } from './copy/extended-copy.ts'
 import { canUnmap, Disk, type DiskOptions } from './disk.ts'
+import { reportReferrals } from './referrals.ts'
 
 const SIZES = [512, 1024, 2048, 4096] as const
 
@@ -78,6 +82,10 @@ export const device: DeviceType = {
     ...modeSelects,
     reportSupportedOperationCodes,
     reportSupportedTaskManagementFunctions,
+    ...targetPortGroups,
+    ...identifyingInformation,
+    ...timestamps,
+    reportReferrals,
     startStopUnit,
     preventAllowMediumRemoval,
     ...persistentReserveIns,

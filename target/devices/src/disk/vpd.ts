@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The disk's vital product data pages, ascending; page 00h lists them by itself.
+// The disk's vital product data pages; page 00h lists them by itself.
 import {
   BLOCK_CHARACTERISTICS,
   BLOCK_LIMITS,
@@ -8,23 +8,25 @@ import {
   ProvisioningType,
   VpdCode,
 } from '@lunkit/spec'
-import { deviceIdentification, unitSerialNumber } from '../primary/identification.ts'
+import { namingPages } from '../primary/identification.ts'
 import { type VpdPage, vpdBytes, vpdPage } from '../primary/vpd-page.ts'
 import { thirdPartyCopyDescriptors } from './copy/third-party-copy-page.ts'
 import type { Disk } from './disk.ts'
 import { MAX_COMPARE_AND_WRITE, MAX_UNMAP_BLOCKS, MAX_UNMAP_DESCRIPTORS, MAX_WRITE_SAME } from './limits.ts'
+import { referralsPage } from './referrals.ts'
 
 /** Bytes of one command beyond which more commands do as well. Linux cuts its requests to this. */
 const OPTIMAL_TRANSFER = 1024 * 1024
 
 export const diskVpdPages: readonly VpdPage[] = [
-  unitSerialNumber,
-  deviceIdentification,
+  ...namingPages,
+  referralsPage,
   vpdPage(VpdCode.extendedInquiry, EXTENDED_INQUIRY, (disk: Disk) => ({
     headOfQueue: 1,
     ordered: 1,
     simple: 1,
     volatile: disk.store.volatileCache ? 1 : 0,
+    referrals: disk.unit.referrals.length > 0 ? 1 : 0,
   })),
   vpdBytes(VpdCode.thirdPartyCopy, (disk: Disk) => thirdPartyCopyDescriptors(disk)),
   vpdPage(VpdCode.blockLimits, BLOCK_LIMITS, (disk: Disk) => ({

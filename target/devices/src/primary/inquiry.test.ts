@@ -80,7 +80,8 @@ test('00h lists the pages, 80h tells the serial number', async () => {
     listed,
     [...listed].sort((a, b) => a - b),
   )
-  for (const code of [0x00, 0x80, 0x83, 0x86, 0xb0, 0xb1, 0xb2]) assert.ok(listed.includes(code), `${code}`)
+  for (const code of [0x00, 0x80, 0x83, 0x86, 0x88, 0xb0, 0xb1, 0xb2])
+    assert.ok(listed.includes(code), `${code}`)
   for (const code of listed) assert.equal((await bench.run(page(code))).data[1], code)
   assert.equal((await bench.run(page(0x80))).data.toString('latin1', 4), 'serial-0001')
 })

@@ -12,6 +12,7 @@ import {
 } from '@lunkit/spec'
 import { fail, on, reply, type Task } from '@lunkit/target-api'
 import type { PrimaryDevice } from './primary-device.ts'
+import type { VpdPage } from './vpd-page.ts'
 
 const { evpd, pageCode, allocation } = INQUIRY.cdb.field
 
@@ -21,7 +22,7 @@ export const inquiry = on(INQUIRY, (task: Task, device: PrimaryDevice) => {
   const room = allocation.get(cdb, 0)
   if (evpd.get(cdb, 0) === 0) {
     if (code !== 0) return fail(task, INVALID_FIELD_IN_CDB, pageCode)
-    return reply(task, standardData(device), room)
+    return reply(task, standardData(device, task), room)
   }
   const page = code === VpdCode.supportedPages ? listPages(device) : buildPage(device, task, code)
   if (page === null) return fail(task, INVALID_FIELD_IN_CDB, pageCode)
@@ -40,7 +41,16 @@ export const inquiry = on(INQUIRY, (task: Task, device: PrimaryDevice) => {
 /** RESPONSE DATA FORMAT of every standard since SCSI-2. */
 const RESPONSE_FORMAT = 2
 
-function standardData(device: PrimaryDevice): Uint8Array {
+/** TPGS: implicit asymmetric access alone, or explicit as well. */
+const Tpgs = { none: 0, implicit: 1, both: 3 } as const
+
+function tpgsOf({ nexus }: Task): number {
+  const { portGroups } = nexus.target
+  if (portGroups === null) return Tpgs.none
+  return portGroups.explicit ? Tpgs.both : Tpgs.implicit
+}
+
+function standardData(device: PrimaryDevice, task: Task): Uint8Array {
   const { vendor, product, revision } = device.unit.identity
   const data = STANDARD_INQUIRY.write({
     qualifier: Qualifier.connected,
@@ -54,6 +64,8 @@ function standardData(device: PrimaryDevice): Uint8Array {
     thirdPartyCopy: device.type.bindings.some(one => one.command.opcode === EXTENDED_COPY_LID1.opcode)
       ? 1
       : 0,
+    tpgs: tpgsOf(task),
+    multiPort: task.nexus.target.ports.length > 1 ? 1 : 0,
     commandQueue: 1,
     vendor,
     product,
@@ -68,15 +80,19 @@ function standardData(device: PrimaryDevice): Uint8Array {
 }
 
 function listPages(device: PrimaryDevice): Uint8Array {
-  const page = new Uint8Array(5 + device.vpdPages.length)
+  const pages = device.vpdPages.filter(page => isOffered(page, device)).sort((a, b) => a.code - b.code)
+  const page = new Uint8Array(5 + pages.length)
   page[4] = VpdCode.supportedPages
-  device.vpdPages.forEach(({ code }, index) => {
+  pages.forEach(({ code }, index) => {
     page[5 + index] = code
   })
   return page
 }
 
 function buildPage(device: PrimaryDevice, task: Task, code: number): Uint8Array | null {
-  for (const page of device.vpdPages) if (page.code === code) return page.build(device, task)
-  return null
+  const page = device.vpdPages.find(one => one.code === code)
+  return page !== undefined && isOffered(page, device) ? page.build(device, task) : null
 }
+
+const isOffered = ({ offered }: VpdPage, device: PrimaryDevice): boolean =>
+  offered === null || offered(device)

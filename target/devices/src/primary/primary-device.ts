@@ -5,6 +5,7 @@ import type { Device, LogicalUnit, Task } from '@lunkit/target-api'
 import type { InformationalExceptions } from './informational-exceptions.ts'
 import type { ModePages } from './mode-pages.ts'
 import type { PowerConditions } from './power-conditions.ts'
+import type { UnitNotes } from './unit-notes.ts'
 import type { VpdPage } from './vpd-page.ts'
 
 /** A device that answers the primary commands (SPC) from its tables. */
@@ -15,12 +16,14 @@ export interface PrimaryDevice extends Device {
   readonly removable: boolean
   /** Version descriptors of the standards it follows, at most eight. */
   readonly versions: readonly number[]
-  /** Vital product data pages but for page 00h, which lists them; ascending. */
+  /** Vital product data pages but for page 00h, which lists them. */
   readonly vpdPages: readonly VpdPage[]
   readonly modePages: ModePages
   /** Null where there are none but active and stopped. */
   readonly power: PowerConditions | null
   readonly exceptions: InformationalExceptions
+  /** What initiators wrote on the unit. */
+  readonly notes: UnitNotes
   /** MEDIUM NOT PRESENT (ejected), INITIALIZING COMMAND REQUIRED (stopped), or null. START STOP UNIT changes it. */
   notReady: SenseCode | null
   /** DEVICE-SPECIFIC PARAMETER of the mode parameter header. */

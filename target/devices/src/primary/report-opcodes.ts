@@ -22,7 +22,7 @@ export const reportSupportedOperationCodes = on(
   REPORT_SUPPORTED_OPERATION_CODES,
   (task: Task, device: Device) => {
     const { cdb } = task
-    const { bindings } = device.type
+    const bindings = device.type.bindings.filter(({ offered }) => offered === null || offered(task, device))
     const withTimeouts = rctd.get(cdb, 0) === 1
     const room = allocation.get(cdb, 0)
     const options = reportingOptions.get(cdb, 0)

@@ -68,7 +68,8 @@ const one = (values: Record<string, number>) => cdbOf(REPORT_OPCODES, { allocati
 // Requirement: SPC-4, REPORT SUPPORTED OPERATION CODES command: every supported command, with timeouts if RCTD.
 test('REPORT SUPPORTED OPERATION CODES: all, with and without timeouts', async () => {
   const { bench } = await openDisk()
-  const { bindings } = bench.device.type
+  // What depends on the target's set-up is not there in a plain one.
+  const bindings = bench.device.type.bindings.filter(({ offered }) => offered === null)
   const plain = (await bench.run(one({}))).data
   const timed = (await bench.run(one({ rctd: 1 }))).data
   assert.equal(plain.length, 4 + 8 * bindings.length)

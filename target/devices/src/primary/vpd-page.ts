@@ -7,6 +7,8 @@ export interface VpdPage {
   readonly code: number
   /** The whole page as a new array; INQUIRY fills in the first four bytes. */
   readonly build: (device: Device, task: Task) => Uint8Array
+  /** Whether there is such a page, where that depends on how the unit is set up; or null, always. */
+  readonly offered: ((device: Device) => boolean) | null
 }
 
 /** A page of one layout, from values by field name. */
@@ -14,10 +16,12 @@ export function vpdPage<D extends Device, const R extends FieldRows>(
   code: number,
   layout: Layout<R>,
   values: (device: D, task: Task) => Partial<Values<R>>,
+  offered?: (device: D) => boolean,
 ): VpdPage {
   return Object.freeze({
     code,
     build: (device: Device, task: Task) => layout.write(values(device as D, task)),
+    offered: (offered as VpdPage['offered'] | undefined) ?? null,
   })
 }
 
@@ -25,6 +29,7 @@ export function vpdPage<D extends Device, const R extends FieldRows>(
 export function vpdBytes<D extends Device>(
   code: number,
   build: (device: D, task: Task) => Uint8Array,
+  offered?: (device: D) => boolean,
 ): VpdPage {
   return Object.freeze({
     code,
@@ -34,5 +39,6 @@ export function vpdBytes<D extends Device>(
       page.set(bytes, 4)
       return page
     },
+    offered: (offered as VpdPage['offered'] | undefined) ?? null,
   })
 }
