@@ -143,6 +143,7 @@ export class Bench {
       referrals: [],
       counters: this.counters,
       // One unit alone: there is nobody to send to.
+      onChange: null,
       inner: null as unknown as LogicalUnit['inner'],
       identity: {
         vendor: 'LUNKIT',

@@ -163,6 +163,30 @@ export const BLOCK_DEVICE_ROD_LIMITS = layout(
   },
 )
 
+/** 8Fh, type 0106h. Times in seconds; zero where nothing is said. */
+export const ROD_TOKEN_FEATURES = layout(
+  'ROD Token Features',
+  'SPC-4 ROD Token Features third-party copy descriptor',
+  48,
+  {
+    type: u16(0),
+    length: u16(2),
+    remoteTokens: bits(4, 3, 0),
+    minLifetime: u32(16),
+    maxLifetime: u32(20),
+    maxInactivity: u32(24),
+    deviceFeaturesLength: u16(46),
+  },
+)
+
+/** 8Fh, type 0108h: one ROD type, in a list behind its length (bytes 6 and 7). */
+export const SUPPORTED_ROD_TYPE = layout(
+  'ROD type descriptor',
+  'SPC-4 Supported ROD Types third-party copy descriptor',
+  64,
+  { type: u32(0), internal: bit(4, 7), tokenIn: bit(4, 1), tokenOut: bit(4, 0), preference: u16(6) },
+)
+
 /** 8Fh, type 0004h: limits of EXTENDED COPY parameter lists. */
 export const COPY_PARAMETER_DATA = layout(
   'Parameter Data',

@@ -101,6 +101,11 @@ export interface LogicalUnit {
   attention(code: SenseCode, except: Nexus | null): void
   /** Tells the operator what no command's answer can, such as a damaged record: a sentence. */
   warn(reason: string): void
+  /**
+   * Set by a device that has to know: called when a command begins that may change these blocks, before it does;
+   * without a number of blocks where the whole medium may change.
+   */
+  onChange: ((lba: number, blocks: number) => void) | null
   /** Whether any nexus prevents medium removal. */
   readonly removalPrevented: boolean
 }

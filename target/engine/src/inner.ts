@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Inner commands: tasks that a device starts on behalf of a nexus, and whose answer goes back to that device.
-import { TaskAttribute } from '@lunkit/spec'
 import { type InnerCall, type InnerCommands, type NexusUnit, type Task, TaskState } from '@lunkit/target-api'
 import type { Core } from './core.ts'
 import { returned } from './finish.ts'
@@ -25,8 +24,6 @@ export class EngineInnerCommands implements InnerCommands {
     task.cdb.fill(0)
     task.lun = lun
     task.tag = NO_TAG
-    // Never behind the command that sends it, whatever that one's attribute is.
-    task.attribute = TaskAttribute.headOfQueue
     return task
   }
 

@@ -29,6 +29,7 @@ export class Unit implements LogicalUnit {
   readonly dispatch: Dispatch
   readonly reservations: UnitReservations
   readonly nexuses = new Set<ItlNexus>()
+  onChange: ((lba: number, blocks: number) => void) | null = null
 
   readonly set = new TaskSet()
   /** Tasks with the device or waiting for their data. */

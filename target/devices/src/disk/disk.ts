@@ -33,6 +33,8 @@ import type { PrimaryDevice } from '../primary/primary-device.ts'
 import { UnitNotes } from '../primary/unit-notes.ts'
 import { BackgroundFlush } from './background-flush.ts'
 import { CopyResults } from './copy/copy-results.ts'
+import { TokenOperations } from './copy/token-operations.ts'
+import { TokenTable } from './copy/tokens.ts'
 import { MAX_TRANSFER } from './limits.ts'
 import { diskModePages } from './mode-pages.ts'
 import { diskVpdPages } from './vpd.ts'
@@ -83,6 +85,8 @@ export class Disk implements Device, PrimaryDevice {
   readonly copies = new CopyResults()
   /** Blocks of the longest atomic write; 0 where the store promises none. */
   readonly maxAtomic: number
+  readonly tokens = new TokenTable(() => this.unit)
+  readonly tokenOperations = new TokenOperations()
   /** Blocks can be given back to the store: UNMAP, and logical block provisioning in general. */
   readonly thin: boolean
   /** Unmapped blocks read as zeros (LBPRZ). */
@@ -136,7 +140,7 @@ export class Disk implements Device, PrimaryDevice {
   }
 
   abort(task: Task): void {
-    if (this.copies.cancel(task)) return
+    if (this.copies.cancel(task) || this.tokenOperations.cancelOf(task)) return
     // Only what the store has can be hurried there; the rest sees `aborted` when its turn comes.
     const waits = task.deviceData instanceof Walk && task.deviceData.paused
     if (!waits) this.store.abort?.(task.io)
@@ -145,6 +149,7 @@ export class Disk implements Device, PrimaryDevice {
   /** Mode pages to their saved values, a stopped unit started; a medium that was ejected stays out. */
   reset(): void {
     this.copies.reset()
+    this.tokenOperations.reset()
     this.modePages.reset()
     this.exceptions.clear()
     if (this.#switchOff()) this.flushInBackground()
@@ -154,6 +159,7 @@ export class Disk implements Device, PrimaryDevice {
 
   nexusLost(nexus: Nexus): void {
     this.copies.nexusLost(nexus)
+    this.tokenOperations.nexusLost(nexus)
   }
 
   /** Rejects with OperatorError if writes that were called good could not be made durable. */

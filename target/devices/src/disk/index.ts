@@ -41,6 +41,8 @@ import { writes } from './commands/write.ts'
 import { atomicWrites } from './commands/write-atomic.ts'
 import { writeSames } from './commands/write-same.ts'
 import { copiesByList } from './copy/extended-copy.ts'
+import { tokenCopies } from './copy/token-copy.ts'
+import { receiveRodTokenInformation } from './copy/token-information.ts'
 import { canUnmap, Disk, type DiskOptions } from './disk.ts'
 import { reportReferrals } from './referrals.ts'
 
@@ -106,6 +108,8 @@ export const device: DeviceType = {
     ...copiesByList,
     ...seeks,
     ...defectLists,
+    ...tokenCopies,
+    receiveRodTokenInformation,
   ],
   open: async (store, values) => open(store, values),
 }

@@ -5,6 +5,7 @@ import { fail, type Nexus, refuse, succeed, type Task } from '@lunkit/target-api
 import { CopyJob } from './copy-job.ts'
 import { MAX_COPIES } from './limits.ts'
 import type { CopyPlan } from './parameter-list.ts'
+import { segmentStep } from './segment-step.ts'
 
 /** What RECEIVE COPY RESULTS tells of one copy. */
 export interface CopyResult {
@@ -23,7 +24,13 @@ export class CopyResults {
   begin(task: Task, plan: CopyPlan) {
     if (this.#jobs.size >= MAX_COPIES) return refuse(task, Status.busy)
     const result: CopyResult = { usage: plan.usage, job: null, segments: 0, bytes: 0, failure: null }
-    const job = new CopyJob(task, plan, (one, failure) => this.#over(one, result, failure, plan.listId))
+    const order = {
+      at: task.nexusUnit,
+      count: plan.segments.length,
+      step: (index: number) => segmentStep(task, plan, index),
+      objection: () => null,
+    }
+    const job = new CopyJob(order, (one, failure) => this.#over(task, one, result, failure, plan.listId))
     result.job = job
     if (plan.usage !== ListIdUsage.none) this.#of(task.nexus).set(plan.listId, result)
     this.#jobs.set(task, job)
@@ -63,8 +70,8 @@ export class CopyResults {
     return found
   }
 
-  #over(job: CopyJob, result: CopyResult, failure: SenseCode | null, listId: number) {
-    const { task, segments, bytes } = job
+  #over(task: Task, job: CopyJob, result: CopyResult, failure: SenseCode | null, listId: number) {
+    const { steps: segments, bytes } = job
     this.#jobs.delete(task)
     Object.assign(result, { job: null, segments, bytes, failure })
     if (result.usage === ListIdUsage.discard && this.find(task.nexus, listId) === result) {

@@ -5,14 +5,11 @@ import { test } from 'node:test'
 import {
   BLOCK_TO_BLOCK_OFFSET_SEGMENT,
   BLOCK_TO_BLOCK_SEGMENT,
-  type Command,
   CopyDescriptor,
   EXTENDED_COPY_HEADER,
   EXTENDED_COPY_LID1,
-  type Field,
   IDENTIFICATION_CSCD,
   ListIdUsage,
-  READ_16,
   RECEIVE_COPY_FAILURE_DETAILS_LID1,
   RECEIVE_COPY_OPERATING_PARAMETERS,
   RECEIVE_COPY_STATUS_LID1,
@@ -21,48 +18,9 @@ import {
   Status,
   VERIFY_SEGMENT,
 } from '@lunkit/spec'
-import { openLocal } from '@lunkit/target-driver-local'
-import { TargetEngine } from '@lunkit/target-engine'
-import { StandInStore } from '../../../../../testing/kit/stand-in-store.ts'
-import { device as absent } from '../../absent/index.ts'
-import { device as disk } from '../index.ts'
-
-function cdbOf(
-  { cdb, opcode, serviceAction }: Command,
-  values: Readonly<Record<string, number>>,
-): Uint8Array {
-  const bytes = cdb.write({ opcode })
-  const fields = cdb.field as unknown as Record<string, Field<number>>
-  if (serviceAction >= 0) fields['serviceAction']!.set(bytes, 0, serviceAction)
-  for (const [name, value] of Object.entries(values)) fields[name]!.set(bytes, 0, value)
-  return bytes
-}
-
-const MIB = 1024 * 1024
-const naa = (lun: number): Uint8Array => Uint8Array.of(0x30, 0, 0, 0, 0, 0, 0, lun)
-
-async function bench(blocks: readonly number[] = [512, 512]) {
-  const engine = new TargetEngine({ observe: () => {}, absent: await absent.open(null, {}) })
-  const target = engine.addTarget({ name: 'target' })
-  const stores: StandInStore[] = []
-  for (const [lun, block] of blocks.entries()) {
-    const store = new StandInStore({ size: 4 * MIB })
-    store.bytes.fill(0)
-    stores.push(store)
-    const identity = { vendor: 'L', product: 'P', revision: '1', serial: `${lun}`, naa: naa(lun) }
-    target.map(lun, engine.addUnit(await disk.open(store, { block, physical: 4096 }), identity))
-  }
-  const nexus = openLocal(engine, 'target', 'initiator')
-  const send = async (cdb: Uint8Array, dataOut: Uint8Array = new Uint8Array(0), expectedIn = 0, lun = 0) => {
-    const answer = await nexus.execute({ lun, cdb, dataOut, expectedIn })
-    return { ...answer, report: readSense(answer.sense) }
-  }
-  const read = (lba: number, count: number, lun: number, block = 512) =>
-    send(cdbOf(READ_16, { lba, blocks: count }), new Uint8Array(0), count * block, lun)
-  // The first commands hear of the power on.
-  for (const lun of blocks.keys()) await read(0, 0, lun)
-  return { engine, nexus, stores, send, read }
-}
+import { StoreError, type StoreIo } from '@lunkit/target-api'
+import type { StandInStore } from '../../../../../testing/kit/stand-in-store.ts'
+import { cdbOf, copyBench, MIB, naa } from './copy.test-kit.ts'
 
 const cscd = (lun: number, blockLength = 512, more = {}): Uint8Array =>
   IDENTIFICATION_CSCD.write({
@@ -103,7 +61,7 @@ const statusCdb = (listId: number): Uint8Array => cdbOf(RECEIVE_COPY_STATUS_LID1
 const pattern = (length: number): Buffer => Buffer.from(Array.from({ length }, (_, i) => (i * 7 + 13) % 251))
 
 test('blocks go from one unit to the other, and the results say so', async () => {
-  const { engine, nexus, stores, send, read } = await bench()
+  const { engine, nexus, stores, send, read } = await copyBench()
   const data = pattern(3 * MIB)
   stores[0]!.bytes.set(data, 512 * 5)
   const parameters = list(
@@ -125,7 +83,7 @@ test('blocks go from one unit to the other, and the results say so', async () =>
 })
 
 test('overlapping ranges of one unit keep their data', async () => {
-  const { engine, nexus, stores, send } = await bench([512])
+  const { engine, nexus, stores, send } = await copyBench([512])
   const data = pattern(2 * MIB)
   for (const [from, to] of [
     [0, 100],
@@ -142,7 +100,7 @@ test('overlapping ranges of one unit keep their data', async () => {
 })
 
 test('block sizes may differ; what does not fill a block needs PAD', async () => {
-  const { engine, nexus, stores, send } = await bench([512, 4096])
+  const { engine, nexus, stores, send } = await copyBench([512, 4096])
   stores[0]!.bytes.fill(0xaa)
   stores[1]!.bytes.fill(0xbb)
   const exact = list(
@@ -181,7 +139,7 @@ test('block sizes may differ; what does not fill a block needs PAD', async () =>
 })
 
 test('a byte count is copied where it falls on blocks, and a verify segment asks the unit', async () => {
-  const { engine, nexus, stores, send } = await bench()
+  const { engine, nexus, stores, send } = await copyBench()
   stores[0]!.bytes.fill(0xcc, 0, 4096)
   const offset = (sourceOffset: number) =>
     list(
@@ -295,7 +253,7 @@ const REFUSALS: readonly [string, Buffer, key: number, asc: number, at?: number]
 ]
 
 test('what is wrong with a list is said, and nothing is written', async () => {
-  const { engine, nexus, stores, send } = await bench()
+  const { engine, nexus, stores, send } = await copyBench()
   stores[0]!.bytes.fill(0x11)
   for (const [what, parameters, key, asc, at] of REFUSALS) {
     const { report } = await send(copyCdb(parameters.length), parameters)
@@ -318,7 +276,7 @@ test('what is wrong with a list is said, and nothing is written', async () => {
 })
 
 test('a failing store ends the copy, with details to be had once', async () => {
-  const { engine, nexus, stores, send } = await bench()
+  const { engine, nexus, stores, send } = await copyBench()
   stores[1]!.failures.push({ call: 'write', error: 1, failedAt: -1 })
   const parameters = list([cscd(0), cscd(1)], [segment(0, 1, { blocks: 8 })])
   const { report } = await send(copyCdb(parameters.length), parameters)
@@ -333,12 +291,81 @@ test('a failing store ends the copy, with details to be had once', async () => {
 })
 
 test('operating parameters list what is taken', async () => {
-  const { engine, nexus, send } = await bench([4096])
+  const { engine, nexus, send } = await copyBench([4096])
   const cdb = cdbOf(RECEIVE_COPY_OPERATING_PARAMETERS, { allocation: 255 })
   const { dataIn } = await send(cdb, undefined, 255)
   assert.equal(dataIn.readUInt32BE(0), dataIn.length - 4)
   assert.deepEqual([...dataIn.subarray(43)], [4, 0x02, 0x07, 0x0a, 0xe4])
   assert.equal(dataIn[37], 12)
+  await nexus.close()
+  await engine.close()
+})
+
+test('a copy under way is seen, keeps its list identifier, and ends with an abort', async () => {
+  const { engine, nexus, stores, send } = await copyBench()
+  const parameters = list([cscd(0), cscd(1)], [segment(0, 1, { blocks: 4096 })])
+  stores[1]!.held = true
+  const abort = new AbortController()
+  const copy = nexus.execute({
+    lun: 0,
+    cdb: copyCdb(parameters.length),
+    dataOut: parameters,
+    signal: abort.signal,
+  })
+  const status = (await send(statusCdb(7), undefined, 255)).dataIn
+  assert.equal(status[4], 0, 'in progress')
+  const same = await send(copyCdb(parameters.length), parameters)
+  assert.deepEqual([same.report?.asc, same.report?.ascq], [0x00, 0x16])
+  // The unit answers others meanwhile.
+  assert.equal((await send(statusCdb(7), undefined, 255, 0)).status, Status.good)
+  const gone = assert.rejects(copy)
+  abort.abort(new Error('Changed my mind'))
+  stores[1]!.release()
+  await gone
+  await nexus.close()
+  await engine.close()
+})
+
+test('an initiator that goes away takes its copies along', async () => {
+  const { engine, nexus, stores } = await copyBench()
+  const parameters = list([cscd(0), cscd(1)], [segment(0, 1, { blocks: 4096 })])
+  stores[0]!.held = true
+  const copy = nexus.execute({ lun: 0, cdb: copyCdb(parameters.length), dataOut: parameters })
+  const gone = assert.rejects(copy)
+  const closed = nexus.close()
+  stores[0]!.release()
+  await closed
+  await gone
+  await engine.close()
+  assert.ok(stores[1]!.bytes.every(byte => byte === 0))
+})
+
+test('where the store can copy by itself, nothing is read', async () => {
+  const { engine, nexus, stores, send } = await copyBench()
+  const [source, destination] = stores as [StandInStore, StandInStore]
+  source.bytes.fill(0x5a)
+  const copies: number[][] = []
+  Object.assign(destination, {
+    copiesFrom: (store: unknown) => store === source,
+    copy(io: StoreIo, store: unknown, at: number) {
+      assert.equal(store, source)
+      copies.push([io.offset, io.length, at])
+      source.bytes.copy(destination.bytes, io.offset, at, at + io.length)
+      io.finish(StoreError.none)
+    },
+  })
+  source.takeCalls()
+  const parameters = list(
+    [cscd(0), cscd(1)],
+    [segment(0, 1, { blocks: 100, sourceLba: 4, destinationLba: 8 })],
+  )
+  assert.equal((await send(copyCdb(parameters.length), parameters)).status, Status.good)
+  assert.deepEqual(copies, [[4096, 51200, 2048]])
+  assert.deepEqual(source.takeCalls(), [])
+  assert.deepEqual(
+    [4095, 4096, 55295, 55296].map(at => destination.bytes[at]),
+    [0, 0x5a, 0x5a, 0],
+  )
   await nexus.close()
   await engine.close()
 })

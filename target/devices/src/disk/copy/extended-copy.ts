@@ -74,7 +74,8 @@ function statusOf({ job, failure }: CopyResult): number {
 }
 
 function replyStatus(task: Task, _disk: Disk, result: CopyResult) {
-  const { segments, bytes } = result.job ?? result
+  const segments = result.job?.steps ?? result.segments
+  const bytes = result.job?.bytes ?? result.bytes
   let countUnits = 0
   let count = bytes
   // The unit in which the count fits.

@@ -20,14 +20,19 @@ export function findUnit(task: Task, cscds: readonly Cscd[], index: number): Nex
   if (index === THIS_UNIT) return task.nexusUnit
   const cscd = cscds[index]
   if (cscd === undefined) return UNREACHABLE_COPY_TARGET
-  const found = task.nexus.units().find(one => isNamed(one, cscd))
-  if (found === undefined) return COPY_TARGET_DEVICE_NOT_REACHABLE
+  const found = findCscd(task, cscd)
+  if (found === null) return COPY_TARGET_DEVICE_NOT_REACHABLE
   const { device } = found.unit
   if (device.type.peripheralType !== cscd.peripheralType || device.blockSize === 0) {
     return INCORRECT_COPY_TARGET_DEVICE_TYPE
   }
   // Copying with another idea of the block length would copy other bytes than were meant.
   return device.blockSize === cscd.blockLength ? found : INVALID_FIELD_IN_PARAMETER_LIST
+}
+
+/** The unit of that name that the task's initiator sees, or null. */
+export function findCscd(task: Task, cscd: Cscd): NexusUnit | null {
+  return task.nexus.units().find(one => isNamed(one, cscd)) ?? null
 }
 
 function isNamed({ unit }: NexusUnit, cscd: Cscd): boolean {

@@ -110,14 +110,19 @@ function readCscds(list: Uint8Array, start: number, end: number): Cscd[] {
     if (list[at] !== CopyDescriptor.identification) {
       throw new Objection(UNSUPPORTED_TARGET_DESCRIPTOR_TYPE_CODE, at)
     }
-    const cscd = IDENTIFICATION_CSCD.read(list, at)
-    if (cscd.designatorLength > LONGEST_CSCD_DESIGNATOR) {
-      throw wrong(at + IDENTIFICATION_CSCD.field.designatorLength.byte)
-    }
-    const designator = Uint8Array.from(cscd.designator.subarray(0, cscd.designatorLength))
-    found.push({ ...cscd, designator, pad: cscd.pad === 1 })
+    found.push(readCscd(list, at))
   }
   return found
+}
+
+/** Throws Objection. */
+export function readCscd(list: Uint8Array, at: number): Cscd {
+  const cscd = IDENTIFICATION_CSCD.read(list, at)
+  if (cscd.designatorLength > LONGEST_CSCD_DESIGNATOR) {
+    throw wrong(at + IDENTIFICATION_CSCD.field.designatorLength.byte)
+  }
+  const designator = Uint8Array.from(cscd.designator.subarray(0, cscd.designatorLength))
+  return { ...cscd, designator, pad: cscd.pad === 1 }
 }
 
 function readSegments(list: Uint8Array, start: number, end: number): Segment[] {
