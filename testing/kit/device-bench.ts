@@ -34,6 +34,8 @@ import {
   type UnitRecords,
 } from '@lunkit/target-api'
 
+import { StandInStore } from './stand-in-store.ts'
+
 /** What pooled buffers hold before they are filled: must never be seen by an initiator. */
 export const POISON = 0xd5
 
@@ -183,8 +185,9 @@ export class Bench {
     store: BackingStore | null,
     values: ParameterValues = {},
     records: UnitRecords | null = null,
+    beside: BackingStore | null = besideStore(type, store, values),
   ): Promise<Bench> {
-    return new Bench(await type.open(store, values), records)
+    return new Bench(await type.open(store, values, beside), records)
   }
 
   /** Runs one command to its one answer. */
@@ -301,6 +304,16 @@ export class Bench {
     this.#wake = null
     wake?.()
   }
+}
+
+/** The second store that a device of these values wants, with nothing in it. */
+function besideStore(type: DeviceType, store: BackingStore | null, values: ParameterValues) {
+  const size = store === null ? 0 : (type.besideBytes?.(store, values) ?? 0)
+  if (size === 0) return null
+  const beside = new StandInStore({ size })
+  beside.bytes.fill(0)
+  beside.durable.fill(0)
+  return beside
 }
 
 /** A CDB from its row and values by field name. */

@@ -28,6 +28,8 @@ export interface Binding {
   readonly dataOut: ((task: Task, device: Device) => number) | null
   /** Whether this nexus has the command at all: else it is as unknown as one without a binding; or null, always. */
   readonly offered: ((task: Task, device: Device) => boolean) | null
+  /** Memory for data-in, in bytes, where the row's blocks do not tell; or null. */
+  readonly memoryIn: ((task: Task, device: Device) => number) | null
 }
 
 export interface BindingOptions<D, K> {
@@ -59,6 +61,7 @@ export function on<D extends Device, const R extends FieldRows>(
     parameterLength: fields['parameterLength'] ?? null,
     dataOut: (options.dataOut as Binding['dataOut'] | undefined) ?? null,
     offered: (options.offered as Binding['offered'] | undefined) ?? null,
+    memoryIn: null,
   })
 }
 

@@ -46,6 +46,7 @@ export class Route implements Binding {
   readonly parameterLength: Field<number> | null
   readonly dataOut: Binding['dataOut']
   readonly offered: Binding['offered']
+  readonly memoryIn: Binding['memoryIn']
   /** CDB bits that have to be zero. */
   readonly forbidden: Uint8Array
   /** ClassNumber in the order matrix. */
@@ -78,6 +79,7 @@ export class Route implements Binding {
     this.parameterLength = binding.parameterLength
     this.dataOut = binding.dataOut
     this.offered = binding.offered
+    this.memoryIn = binding.memoryIn
     this.forbidden = binding.usage.map(bits => ~bits)
     // Bits 7 and 6 of the CONTROL byte are vendor specific: not ours to judge.
     this.forbidden[command.opcode === VARIABLE_LENGTH ? 1 : command.length - 1]! &= 0x3f
@@ -180,5 +182,6 @@ function foreign(
     parameterLength: null,
     dataOut: task => (takesData ? task.expectedOut : 0),
     offered: null,
+    memoryIn: null,
   })
 }

@@ -21,6 +21,7 @@ function bytesNeeded(task: Task, unit: Unit): number {
   if (route.blocks === null) return out
   const { blockSize } = unit.device
   const blocks = task.blocks * blockSize
+  if (route.memoryIn !== null) return out + route.memoryIn(task, unit.device)
   if (route.movesIn) return out + Math.min(blocks, Math.ceil(task.expectedIn / blockSize) * blockSize)
   // VERIFY reads the medium for itself, WRITE SAME writes more than it was sent: a piece at a time.
   const works = route.readsMedium || (route.writesMedium && blocks > task.outLength)

@@ -11,3 +11,8 @@ describe('512e', () => deviceSuite(device, { size: SIZE, values: { block: 512, p
 describe('4Kn', () => deviceSuite(device, { size: SIZE, values: { block: 4096, physical: 4096 } }))
 describe('removable', () => deviceSuite(device, { size: SIZE, values: { removable: true } }))
 describe('thin', () => deviceSuite(device, { size: SIZE, thin: true }))
+
+for (const protection of [0, 1, 2, 3]) {
+  describe(`protection ${protection}`, () =>
+    deviceSuite(device, { size: SIZE, values: { protection }, thin: true }))
+}

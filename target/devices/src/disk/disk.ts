@@ -37,6 +37,7 @@ import { TokenOperations } from './copy/token-operations.ts'
 import { TokenTable } from './copy/tokens.ts'
 import { MAX_TRANSFER } from './limits.ts'
 import { diskModePages } from './mode-pages.ts'
+import type { Protection } from './protection/protection.ts'
 import { diskVpdPages } from './vpd.ts'
 import { Turns, Walk } from './walk.ts'
 
@@ -94,6 +95,8 @@ export class Disk implements Device, PrimaryDevice {
   /** Bytes that an UNMAP has to span for room to be given back; a multiple of the physical block. */
   readonly unmapGranularity: number
   readonly initialWriteCache: boolean
+  /** Protection information: of all but few disks null. */
+  readonly protection: Protection | null
   readonly #readonly: boolean
   readonly #background: BackgroundFlush
   unit: LogicalUnit = null as unknown as LogicalUnit
@@ -104,7 +107,14 @@ export class Disk implements Device, PrimaryDevice {
   readonly policies = defaultPolicies()
   writable = false
 
-  constructor(type: DeviceType, store: BackingStore, options: DiskOptions) {
+  /** `protection`: what `store` guards its blocks with, or null for a disk that has no tags. */
+  constructor(
+    type: DeviceType,
+    store: BackingStore,
+    options: DiskOptions,
+    protection: Protection | null = null,
+  ) {
+    this.protection = protection
     this.type = type
     this.store = store
     this.blockSize = options.block
@@ -128,6 +138,10 @@ export class Disk implements Device, PrimaryDevice {
         )
     this.modePages = new ModePages(diskModePages, this)
     this.#takeModes()
+  }
+
+  get hasProtection(): boolean {
+    return this.protection !== null
   }
 
   attach(unit: LogicalUnit): void {
@@ -230,6 +244,7 @@ export class Disk implements Device, PrimaryDevice {
     this.power?.configure(this.modePages.get(ModeCode.powerCondition))
     this.exceptions.configure(this.modePages.get(ModeCode.exceptions))
     this.writable = !this.#readonly && CONTROL.field.swp.get(control, 0) === 0
+    this.protection?.takeModes(control)
   }
 }
 

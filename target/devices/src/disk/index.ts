@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The disk: its parameters, its command set, and how one is opened.
-import { DeviceType as Peripheral } from '@lunkit/spec'
+import { DeviceType as Peripheral, type ProtectionType } from '@lunkit/spec'
 import {
   type BackingStore,
   type Binding,
@@ -44,6 +44,10 @@ import { copiesByList } from './copy/extended-copy.ts'
 import { tokenCopies } from './copy/token-copy.ts'
 import { receiveRodTokenInformation } from './copy/token-information.ts'
 import { canUnmap, Disk, type DiskOptions } from './disk.ts'
+import { withProtection } from './protection/bindings.ts'
+import { GuardedStore } from './protection/guarded-store.ts'
+import { Protection } from './protection/protection.ts'
+import { openTags, tagBytes } from './protection/tag-store.ts'
 import { reportReferrals } from './referrals.ts'
 
 const SIZES = [512, 1024, 2048, 4096] as const
@@ -68,6 +72,12 @@ const parameters = {
     help: 'Turns a minute (1025 to 65534), 1 for a disk that does not turn, 0 to say nothing',
     initial: 1,
   },
+  protection: {
+    type: 'integer',
+    help: 'Keep protection information of this type (1 to 3), or be ready to be formatted with it (0); tells of new tags only, those that are there have their type',
+    choices: [0, 1, 2, 3],
+  },
+  tags: { type: 'path', help: 'File for protection information: PATH.pi beside the disk if not given' },
 } as const satisfies ParameterTable
 
 export const device: DeviceType = {
@@ -111,7 +121,9 @@ export const device: DeviceType = {
     ...tokenCopies,
     receiveRodTokenInformation,
   ],
-  open: async (store, values) => open(store, values),
+  besideBytes: (store, values) =>
+    values['protection'] === undefined ? 0 : tagBytes(Math.floor(store.size / optionsOf(values).block)),
+  open,
 }
 
 /** The commands that a disk on this store can keep the promise of: no UNMAP where nothing is taken back, for example. */
@@ -123,7 +135,11 @@ function commandsOn(store: BackingStore): readonly Binding[] {
   return device.bindings.filter(one => !impossible.has(one))
 }
 
-function open(store: BackingStore | null, values: ParameterValues): Device {
+async function open(
+  store: BackingStore | null,
+  values: ParameterValues,
+  tags: BackingStore | null = null,
+): Promise<Device> {
   if (store === null) {
     throw new OperatorError('STORE_MISSING', 'A disk needs a store for its blocks', {
       hint: 'name a file, or a store such as memory:1G',
@@ -131,11 +147,31 @@ function open(store: BackingStore | null, values: ParameterValues): Device {
   }
   const options = optionsOf(values)
   checkSize(store, options)
-  return new Disk({ ...device, bindings: commandsOn(store) }, store, options)
+  if (values['protection'] === undefined)
+    return new Disk({ ...device, bindings: commandsOn(store) }, store, options)
+  const guarded = await guard(store, tags, options.block, values['protection'] as ProtectionType)
+  const bindings = withProtection(commandsOn(guarded))
+  return new Disk({ ...device, bindings }, guarded, options, guarded.protection)
+}
+
+async function guard(
+  store: BackingStore,
+  tags: BackingStore | null,
+  block: number,
+  type: ProtectionType,
+): Promise<GuardedStore> {
+  if (tags === null) {
+    throw new OperatorError('TAGS_MISSING', 'Disk: protection information needs a store of its own', {
+      hint: 'name a file with tags=',
+    })
+  }
+  const formatted = await openTags(tags, type, block, store.size / block)
+  return new GuardedStore(store, tags, new Protection(block, formatted))
 }
 
 function optionsOf(values: ParameterValues): DiskOptions {
-  const value = (name: keyof typeof parameters) => values[name] ?? parameters[name].initial
+  const value = (name: keyof typeof parameters) =>
+    values[name] ?? (parameters as ParameterTable)[name]!.initial!
   const options = {
     block: sizeOf('block', value('block')),
     physical: sizeOf('physical', value('physical')),

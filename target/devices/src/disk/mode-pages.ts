@@ -25,6 +25,19 @@ const UNRESTRICTED = 1
 /** CCF_IDLE, CCF_STANDBY and CCF_STOPPED: no command ends with CHECK CONDITION because it ends a power condition. */
 const NEVER = 1
 
+/** What may be changed in the Control mode page, and beyond that where there is protection information. */
+const CONTROL_FIELDS = [
+  'tst',
+  'tmfOnly',
+  'dSense',
+  'queueAlgorithm',
+  'qerr',
+  'uaInterlock',
+  'swp',
+  'tas',
+] as const
+const PROTECTION_FIELDS = ['ato', 'dpicz', 'rwwp'] as const
+
 export const diskModePages: readonly ModePageRow[] = [
   // Nothing is retried or moved elsewhere by the disk itself, and nobody can switch on what it has not.
   modePage(ModeCode.errorRecovery, 0, ERROR_RECOVERY, () => ({ awre: 1, arre: 1 })),
@@ -64,7 +77,7 @@ export const diskModePages: readonly ModePageRow[] = [
       selfTestTime: Math.min(selfTestSeconds(disk.blocks * disk.blockSize), 0xffff),
     }),
     {
-      changeable: () => ['tst', 'tmfOnly', 'dSense', 'queueAlgorithm', 'qerr', 'uaInterlock', 'swp', 'tas'],
+      changeable: (disk: Disk) => [...CONTROL_FIELDS, ...(disk.hasProtection ? PROTECTION_FIELDS : [])],
       values: { tst: [0, 1], queueAlgorithm: [0, 1], qerr: [0, 1, 3], uaInterlock: [0, 2, 3] },
     },
   ),

@@ -6,6 +6,7 @@ import {
   EXTENDED_INQUIRY,
   LOGICAL_BLOCK_PROVISIONING,
   ProvisioningType,
+  SUPPORTS_ALL_PROTECTION_TYPES,
   VpdCode,
 } from '@lunkit/spec'
 import { namingPages } from '../primary/identification.ts'
@@ -25,6 +26,13 @@ export const diskVpdPages: readonly VpdPage[] = [
     headOfQueue: 1,
     ordered: 1,
     simple: 1,
+    ...(disk.hasProtection && {
+      protectionTypes: SUPPORTS_ALL_PROTECTION_TYPES,
+      guardCheck: 1,
+      applicationCheck: 1,
+      referenceCheck: 1,
+      noProtectionCheck: 1,
+    }),
     volatile: disk.store.volatileCache ? 1 : 0,
     referrals: disk.unit.referrals.length > 0 ? 1 : 0,
   })),

@@ -66,6 +66,7 @@ function standardData(device: PrimaryDevice, task: Task): Uint8Array {
       : 0,
     tpgs: tpgsOf(task),
     multiPort: task.nexus.target.ports.length > 1 ? 1 : 0,
+    protect: device.hasProtection ? 1 : 0,
     commandQueue: 1,
     vendor,
     product,

@@ -14,6 +14,8 @@ export interface PrimaryDevice extends Device {
   readonly unit: LogicalUnit
   /** The medium can be taken out (RMB). */
   readonly removable: boolean
+  /** Blocks can have protection information (PROTECT). */
+  readonly hasProtection: boolean
   /** Version descriptors of the standards it follows, at most eight. */
   readonly versions: readonly number[]
   /** Vital product data pages but for page 00h, which lists them. */

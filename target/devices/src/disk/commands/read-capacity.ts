@@ -17,6 +17,11 @@ const readCapacity16 = on(READ_CAPACITY_16, (task: Task, disk: Disk) => {
   const answer = CAPACITY_16.write({
     lastLba: disk.blocks - 1,
     blockLength: disk.blockSize,
+    // P_TYPE counts from type 1; P_I_EXPONENT is zero: eight bytes a block.
+    ...(disk.protection?.formatted && {
+      protectionEnabled: 1,
+      protectionType: disk.protection.type - 1,
+    }),
     physicalExponent: Math.log2(disk.physicalBlock / disk.blockSize),
     lbpme: disk.thin ? 1 : 0,
     lbprz: disk.unmappedReadsZero ? 1 : 0,

@@ -105,7 +105,7 @@ function writeSame(task: Task, disk: Disk, fields: Fields) {
   if (task.blocks * disk.blockSize > MAX_WRITE_SAME) return fail(task, INVALID_FIELD_IN_CDB, blocks)
   const bare = withoutData(task, fields)
   // One block: with less or more of them it is not known which was meant.
-  if (!bare && task.expectedOut !== disk.blockSize)
+  if (!bare && task.expectedOut !== task.outLength)
     return fail(task, INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT)
   const block = bare ? null : Buffer.concat(task.segments, disk.blockSize)
   walk(task, disk, new Fill(task, disk, block, unmap.get(task.cdb, 0) === 1))

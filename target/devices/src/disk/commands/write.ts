@@ -17,7 +17,8 @@ import type { Disk } from '../disk.ts'
 export function write(task: Task, disk: Disk, forced: boolean, whole = false) {
   const length = takeBlocks(task, disk.blockSize)
   if (length < 0) return
-  if (whole && length < task.outLength) return fail(task, INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT)
+  if (whole && length < task.blocks * disk.blockSize)
+    return fail(task, INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT)
   if (length === 0) return succeed(task)
   const io = task.io
   io.offset = task.lba * disk.blockSize

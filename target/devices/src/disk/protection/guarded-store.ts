@@ -13,6 +13,7 @@ import { type Call, GuardedRequest, type Stores } from './guarded-request.ts'
 import type { Protection } from './protection.ts'
 import { RangeLock } from './range-lock.ts'
 import { tagBytes } from './tag-store.ts'
+import { TAG_LENGTH } from './tags.ts'
 
 /**
  * Offers no `copy`: copied blocks go through the process, where they are checked. The tags are written first: what a
@@ -74,6 +75,12 @@ export class GuardedStore implements BackingStore {
   }
   get discardedReadsZero(): boolean {
     return this.#data.discardedReadsZero ?? false
+  }
+
+  /** Only where neither store loses anything in between, as in memory. */
+  get atomicWrite(): number {
+    const ofTags = ((this.#tags.atomicWrite ?? 0) / TAG_LENGTH) * this.protection.blockSize
+    return Math.min(this.#data.atomicWrite ?? 0, ofTags)
   }
 
   read(io: StoreIo): void {

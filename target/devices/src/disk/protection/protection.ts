@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The protection information of one disk (its type and the switches of the Control mode page) and of one command.
-import { ESCAPE_APPLICATION_TAG, ESCAPE_REFERENCE_TAG, ProtectionType } from '@lunkit/spec'
+import { CONTROL, ESCAPE_APPLICATION_TAG, ESCAPE_REFERENCE_TAG, ProtectionType } from '@lunkit/spec'
 import { Field } from './checks.ts'
 import type { SentTags } from './tags.ts'
 
@@ -22,6 +22,14 @@ export class Protection {
   constructor(blockSize: number, type: ProtectionType) {
     this.blockSize = blockSize
     this.type = type
+  }
+
+  /** Takes what the Control mode page says. */
+  takeModes(control: Uint8Array): void {
+    const { ato, dpicz, rwwp } = CONTROL.field
+    this.ato = ato.get(control, 0) === 1
+    this.dpicz = dpicz.get(control, 0) === 1
+    this.rwwp = rwwp.get(control, 0) === 1
   }
 
   get formatted(): boolean {
