@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A store in memory that can be slow, fail on demand and lose its cache, and that watches who asks it for what.
 import assert from 'node:assert/strict'
-import { type Ability, type BackingStore, StoreError, type StoreIo } from '@lunkit/target-api'
+import {
+  type Ability,
+  type BackingStore,
+  StoreError,
+  type StoreIo,
+  type StoreUsage,
+} from '@lunkit/target-api'
 
 export type StoreCall = 'read' | 'write' | 'flush' | 'discard' | 'writeZeroes' | 'map'
 
@@ -15,6 +21,8 @@ export interface StandInOptions {
   readonly thin?: boolean
   /** Thin, discarded bytes read as zeros, and the store tells which units of 4096 bytes it holds. */
   readonly maps?: boolean
+  /** What `usage` tells; it may be changed later. */
+  readonly room?: { used: number; available: number }
   readonly atomicWrite?: number
 }
 
@@ -32,6 +40,7 @@ export class StandInStore implements BackingStore {
   readonly identity = 'stand-in:1'
   readonly discardGranularity = 4096
   readonly discardedReadsZero: boolean
+  readonly usage?: () => Promise<StoreUsage | null>
   /** One where a unit of 4096 bytes is held. */
   readonly heldUnits: Uint8Array
   readonly bytes: Buffer
@@ -56,6 +65,8 @@ export class StandInStore implements BackingStore {
     this.volatileCache = options.volatileCache ?? true
     this.discards = options.thin || options.maps ? 'native' : 'none'
     this.discardedReadsZero = options.maps === true
+    const { room } = options
+    if (room !== undefined) this.usage = async () => ({ ...room })
     this.heldUnits = new Uint8Array(Math.ceil(Math.min(options.size, 64 * 1024 * 1024) / 4096)).fill(1)
     this.writesZeroes = this.discards
     this.atomicWrite = options.atomicWrite ?? 0

@@ -26,6 +26,8 @@ export interface SenseCode {
   readonly asc: number
   readonly ascq: number
   readonly text: string
+  /** INFORMATION of the sense data, where it belongs to the condition and not to one command. */
+  readonly information?: number
 }
 
 export const sense = (key: number, asc: number, ascq: number, text: string): SenseCode =>

@@ -137,7 +137,7 @@ function writeFixed(into: Uint8Array, code: SenseCode, extra: SenseExtra): numbe
   if (extra.filemark) f.filemark.set(into, 0, 1)
   if (extra.endOfMedium) f.endOfMedium.set(into, 0, 1)
   if (extra.incorrectLength) f.incorrectLength.set(into, 0, 1)
-  const { information, commandSpecific } = extra
+  const { information = code.information, commandSpecific } = extra
   // What does not fit in four bytes is left out: only the descriptor format can say it.
   if (information !== undefined && information < 0x1_0000_0000 && information >= -0x8000_0000) {
     f.valid.set(into, 0, 1)
@@ -158,7 +158,7 @@ function writeDescriptor(into: Uint8Array, code: SenseCode, extra: SenseExtra): 
   f.asc.set(into, 0, code.asc)
   f.ascq.set(into, 0, code.ascq)
   let at = DESCRIPTOR_SENSE.length
-  const { information, commandSpecific } = extra
+  const { information = code.information, commandSpecific } = extra
   if (information !== undefined) {
     into.fill(0, at, at + INFORMATION_SENSE.length)
     INFORMATION_SENSE.write({ type: 0x00, additionalLength: 10, valid: 1, information }, into, at)

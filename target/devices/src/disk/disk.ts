@@ -38,6 +38,7 @@ import { TokenTable } from './copy/tokens.ts'
 import { MAX_TRANSFER } from './limits.ts'
 import { diskModePages } from './mode-pages.ts'
 import type { Protection } from './protection/protection.ts'
+import { ProvisioningThresholds } from './provisioning-thresholds.ts'
 import { diskVpdPages } from './vpd.ts'
 import { Turns, Walk } from './walk.ts'
 
@@ -81,6 +82,7 @@ export class Disk implements Device, PrimaryDevice {
   readonly power: PowerConditions | null
   readonly exceptions = new InformationalExceptions()
   readonly notes = new UnitNotes()
+  readonly thresholds: ProvisioningThresholds
   readonly turns = new Turns()
   /** Third-party copies that this unit manages. */
   readonly copies = new CopyResults()
@@ -136,6 +138,7 @@ export class Disk implements Device, PrimaryDevice {
           () => this.notReady !== null,
           () => this.flushInBackground(),
         )
+    this.thresholds = new ProvisioningThresholds(this)
     this.modePages = new ModePages(diskModePages, this)
     this.#takeModes()
   }
@@ -148,6 +151,7 @@ export class Disk implements Device, PrimaryDevice {
     this.unit = unit
     this.power?.attach(unit)
     this.exceptions.attach(unit)
+    this.thresholds.attach(unit)
     loadModes(this.modePages, unit)
     this.#takeModes()
     this.notes.attach(unit)
@@ -180,6 +184,8 @@ export class Disk implements Device, PrimaryDevice {
   async close(): Promise<void> {
     this.power?.stop()
     this.exceptions.stop()
+    this.thresholds.stop()
+    await this.thresholds.idle()
     if (this.store.canWrite) this.#background.start()
     await this.#background.idle()
     const lost = this.#background.takeError() !== StoreError.none
@@ -243,6 +249,7 @@ export class Disk implements Device, PrimaryDevice {
     takePolicies(this.policies, control)
     this.power?.configure(this.modePages.get(ModeCode.powerCondition))
     this.exceptions.configure(this.modePages.get(ModeCode.exceptions))
+    this.thresholds.configure(this.modePages)
     this.writable = !this.#readonly && CONTROL.field.swp.get(control, 0) === 0
     this.protection?.takeModes(control)
   }

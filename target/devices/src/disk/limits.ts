@@ -18,3 +18,5 @@ export const MAX_LBA_STATUS_RUNS = 2048
 const SELF_TEST_RATE = 100 * 1024 * 1024
 /** Seconds that an extended self-test of so many bytes may take. */
 export const selfTestSeconds = (bytes: number): number => Math.ceil(bytes / SELF_TEST_RATE) + 1
+/** Resources of a thin disk are counted and limited in sets of 2 to this power blocks: 1 MiB of 512-byte blocks. */
+export const THRESHOLD_EXPONENT = 11

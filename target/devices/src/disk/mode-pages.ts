@@ -19,6 +19,7 @@ import { type ModePageRow, modePage } from '../primary/mode-pages.ts'
 import type { Disk } from './disk.ts'
 import { geometryOf } from './geometry.ts'
 import { selfTestSeconds } from './limits.ts'
+import { provisioningThresholds, thresholdExponent } from './provisioning-thresholds.ts'
 
 /** QUEUE ALGORITHM MODIFIER: simple tasks may be reordered. */
 const UNRESTRICTED = 1
@@ -40,7 +41,9 @@ const PROTECTION_FIELDS = ['ato', 'dpicz', 'rwwp'] as const
 
 export const diskModePages: readonly ModePageRow[] = [
   // Nothing is retried or moved elsewhere by the disk itself, and nobody can switch on what it has not.
-  modePage(ModeCode.errorRecovery, 0, ERROR_RECOVERY, () => ({ awre: 1, arre: 1 })),
+  modePage(ModeCode.errorRecovery, 0, ERROR_RECOVERY, () => ({ awre: 1, arre: 1 }), {
+    changeable: (disk: Disk) => (thresholdExponent(disk) > 0 ? ['lbpere'] : []),
+  }),
   // Bursts are settled by the transport (RFC 7143: MaxBurstLength, FirstBurstLength): zero is no limit.
   modePage(ModeCode.disconnectReconnect, 0, DISCONNECT_RECONNECT, () => ({})),
   modePage(ModeCode.formatDevice, 0, FORMAT_DEVICE, (disk: Disk) => ({
@@ -113,4 +116,5 @@ export const diskModePages: readonly ModePageRow[] = [
       return dexcpt.get(page, 0) === 1 && test.get(page, 0) === 1 ? test : null
     },
   }),
+  provisioningThresholds,
 ]

@@ -14,6 +14,7 @@ import { type VpdPage, vpdBytes, vpdPage } from '../primary/vpd-page.ts'
 import { thirdPartyCopyDescriptors } from './copy/third-party-copy-page.ts'
 import type { Disk } from './disk.ts'
 import { MAX_COMPARE_AND_WRITE, MAX_UNMAP_BLOCKS, MAX_UNMAP_DESCRIPTORS, MAX_WRITE_SAME } from './limits.ts'
+import { thresholdExponent } from './provisioning-thresholds.ts'
 import { referralsPage } from './referrals.ts'
 
 /** Bytes of one command beyond which more commands do as well. Linux cuts its requests to this. */
@@ -60,6 +61,7 @@ export const diskVpdPages: readonly VpdPage[] = [
   vpdPage(VpdCode.logicalBlockProvisioning, LOGICAL_BLOCK_PROVISIONING, (disk: Disk) =>
     disk.thin
       ? {
+          thresholdExponent: thresholdExponent(disk),
           lbpu: 1,
           lbpws: 1,
           lbpws10: 1,
