@@ -140,6 +140,7 @@ export class Bench {
     )
     const nexusUnits: BenchNexusUnit[] = []
     const unit: Mutable<LogicalUnit> = {
+      managementLimit: 5000,
       records,
       reservations: NO_RESERVATIONS,
       referrals: [],

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SAM's task management functions and service responses, and the data that lists the supported ones.
-import { bit, u8 } from '../bytes/field.ts'
+import { bit, u8, u32 } from '../bytes/field.ts'
 import { layout } from '../bytes/layout.ts'
 
 /** Task management functions (SAM-5, task management functions). A transport maps its own numbers to these names. */
@@ -47,5 +47,19 @@ export const SUPPORTED_TASK_MANAGEMENT = layout(
     queryTaskSet: bit(1, 1),
     nexusReset: bit(1, 0),
     additionalLength: u8(3),
+    /** The two timeouts below count; each bit after it: the function takes the short one, else the long one. */
+    timeoutsValid: bit(4, 0),
+    abortTaskShort: bit(6, 7),
+    abortTaskSetShort: bit(6, 6),
+    clearAcaShort: bit(6, 5),
+    clearTaskSetShort: bit(6, 4),
+    unitResetShort: bit(6, 3),
+    queryTaskShort: bit(6, 2),
+    queryAsynchronousEventShort: bit(7, 2),
+    queryTaskSetShort: bit(7, 1),
+    nexusResetShort: bit(7, 0),
+    /** In units of 100 ms. */
+    longTimeout: u32(8),
+    shortTimeout: u32(12),
   },
 )

@@ -15,14 +15,21 @@ export const ManagementFunction = Object.freeze({
   logicalUnitReset: 5,
   targetWarmReset: 6,
   targetColdReset: 7,
+  queryTask: 9,
+  queryTaskSet: 10,
+  nexusReset: 11,
+  queryAsynchronousEvent: 12,
 } as const)
 
-/** Answers to them, with iSCSI's numbers (RFC 7143, 11.6.1). */
+/** Answers to them, with iSCSI's numbers (RFC 7143, 11.6.1; RFC 7144). */
 export const ManagementResponse = Object.freeze({
+  /** FUNCTION COMPLETE; of a query: there is nothing of what was asked for. */
   complete: 0,
   taskDoesNotExist: 1,
   lunDoesNotExist: 2,
   notSupported: 5,
+  /** FUNCTION SUCCEEDED: what a query asked for is there. */
+  succeeded: 7,
   rejected: 255,
 } as const)
 
@@ -30,11 +37,16 @@ export const ManagementResponse = Object.freeze({
 export class Management {
   readonly nexus: Nexus
   readonly fn: number
-  /** Decoded LUN; ignored by target resets. */
+  /** Decoded LUN; ignored by target resets and I_T NEXUS RESET. */
   readonly lun: number
-  /** Tag of the task to abort; for ABORT TASK only. */
+  /** Tag of the task that is meant; for ABORT TASK and QUERY TASK only. */
   readonly tag: number
   response: number = ManagementResponse.complete
+  /**
+   * Additional response information of QUERY ASYNCHRONOUS EVENT (SAM-5), 24 bits: what would be reported next, as UADE
+   * DEPTH and sense key, ASC, and ASCQ; else 0.
+   */
+  information = 0
   /** Tasks that must end before the answer: the engine's. */
   waiting = 0
   driverData: unknown = null
@@ -57,8 +69,9 @@ export interface Engine {
   closePort(port: TargetPort): void
   openNexus(port: TargetPort, target: Target, initiator: InitiatorPort): Nexus
   /**
-   * Ends in `abandon()` every task of the nexus; resolves when none of them can touch a store any more. The nexus
-   * must not be used after the call.
+   * Ends in `abandon()` every task of the nexus; resolves when none of them can touch a store any more, or when the time
+   * for task management is over: what a store has not answered by then keeps others from its blocks until it does. The
+   * nexus must not be used after the call.
    */
   closeNexus(nexus: Nexus): Promise<void>
   /** A task to fill and submit. Never refuses: the driver keeps to `nexus.credit`. */
@@ -71,6 +84,6 @@ export interface Engine {
   dataFailed(task: Task, code: SenseCode): void
   /** MUST follow each sendResponse() or abandon(), once; the task is the engine's again. */
   responseSent(task: Task): void
-  /** Answered by `managementDone()`, once. */
+  /** Answered by `managementDone()`, once, within the engine's time for task management. */
   manage(request: Management): void
 }

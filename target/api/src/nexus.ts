@@ -108,6 +108,8 @@ export interface LogicalUnit {
   onChange: ((lba: number, blocks: number) => void) | null
   /** Whether any nexus prevents medium removal. */
   readonly removalPrevented: boolean
+  /** Longest time that a task management function takes, in ms; tasks that are not stuck end far sooner. */
+  readonly managementLimit: number
 }
 
 /** I_T_L nexus: one unit as one initiator sees it. */

@@ -22,7 +22,10 @@ export interface TargetPort {
   readonly protocol: number
   /** MUST bring min(outLength, expectedOut) - received further bytes into `segments`, then dataArrived(). */
   fetchData(task: Task): void
-  /** MUST send data-in, status and sense as the task says, then responseSent(). */
+  /**
+   * MUST send data-in, status and sense as the task says, then responseSent(). With TASK ABORTED also called between
+   * fetchData() and dataArrived(), which then must not follow.
+   */
   sendResponse(task: Task): void
   /**
    * MUST let go of an aborted task without an answer to the initiator, then responseSent(). Also called between

@@ -22,6 +22,10 @@ export const TaskState = Object.freeze({
   fetch: 8,
   run: 9,
   finish: 10,
+  /** Held up by an auto contingent allegiance. */
+  waitAca: 11,
+  /** Its initiator has been answered for, its device has not ended it. */
+  lost: 12,
 } as const)
 export type TaskState = (typeof TaskState)[keyof typeof TaskState]
 
@@ -49,6 +53,10 @@ export class Task {
   // Filled by the engine.
   state: TaskState = TaskState.free
   aborted = false
+  /** Aborted for another nexus's sake, and its initiator is told: TASK ABORTED. */
+  told = false
+  /** The time for its end is over: the driver lets go of it before the device does. */
+  lost = false
   /** The I_T_L nexus: LUN as this initiator sees it. */
   nexusUnit: NexusUnit = null as unknown as NexusUnit
   binding: Binding = null as unknown as Binding
@@ -159,6 +167,8 @@ export class Task {
     this.nexus = null as unknown as Nexus
     this.state = TaskState.free
     this.aborted = false
+    this.told = false
+    this.lost = false
     this.nexusUnit = null as unknown as NexusUnit
     this.binding = null as unknown as Binding
     this.attribute = 0

@@ -18,6 +18,8 @@ export interface Limits extends MemoryLimits {
   /** Tasks in the task set of one unit, and of one session there. */
   readonly queuePerUnit: number
   readonly queuePerSession: number
+  /** Longest time from a task management function to its answer, in ms. */
+  readonly managementMs: number
 }
 
 /** Free tasks that are kept; more go to the garbage collector. */
@@ -27,6 +29,8 @@ const MOST_FREE = 1024
 export interface Wait {
   readonly tasks: Set<Task>
   readonly over: () => void
+  /** Ends the wait by time; null where it lasts as long as it takes. */
+  timer: NodeJS.Timeout | null
 }
 
 export class Core {
@@ -37,6 +41,8 @@ export class Core {
   /** Answers to task management that are due. */
   readonly answers: Management[] = []
   readonly waits = new Set<Wait>()
+  /** Aborted tasks that their devices did not end in time. */
+  readonly lost = new Set<Task>()
   /** Tasks that met an exception: a late answer may still come, so they are never used again. */
   readonly tainted = new Set<Task>()
   /** The road is being walked further up the stack. */

@@ -16,9 +16,11 @@ import {
   TaskState,
   type UnitRecords,
 } from '@lunkit/target-api'
+import { abortMatching } from './abort.ts'
 import { Core, type Limits } from './core.ts'
 import { Dispatch } from './dispatch.ts'
-import { returned } from './finish.ts'
+import { whenDrained } from './drain.ts'
+import { endLost, returned } from './finish.ts'
 import { EngineInnerCommands } from './inner.ts'
 import { Unit, unitOf } from './logical-unit.ts'
 import { TargetDevice } from './lun-map.ts'
@@ -28,7 +30,7 @@ import { refuse } from './refuse.ts'
 import { abortPreempted } from './reservations/abort-preempted.ts'
 import type { AbortPreempted } from './reservations/unit-reservations.ts'
 import { faultLater, walk, walkAfter } from './road.ts'
-import { abortMatching, manage, whenDrained } from './task-management.ts'
+import { manage } from './task-management.ts'
 
 export interface EngineOptions {
   readonly observe: Observer
@@ -50,6 +52,8 @@ export interface EngineOptions {
     readonly queuePerUnit?: number
     /** Tasks of one session there: 512 if not given, so that no session fills a unit's set alone. */
     readonly queuePerSession?: number
+    /** Longest time that task management waits for a store, in ms: 5000 if not given. */
+    readonly managementMs?: number
   }
 }
 
@@ -84,6 +88,7 @@ export class TargetEngine implements Engine {
       tasksPerSession: limits.tasksPerSession ?? 128,
       queuePerUnit: limits.queuePerUnit ?? 4096,
       queuePerSession: limits.queuePerSession ?? 512,
+      managementMs: limits.managementMs ?? 5000,
     }
     const done = (task: Task): void => this.#done(task)
     const fault = (task: Task, cause: unknown): void => faultLater(this.#core, task, cause)
@@ -132,7 +137,8 @@ export class TargetEngine implements Engine {
     const dispatch = new Dispatch(type, present)
     const warn = (reason: string): void => this.#core.report({ type: 'warning', reason })
     const abort: AbortPreempted = (one, nexuses, over) => abortPreempted(this.#core, one, nexuses, over)
-    const unit = new Unit(device, identity, dispatch, records, this.#inner, warn, abort)
+    const { managementMs } = this.#core.limits
+    const unit = new Unit(device, identity, dispatch, records, this.#inner, warn, abort, managementMs)
     device.attach(unit)
     return unit
   }
@@ -160,14 +166,21 @@ export class TargetEngine implements Engine {
     lost.closed = true
     lost.target.close(lost)
     for (const { device } of this.#units) core.guardDevice('nexusLost', device, () => device.nexusLost(lost))
-    return this.#abortAndDrain(task => task.nexus === lost)
+    return new Promise(resolve => {
+      walkAfter(core, () => {
+        const tasks = abortMatching(core, [...this.#units, this.#absent], task => task.nexus === lost)
+        whenDrained(core, tasks, resolve)
+      })
+    })
   }
 
-  #abortAndDrain(matches: (task: Task) => boolean): Promise<void> {
+  /** Waits for every task, the lost ones too, for as long as their stores take. */
+  #abortAll(): Promise<void> {
     const core = this.#core
     return new Promise(resolve => {
       walkAfter(core, () => {
-        whenDrained(core, abortMatching(core, [...this.#units, this.#absent], matches), resolve)
+        const tasks = abortMatching(core, [...this.#units, this.#absent], () => true)
+        whenDrained(core, [...tasks, ...core.lost], resolve, true)
       })
     })
   }
@@ -204,6 +217,11 @@ export class TargetEngine implements Engine {
   }
 
   #done(task: Task): void {
+    if (task.lost) {
+      endLost(this.#core, task)
+      walk(this.#core)
+      return
+    }
     if (task.state !== TaskState.execute) {
       this.#core.reportMisuse('done()', task)
       return
@@ -235,7 +253,7 @@ export class TargetEngine implements Engine {
     const nexuses = this.#targets.flatMap(target => [...target.nexuses])
     await Promise.all(nexuses.map(nexus => this.closeNexus(nexus)))
     // Tasks of nexuses that were closed before may still be with their stores.
-    await this.#abortAndDrain(() => true)
+    await this.#abortAll()
     const devices = [...this.#units, this.#absent].map(({ device }) => device)
     const results = await Promise.allSettled(devices.map(device => device.close()))
     for (const result of results) if (result.status === 'rejected') throw result.reason

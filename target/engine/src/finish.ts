@@ -14,20 +14,27 @@ import type { Route } from './dispatch.ts'
 import { unitOf } from './logical-unit.ts'
 import type { ItNexus } from './nexus.ts'
 import { leave } from './order.ts'
+import { refuseStatus } from './refuse.ts'
 
 export function finish(core: Core, task: Task): void {
   leave(core, task)
-  const { port } = task.nexus
   if (!task.aborted) {
     const route = task.binding as Route | null
     if (route !== null) unitOf(task).counters.ended(task, route.access)
     if (task.status === Status.checkCondition) addSense(core, task)
     else if (task.cdb[0] === REPORT_LUNS.opcode && task.status === Status.good) lunsReported(task)
   }
+  answerDriver(core, task)
+}
+
+/** The task goes back to whoever sent it. */
+export function answerDriver(core: Core, task: Task): void {
+  const { port } = task.nexus
   task.state = TaskState.respond
+  if (task.told) refuseStatus(task, Status.taskAborted)
   try {
     if (task.inner !== null) task.inner.ended(task)
-    else if (task.aborted) port.abandon(task)
+    else if (task.aborted && !task.told) port.abandon(task)
     else port.sendResponse(task)
   } catch (error) {
     core.reportFailed(task, `The driver failed to send the response: ${describe(error)}`)
@@ -43,15 +50,34 @@ export function finish(core: Core, task: Task): void {
 export function returned(core: Core, task: Task): void {
   const nexus = task.nexus as ItNexus
   nexus.running--
+  if (task.lost) {
+    task.state = TaskState.lost
+    settle(core, task)
+    return
+  }
   if (task.charged > 0) core.memory.release(task)
   if (task.aborted && core.waits.size > 0) settle(core, task)
   core.giveTask(task)
 }
 
+/** The late answer of a lost task: nobody waits for it. */
+export function endLost(core: Core, task: Task): void {
+  core.lost.delete(task)
+  leave(core, task)
+  task.lost = false
+  // The driver may still have it; then its return is the end.
+  if (task.state === TaskState.respond) return
+  if (task.charged > 0) core.memory.release(task)
+  settle(core, task)
+  core.giveTask(task)
+}
+
+/** One that was waited for has ended. */
 function settle(core: Core, task: Task): void {
   for (const wait of core.waits) {
     if (!wait.tasks.delete(task) || wait.tasks.size > 0) continue
     core.waits.delete(wait)
+    if (wait.timer !== null) clearTimeout(wait.timer)
     wait.over()
   }
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Inner commands: tasks that a device starts on behalf of a nexus, and whose answer goes back to that device.
 import { type InnerCall, type InnerCommands, type NexusUnit, type Task, TaskState } from '@lunkit/target-api'
+import { abortMatching } from './abort.ts'
 import type { Core } from './core.ts'
 import { returned } from './finish.ts'
 import type { Unit } from './logical-unit.ts'
 import type { ItNexus } from './nexus.ts'
 import { receive } from './receive.ts'
 import { walk, walkAfter } from './road.ts'
-import { abortMatching } from './task-management.ts'
 
 /** No initiator's tag is negative: ABORT TASK does not find inner tasks. */
 const NO_TAG = -1

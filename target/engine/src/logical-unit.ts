@@ -34,9 +34,12 @@ export class Unit implements LogicalUnit {
   readonly set = new TaskSet()
   /** Tasks with the device or waiting for their data. */
   readonly enabled = new TaskList()
+  /** Tasks that wait for the end of an auto contingent allegiance. */
+  readonly suspended = new TaskList()
   /** Bytes charged, and the last pass over the waiting tasks in which its ceiling was short. */
   memory = 0
   shortIn = 0
+  readonly managementLimit: number
   readonly #warn: (reason: string) => void
 
   constructor(
@@ -47,6 +50,7 @@ export class Unit implements LogicalUnit {
     inner: InnerCommands,
     warn: (reason: string) => void,
     abortPreempted: AbortPreempted,
+    managementLimit: number,
   ) {
     this.device = device
     this.records = records
@@ -55,6 +59,7 @@ export class Unit implements LogicalUnit {
     this.dispatch = dispatch
     this.#warn = warn
     this.reservations = new UnitReservations(this, new LocalReservations(records, warn), abortPreempted)
+    this.managementLimit = managementLimit
   }
 
   warn(reason: string): void {

@@ -56,6 +56,14 @@ export function leave(core: Core, task: Task): void {
   itl.unit.set.leave(task, itl.unit.device.policies, core.admit)
 }
 
+/** The task has no initiator any more; what its store may still write to stays taken. */
+export function forget(core: Core, task: Task): void {
+  if (task.order === 0) return
+  const itl = task.nexusUnit as ItlNexus
+  itl.unit.set.forget(task, itl.unit.device.policies, core.admit)
+  if (task.order === 0) itl.queued--
+}
+
 function isFull(core: Core, task: Task, { queued, unit }: ItlNexus): boolean {
   const { queuePerUnit, queuePerSession } = core.limits
   return (unit.set.length >= queuePerUnit || queued >= queuePerSession) && task.inner === null

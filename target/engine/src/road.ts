@@ -6,7 +6,7 @@ import { admit } from './admit.ts'
 import { type Core, describe } from './core.ts'
 import { decode } from './decode.ts'
 import { execute } from './execute.ts'
-import { finish } from './finish.ts'
+import { endLost, finish } from './finish.ts'
 import { unitOf } from './logical-unit.ts'
 import { checkAttribute, enter } from './order.ts'
 import { refuse } from './refuse.ts'
@@ -111,7 +111,11 @@ export function fault(core: Core, task: Task, cause: unknown): void {
 
 /** The same from a store's answer, which may come at any time: only the one that was waited for counts. */
 export function faultLater(core: Core, task: Task, cause: unknown): void {
-  if (task.state === TaskState.execute) fault(core, task, cause)
+  if (task.lost) {
+    core.reportFailed(task, describe(cause))
+    core.taint(task)
+    endLost(core, task)
+  } else if (task.state === TaskState.execute) fault(core, task, cause)
   else core.reportMisuse(`A store's answer (it ended in ${describe(cause)})`, task)
   walk(core)
 }

@@ -203,11 +203,11 @@ export class StandInPort implements TargetPort {
   }
   abandon(task: Task): void {
     this.abandoned.push(task.tag)
-    const at = this.fetching.indexOf(task)
-    if (at >= 0) this.fetching.splice(at, 1)
     this.#letGo(task)
   }
   #letGo(task: Task): void {
+    const at = this.fetching.indexOf(task)
+    if (at >= 0) this.fetching.splice(at, 1)
     if (this.sends) this.engine.responseSent(task)
     else this.unsent.push(task)
   }

@@ -2,7 +2,15 @@
 // Task management: which tasks are aborted, how each wait ends, and that the answer comes after the last of them.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { READ_10, Status, TaskAttribute, TEST_UNIT_READY, WRITE_10 } from '@lunkit/spec'
+import {
+  I_T_NEXUS_LOSS_OCCURRED,
+  MODE_PARAMETERS_CHANGED,
+  READ_10,
+  Status,
+  TaskAttribute,
+  TEST_UNIT_READY,
+  WRITE_10,
+} from '@lunkit/spec'
 import { ManagementFunction as Fn, ManagementResponse, succeed } from '@lunkit/target-api'
 import { bench, Initiator, identity, StandInDevice } from './stand-in.test-kit.ts'
 
@@ -103,7 +111,7 @@ test('unknown tags, LUNs and functions have their own answers', () => {
   assert.equal(answer(Fn.abortTask, { lun: 9, tag: 1 }), ManagementResponse.lunDoesNotExist)
   assert.equal(answer(Fn.logicalUnitReset, { lun: -1 }), ManagementResponse.lunDoesNotExist)
   assert.equal(answer(Fn.clearAca), ManagementResponse.notSupported)
-  for (const fn of [0, 8, 14, 255]) assert.equal(answer(fn), ManagementResponse.notSupported)
+  for (const fn of [0, 8, 13, 255]) assert.equal(answer(fn), ManagementResponse.notSupported)
   assert.equal(answer(Fn.abortTaskSet), ManagementResponse.complete)
   assert.equal(port.managed.length, 9)
 })
@@ -182,21 +190,81 @@ test('a target reset reaches all units of the target', () => {
   assert.deepEqual([tur(initiator), tur(other)], ['6/29/1', '6/29/1'])
 })
 
-// Requirement: SAM-5, Task management functions: what does not end holds up its own answer and nothing else.
-test('a task that never ends holds up its own answer and nothing else', () => {
-  const { device, port, initiator, target, engine, other } = held()
+// Requirement: SAM-5, QUERY TASK, QUERY TASK SET and QUERY ASYNCHRONOUS EVENT: succeeded if there is what was asked for.
+test('queries tell what is there, and change nothing', () => {
+  const { device, initiator, other, unit } = held()
+  const ask = (fn: number, tag = 0): number => initiator.manage(fn, { tag }).response
+  const { complete, succeeded } = ManagementResponse
+  assert.deepEqual([ask(Fn.queryTask, 1), ask(Fn.queryTaskSet), ask(Fn.queryAsynchronousEvent)], [0, 0, 0])
+  other.send(READ_10, { blocks: 1 })
+  assert.equal(ask(Fn.queryTaskSet), complete)
+  initiator.send(READ_10, { blocks: 1 })
+  initiator.send(READ_10, { blocks: 1 }, { attribute: ordered })
+  for (const tag of [1, 2]) assert.equal(ask(Fn.queryTask, tag), succeeded)
+  assert.deepEqual([ask(Fn.queryTask, 101), ask(Fn.queryTaskSet)], [complete, succeeded])
+  unit.attention(MODE_PARAMETERS_CHANGED, null)
+  const one = initiator.manage(Fn.queryAsynchronousEvent)
+  assert.deepEqual([one.response, one.information.toString(16)], [succeeded, '162a01'])
+  unit.attention(I_T_NEXUS_LOSS_OCCURRED, null)
+  assert.equal(initiator.manage(Fn.queryAsynchronousEvent).information.toString(16), '262907')
+  assert.deepEqual([device.aborted, device.held.length], [[], 2])
+})
+
+// Requirement: SAM-5, I_T NEXUS RESET: tasks of the nexus end at every unit, and I_T NEXUS LOSS OCCURRED is established.
+test('I_T NEXUS RESET is the loss of the nexus at all its units', () => {
+  const { device, port, initiator, other, unit, target, engine } = held()
   const second = new StandInDevice()
-  initiator.send(TEST_UNIT_READY)
-  initiator.manage(Fn.logicalUnitReset)
-  const again = initiator.manage(Fn.abortTaskSet)
   target.map(1, engine.addUnit(second, identity))
-  for (let i = 0; i < 4; i++) other.send(TEST_UNIT_READY, {}, { lun: 1 })
-  assert.equal(port.answers.at(-1)!.status, Status.good)
-  other.manage(Fn.logicalUnitReset, { lun: 1 })
+  for (const itl of unit.nexuses) while (itl.takeAttention() !== null);
+  for (const itl of unit.nexuses) itl.preventsRemoval = true
+  initiator.send(READ_10, { blocks: 1 })
+  other.send(READ_10, { blocks: 1 })
+  initiator.manage(Fn.nexusReset, { lun: 77 })
+  device.end(1)
   assert.equal(port.managed.length, 1)
-  device.end()
+  assert.deepEqual([port.abandoned, device.held.length, unit.removalPrevented], [[1], 1, true])
+  device.holds = false
+  for (const one of [device, second]) assert.equal(one.calls.at(-1), 'nexusLost initiator')
+  assert.deepEqual([tur(initiator), tur(initiator), tur(other)], ['6/29/7', 'none', 'none'])
+})
+
+// Requirement: SPC-4, Control mode page: with TAS one, tasks aborted by another nexus end with TASK ABORTED.
+test('TAS: who aborts hears nothing of his tasks, the others get TASK ABORTED and no unit attention', () => {
+  const { device, port, initiator, other } = held()
+  device.policies.tas = true
+  port.brings = false
+  initiator.send(READ_10, { blocks: 1 })
+  other.send(READ_10, { blocks: 1 })
+  other.send(WRITE_10, { lba: 5, blocks: 1 })
+  other.send(READ_10, { blocks: 1 }, { attribute: ordered })
+  initiator.manage(Fn.clearTaskSet)
+  while (device.held.length > 0) device.end()
+  assert.deepEqual(port.abandoned, [1])
   assert.deepEqual(
-    port.managed.slice(1).map(({ fn }) => fn),
-    [Fn.logicalUnitReset, again.fn],
+    port.answers.map(({ tag, status, inLength }) => [tag, status, inLength]).sort(),
+    [101, 102, 103].map(tag => [tag, Status.taskAborted, 0]),
   )
+  assert.equal(port.managed.length, 1)
+  device.holds = false
+  assert.equal(tur(other), 'none')
+  assert.equal(other.nexus.running, 0)
+})
+
+// Requirement: SPC-4, Control mode page: with TST one, each nexus has a task set of its own.
+test('TST: a task set for each nexus', () => {
+  const { device, port, initiator, other } = held()
+  device.policies.tst = 1
+  initiator.send(READ_10, { blocks: 1 }, { attribute: ordered })
+  initiator.send(READ_10, { blocks: 1 })
+  other.send(READ_10, { blocks: 1 })
+  other.send(WRITE_10, { lba: 5, blocks: 1 }, { attribute: ordered })
+  initiator.send(WRITE_10, { lba: 5, blocks: 1 }, { attribute: TaskAttribute.headOfQueue })
+  assert.deepEqual(device.tags, [1, 101, 3])
+  initiator.manage(Fn.clearTaskSet)
+  device.end(101)
+  // Their blocks are the same whatever the sets are.
+  assert.deepEqual(device.tags, [1, 101, 3])
+  device.end(3)
+  assert.deepEqual(device.tags, [1, 101, 3, 102])
+  assert.deepEqual(port.abandoned, [2, 3])
 })

@@ -1,22 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Task management and the end of a nexus: abort the tasks concerned, and answer when the last of them has drained.
+// Task management functions (SAM-5): what each does to which tasks, and its answer when the last of them has drained.
 import {
   BUS_DEVICE_RESET_FUNCTION_OCCURRED,
-  COMMANDS_CLEARED_BY_ANOTHER_INITIATOR,
+  I_T_NEXUS_LOSS_OCCURRED,
   POWER_ON_OCCURRED,
   type SenseCode,
 } from '@lunkit/spec'
-import {
-  type Management,
-  ManagementFunction,
-  ManagementResponse,
-  type Task,
-  TaskState,
-} from '@lunkit/target-api'
+import { type Management, ManagementFunction, ManagementResponse, type Task } from '@lunkit/target-api'
+import { abortMatching, findTasks } from './abort.ts'
 import type { Core } from './core.ts'
-import { type Unit, unitOf } from './logical-unit.ts'
-import type { ItNexus } from './nexus.ts'
-import { leave } from './order.ts'
+import { whenDrained } from './drain.ts'
+import type { Unit } from './logical-unit.ts'
+import type { ItlNexus, ItNexus } from './nexus.ts'
 
 /** Carries out a request and sees to its answer. */
 export function manage(core: Core, request: Management): void {
@@ -34,116 +29,96 @@ interface Outcome {
   readonly response: number
 }
 
+const { complete, succeeded, lunDoesNotExist, notSupported, taskDoesNotExist } = ManagementResponse
+
 const only = (response: number): Outcome => ({ tasks: [], response })
+const after = (tasks: readonly Task[]): Outcome => ({ tasks, response: complete })
+const answerOf = (isThere: boolean): Outcome => only(isThere ? succeeded : complete)
 
 function perform(core: Core, request: Management): Outcome {
   const nexus = request.nexus as ItNexus
   const fn = ManagementFunction
-  const whole = request.fn === fn.targetWarmReset || request.fn === fn.targetColdReset
-  if (whole) return resetTarget(core, nexus, request.fn === fn.targetColdReset)
-  if (request.fn === fn.clearAca || request.fn < fn.abortTask || request.fn > fn.targetColdReset) {
-    return only(ManagementResponse.notSupported)
-  }
-  const itl = nexus.at(request.lun)
-  if (itl === nexus.absent) return only(ManagementResponse.lunDoesNotExist)
-  const { unit } = itl
   switch (request.fn) {
-    case fn.abortTask:
-      return abortTask(core, nexus, unit, request.tag)
+    case fn.targetWarmReset:
+    case fn.targetColdReset:
+      return resetTarget(core, nexus, request.fn === fn.targetColdReset)
+    case fn.nexusReset:
+      return resetNexus(core, nexus)
+    default: {
+      const itl = nexus.at(request.lun)
+      return itl === nexus.absent ? unknownLun(request.fn) : performAt(core, request, itl)
+    }
+  }
+}
+
+function performAt(core: Core, request: Management, itl: ItlNexus): Outcome {
+  const fn = ManagementFunction
+  const { nexus, unit } = itl
+  const isMine = (task: Task): boolean => task.nexus === nexus
+  const isMeant = (task: Task): boolean => task.nexus === nexus && task.tag === request.tag
+  switch (request.fn) {
+    case fn.abortTask: {
+      const tasks = abortMatching(core, [unit], isMeant)
+      return tasks.length > 0 ? after(tasks) : only(taskDoesNotExist)
+    }
     case fn.abortTaskSet:
-      return abortSet(core, [unit], task => task.nexus === nexus)
+      return after(abortMatching(core, [unit], isMine))
     case fn.clearTaskSet:
-      return clearTaskSet(core, nexus, unit)
+      // With a task set for each nexus it is the same as ABORT TASK SET.
+      return after(abortMatching(core, [unit], unit.device.policies.tst === 0 ? () => true : isMine, nexus))
+    case fn.logicalUnitReset:
+      return resetUnits(core, nexus, [unit], BUS_DEVICE_RESET_FUNCTION_OCCURRED)
+    case fn.queryTask:
+      return answerOf(findTasks(core, [unit], task => isMeant(task) && !task.aborted).length > 0)
+    case fn.queryTaskSet:
+      return answerOf(findTasks(core, [unit], task => isMine(task) && !task.aborted).length > 0)
+    case fn.queryAsynchronousEvent:
+      request.information = asynchronousEvent(itl)
+      return answerOf(itl.attentions.length > 0)
     default:
-      return resetUnits(core, [unit], BUS_DEVICE_RESET_FUNCTION_OCCURRED)
+      return only(notSupported)
   }
 }
 
-function abortTask(core: Core, nexus: ItNexus, unit: Unit, tag: number): Outcome {
-  const found = abortSet(core, [unit], task => task.nexus === nexus && task.tag === tag)
-  return found.tasks.length > 0 ? found : only(ManagementResponse.taskDoesNotExist)
-}
+const KNOWN: ReadonlySet<number> = new Set(Object.values(ManagementFunction))
 
-function clearTaskSet(core: Core, nexus: ItNexus, unit: Unit): Outcome {
-  const cleared = abortSet(core, [unit], () => true)
-  const others = new Set(cleared.tasks.map(task => task.nexus))
-  others.delete(nexus)
-  // TAS is zero: the others learn of it by a unit attention instead of a status for each task (SAM-5, command abort).
-  for (const itl of unit.nexuses) {
-    if (others.has(itl.nexus)) itl.attentions.add(COMMANDS_CLEARED_BY_ANOTHER_INITIATOR)
-  }
-  return cleared
+const unknownLun = (fn: number): Outcome => only(KNOWN.has(fn) ? lunDoesNotExist : notSupported)
+
+/** SAM-5, QUERY ASYNCHRONOUS EVENT: UADE DEPTH (one or more than one) and sense key, ASC, ASCQ of the next condition. */
+function asynchronousEvent({ attentions }: ItlNexus): number {
+  const next = attentions.next
+  if (next === null) return 0
+  return (((attentions.length > 1 ? 0x20 : 0x10) | next.key) << 16) | (next.asc << 8) | next.ascq
 }
 
 function resetTarget(core: Core, nexus: ItNexus, cold: boolean): Outcome {
   const units = [...nexus.target.units()]
   if (cold) nexus.target.forgetAll()
-  return resetUnits(core, units, cold ? POWER_ON_OCCURRED : BUS_DEVICE_RESET_FUNCTION_OCCURRED)
+  return resetUnits(core, nexus, units, cold ? POWER_ON_OCCURRED : BUS_DEVICE_RESET_FUNCTION_OCCURRED)
 }
 
 /** SAM-5, logical unit reset: abort all tasks, reset the device, tell every nexus, the resetting one too. */
-function resetUnits(core: Core, units: readonly Unit[], code: SenseCode): Outcome {
-  const outcome = abortSet(core, units, () => true)
+function resetUnits(core: Core, by: ItNexus, units: readonly Unit[], code: SenseCode): Outcome {
+  const tasks = abortMatching(core, units, () => true, by, null)
   for (const unit of units) {
     for (const itl of unit.nexuses) itl.preventsRemoval = false
     unit.reservations.reset()
     core.guardDevice('reset', unit.device, () => unit.device.reset())
     unit.attention(code, null)
   }
-  return outcome
+  return after(tasks)
 }
 
-function abortSet(core: Core, units: readonly Unit[], matches: (task: Task) => boolean): Outcome {
-  const tasks = abortMatching(core, units, matches)
-  return { tasks, response: ManagementResponse.complete }
-}
-
-/** Aborts the tasks of these units that match, and returns all of them that have not drained yet. */
-export function abortMatching(core: Core, units: readonly Unit[], matches: (task: Task) => boolean): Task[] {
-  const concerned = new Set(units)
-  const inQuestion = (task: Task): boolean => concerned.has(unitOf(task)) && matches(task)
-  const tasks: Task[] = []
-  core.ready.collect(inQuestion, tasks)
-  core.memory.waiting.collect(inQuestion, tasks)
-  for (const { set, enabled } of units) {
-    for (let task = set.oldest; task !== null; task = task.younger) {
-      if (task.state === TaskState.waitOrder && inQuestion(task)) tasks.push(task)
-    }
-    enabled.collect(inQuestion, tasks)
+/** SAM-5, I_T nexus reset: as if the nexus had been lost and had come back. */
+function resetNexus(core: Core, nexus: ItNexus): Outcome {
+  const itls = nexus.units()
+  const units = itls.map(({ unit }) => unit)
+  const tasks = abortMatching(core, units, task => task.nexus === nexus)
+  for (const itl of itls) {
+    const { device } = itl.unit
+    itl.preventsRemoval = false
+    core.guardDevice('nexusLost', device, () => device.nexusLost(nexus))
+    itl.attentions.add(I_T_NEXUS_LOSS_OCCURRED)
   }
-  // First all of them: a blocked one that is let go by the end of another must not run.
-  const fresh = tasks.filter(task => !task.aborted)
-  for (const task of fresh) task.aborted = true
-  for (const task of fresh) abort(core, task)
-  return tasks
-}
-
-/** A waiting task is let go at once; a running one is hurried, and ends when its device says so. */
-function abort(core: Core, task: Task): void {
-  const unit = unitOf(task)
-  switch (task.state) {
-    case TaskState.waitOrder:
-      leave(core, task)
-      core.proceed(task, TaskState.finish)
-      return
-    case TaskState.waitMemory:
-      core.memory.forget(task)
-      core.proceed(task, TaskState.finish)
-      return
-    case TaskState.waitData:
-      unit.enabled.remove(task)
-      core.proceed(task, TaskState.finish)
-      return
-    case TaskState.execute:
-      core.guardDevice('abort', unit.device, () => unit.device.abort(task))
-      return
-    default:
-    // In the queue: the walk sees that it is aborted.
-  }
-}
-
-/** Calls `over` when the driver has let go of all these tasks, or now if there are none. */
-export function whenDrained(core: Core, tasks: readonly Task[], over: () => void): void {
-  if (tasks.length === 0) over()
-  else core.waits.add({ tasks: new Set(tasks), over })
+  return after(tasks)
 }

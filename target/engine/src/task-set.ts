@@ -80,9 +80,17 @@ export class TaskSet {
     if (task.firstWaiter !== null) wake(task, elder, policies, go)
   }
 
-  /** No initiator waits for the task any more, but its blocks stay taken: it holds up only what would touch them. */
+  /**
+   * No initiator waits for the task any more, but the store may still change its blocks: it holds up only what would
+   * touch them.
+   */
   forget(task: Task, policies: Policies, go: (task: Task) => void): void {
+    if (task.order === 0) return
     const klass = classOf(task)
+    if (klass !== WRITE && klass !== ATOMIC && klass !== ClassNumber.medium) {
+      this.leave(task, policies, go)
+      return
+    }
     this.#count(task, -1)
     task.order = Kind.inner | (klass << CLASS_SHIFT) | (task.order & COUNTED)
     this.#count(task, 1)

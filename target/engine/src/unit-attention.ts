@@ -45,6 +45,11 @@ export class UnitAttentions {
     this.length = this.#pending.length
   }
 
+  /** What `take` would give. */
+  get next(): SenseCode | null {
+    return this.#pending[0] ?? null
+  }
+
   take(): SenseCode | null {
     const code = this.#pending.shift() ?? null
     this.length = this.#pending.length

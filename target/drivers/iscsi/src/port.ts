@@ -125,7 +125,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   managementDone(request: Management): void {
     const { connection, itt } = request.driverData as PendingManagement
     connection.session!.managed--
-    if (!connection.over) sendManagementResponse(connection, itt, request.response)
+    if (!connection.over) sendManagementResponse(connection, itt, request.response, request.information)
     const isCold = request.fn === ManagementFunction.targetColdReset
     if (isCold && request.response === ManagementResponse.complete) this.#dropTarget(request.nexus.target)
   }

@@ -52,6 +52,35 @@ const LUN_RESET = 5
 const COLD_RESET = 7
 
 describe('task management', () => {
+  test('the functions of RFC 7144 are there where the login settled on iSCSIProtocolLevel 2', () =>
+    withBench({}, async bench => {
+      const old = await bench.peer()
+      const peer = await bench.peer({ initiator: 'iqn.2026-11.test:new', keys: { iSCSIProtocolLevel: '2' } })
+      for (const fn of [9, 10, 11, 12]) {
+        ask(old, { function: fn })
+        assert.equal(await answer(old), 5, `function ${fn}`)
+      }
+      bench.store.held = true
+      const itt = peer.command(read10(0, 1), { read: 1, expectedDataTransferLength: 512 })
+      await bench.until(() => bench.store.underWay === 1)
+      for (const [fn, response] of [
+        [9, 7],
+        [10, 7],
+        [12, 0],
+      ] as const) {
+        ask(peer, { function: fn, referencedTaskTag: itt })
+        assert.equal(await answer(peer), response, `function ${fn}`)
+      }
+      ask(peer, { function: 11 })
+      await bench.until(() => bench.store.aborts === 1)
+      bench.store.release()
+      assert.equal(await answer(peer), 0)
+      ask(peer, { function: 12 })
+      const event = fieldsOf(TASK_MANAGEMENT_RESPONSE, await peer.receive(Opcode.taskManagementResponse))
+      // One unit attention: I_T NEXUS LOSS OCCURRED.
+      assert.deepEqual([event.response, event.additionalResponseInformation], [7, 0x16_29_07])
+    }))
+
   test('requests that wait for a store are few: more are rejected, and none is lost', () =>
     withBench({}, async bench => {
       const peer = await bench.peer()

@@ -38,7 +38,7 @@ export function receiveManagement(connection: Connection, header: Buffer, at: nu
     sendManagementResponse(connection, tag, IscsiTaskResponse.reassignmentNotSupported)
     return
   }
-  if (code < ManagementFunction.abortTask || code > ManagementFunction.targetColdReset) {
+  if (!isServed(session, code)) {
     sendManagementResponse(connection, tag, IscsiTaskResponse.functionNotSupported)
     return
   }
@@ -49,7 +49,7 @@ export function receiveManagement(connection: Connection, header: Buffer, at: nu
       sendManagementResponse(connection, tag, response)
       return
     }
-  } else {
+  } else if (!QUERIES.has(code)) {
     killParked(session, code, header, at)
   }
   if (session.managed >= MOST_MANAGED) {
@@ -61,6 +61,19 @@ export function receiveManagement(connection: Connection, header: Buffer, at: nu
   request.driverData = { connection, itt: tag } satisfies PendingManagement
   connection.port.engine.manage(request)
 }
+
+/** Functions that change nothing. */
+const QUERIES: ReadonlySet<number> = new Set([
+  ManagementFunction.queryTask,
+  ManagementFunction.queryTaskSet,
+  ManagementFunction.queryAsynchronousEvent,
+])
+/** Functions of all sessions, and those that RFC 7144 has added. */
+const LAST = ManagementFunction.targetColdReset
+const LAST_ADDED = ManagementFunction.queryAsynchronousEvent
+
+const isServed = ({ parameters }: Session, code: number): boolean =>
+  code >= ManagementFunction.abortTask && code <= (parameters.scsiFeatures ? LAST_ADDED : LAST)
 
 /** ABORT TASK as far as the engine does not know the task; null if it does. */
 function abortHere(session: Session, header: Buffer, at: number, target: number): number | null {
@@ -99,7 +112,9 @@ function killParked(session: Session, code: number, header: Buffer, at: number):
   if (code === ManagementFunction.clearAca) return
   const { window } = session
   const everywhere =
-    code === ManagementFunction.targetWarmReset || code === ManagementFunction.targetColdReset
+    code === ManagementFunction.targetWarmReset ||
+    code === ManagementFunction.targetColdReset ||
+    code === ManagementFunction.nexusReset
   const lun = decodeLun(header, at + 8)
   for (const [number, parked] of window.parked()) {
     if (!isParkedTask(parked) || serialDistance(number, cmdSn.get(header, at)) >= 0) continue

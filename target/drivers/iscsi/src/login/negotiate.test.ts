@@ -65,7 +65,7 @@ const TABLE: readonly (readonly [string, string])[] = [
   ['ErrorRecoveryLevel=3', 'Reject'],
   ['TaskReporting=FastAbort,RFC3720', 'RFC3720'],
   ['TaskReporting=FastAbort', 'Reject'],
-  ['iSCSIProtocolLevel=2', '1'],
+  ['iSCSIProtocolLevel=2', '2'],
   ['IFMarker=Yes', 'Reject'],
   ['OFMarker=No', 'Reject'],
   ['IFMarkInt=1~65535', 'Reject'],
@@ -168,6 +168,7 @@ describe('negotiation', () => {
       firstBurst: 65_536,
       maxBurst: 262_144,
       maxOutstandingR2T: 1,
+      scsiFeatures: false,
     })
   })
 

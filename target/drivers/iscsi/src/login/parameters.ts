@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a target wants of each negotiated key, and what a finished negotiation means for a session.
+import { SCSI_FEATURES_LEVEL } from '@lunkit/spec'
 import type { Limits } from '../options.ts'
 import type { Negotiation, Wishes } from './negotiate.ts'
 
@@ -14,6 +15,8 @@ export interface SessionParameters {
   readonly firstBurst: number
   readonly maxBurst: number
   readonly maxOutstandingR2T: number
+  /** RFC 7144's task management functions may be used. */
+  readonly scsiFeatures: boolean
 }
 
 /** Our side of every key. Error recovery level 0 and one connection for each session. */
@@ -33,7 +36,7 @@ export function wishes(limits: Limits): Wishes {
     DataSequenceInOrder: true,
     ErrorRecoveryLevel: 0,
     TaskReporting: ['RFC3720'],
-    iSCSIProtocolLevel: 1,
+    iSCSIProtocolLevel: SCSI_FEATURES_LEVEL,
   })
 }
 
@@ -51,5 +54,6 @@ export function parametersOf(negotiation: Negotiation): SessionParameters {
     firstBurst: Math.min(number('FirstBurstLength'), maxBurst),
     maxBurst,
     maxOutstandingR2T: number('MaxOutstandingR2T'),
+    scsiFeatures: number('iSCSIProtocolLevel') >= SCSI_FEATURES_LEVEL,
   }
 }

@@ -37,11 +37,18 @@ export function sendScsiResponse(
   sealPdu(connection, arena, at, length)
 }
 
-export function sendManagementResponse(connection: Connection, itt: number, response: number): void {
+/** `information` is what a query found (RFC 7144), 0 for all others. */
+export function sendManagementResponse(
+  connection: Connection,
+  itt: number,
+  response: number,
+  information = 0,
+): void {
   const at = claimPdu(connection, 0)
   const { arena } = connection.out
   writeHead(arena, at, Opcode.taskManagementResponse, 0, itt)
   TASK_MANAGEMENT_RESPONSE.field.response.set(arena, at, response)
+  TASK_MANAGEMENT_RESPONSE.field.additionalResponseInformation.set(arena, at, information)
   countStatus(connection, arena, at)
   sealHeader(connection, arena, at)
   connection.kick()
