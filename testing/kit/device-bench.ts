@@ -250,8 +250,7 @@ export class Bench {
     task.blocks = binding.blocks?.get(cdb, 0) ?? 0
     if (task.blocks === 0 && binding.zeroIs256 && binding.blocks !== null) task.blocks = 256
     if (task.blocks === 0 && binding.zeroIsRest) task.blocks = Math.max(this.device.blocks - task.lba, 1)
-    if (binding.command.touches === 'medium-write' && !this.device.writable)
-      return this.#refuse(task, WRITE_PROTECTED)
+    if (binding.command.writes && !this.device.writable) return this.#refuse(task, WRITE_PROTECTED)
     const least = binding.blocks === null ? 1 : task.blocks
     if (binding.lba !== null && task.lba + least > this.device.blocks)
       return this.#refuse(task, LBA_OUT_OF_RANGE)

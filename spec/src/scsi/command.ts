@@ -67,6 +67,8 @@ export interface Traits {
   readonly reservation: UnderReservation
   readonly unitAttention?: UnitAttentionRule
   readonly readiness?: Readiness
+  /** Changes what blocks hold, so a write-protected medium refuses it; not said: those that touch `medium-write`. */
+  readonly writes?: boolean
   /** `active` if not given. */
   readonly access?: AccessRule
   /** Where it does not follow from `touches`. */
@@ -86,6 +88,7 @@ export interface Command<R extends FieldRows = FieldRows> {
   readonly reservation: UnderReservation
   readonly unitAttention: UnitAttentionRule
   readonly readiness: Readiness
+  readonly writes: boolean
   readonly access: AccessRule
   readonly order: OrderClass
   readonly cdb: Layout<R & ControlRows>
@@ -141,6 +144,7 @@ function row<const R extends FieldRows>(
     touches: traits.touches,
     reservation: traits.reservation,
     unitAttention: traits.unitAttention ?? 'reports',
+    writes: traits.writes ?? traits.touches === 'medium-write',
     order: traits.order ?? ORDER_OF[traits.touches],
     readiness: traits.readiness ?? (traits.touches.startsWith('medium') ? 'ready' : 'unready'),
     access: traits.access ?? 'active',

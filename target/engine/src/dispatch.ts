@@ -86,7 +86,7 @@ export class Route implements Binding {
     this.order = ClassNumber[command.order]
     this.reportsAttention = command.unitAttention === 'reports'
     this.accessLevel = ACCESS_LEVEL[command.access]
-    this.writesMedium = command.touches === 'medium-write'
+    this.writesMedium = command.writes
     this.readsMedium = command.touches === 'medium-read'
     this.runsAlways = command.readiness === 'always'
     this.runsUnready = this.runsAlways || command.readiness === 'unready'
@@ -171,6 +171,7 @@ function foreign(
       reservation: rule === 'passes' ? 'allowed' : 'registrants',
       unitAttention: rule,
       readiness: 'always',
+      writes: false,
       access: takesData ? 'active' : 'always',
     },
     run,

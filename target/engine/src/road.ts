@@ -64,6 +64,8 @@ function step(core: Core, task: Task): void {
 function pass(core: Core, task: Task): boolean {
   if (task.state === TaskState.decode) {
     if (!decode(task) || !checkAttribute(task)) return true
+    // What occupies a unit may take hours: nothing is kept waiting behind it that would be refused anyway.
+    if (unitOf(task).device.occupied !== null && !admit(task)) return true
     if (!enter(core, task)) return isAnswered(task)
     task.state = TaskState.admit
   }

@@ -228,6 +228,7 @@ test('readiness: what runs always, what after a failed sanitize, and what differ
     ALL_COMMANDS.filter(one => one.readiness === readiness).map(one => one.name)
   assert.deepEqual(named('always').sort(), ['INQUIRY', 'REPORT LUNS', 'REQUEST SENSE'])
   assert.deepEqual(named('recovers'), [
+    'FORMAT UNIT',
     'SANITIZE OVERWRITE',
     'SANITIZE BLOCK ERASE',
     'SANITIZE CRYPTOGRAPHIC ERASE',

@@ -17,8 +17,8 @@ const FETCH = { data: 'none', touches: 'medium-read', reservation: 'readers' } a
 const SYNC = { data: 'none', touches: 'medium-sync', reservation: 'registrants' } as const
 const WHOLE = { data: 'none', touches: 'medium-all', reservation: 'registrants' } as const
 const WHOLE_OUT = { data: 'out', touches: 'medium-all', reservation: 'registrants' } as const
-const SANITIZE = { ...WHOLE, readiness: 'recovers' } as const
-const SANITIZE_OUT = { ...WHOLE_OUT, readiness: 'recovers' } as const
+const SANITIZE = { ...WHOLE, readiness: 'recovers', writes: true } as const
+const SANITIZE_OUT = { ...WHOLE_OUT, readiness: 'recovers', writes: true } as const
 
 const AT_6 = { lba: u24(1, 21), blocks: u8(4) } as const
 const AT_10 = { lba: u32(2), group: bits(6, 5, 0), blocks: u16(7) } as const
@@ -336,7 +336,7 @@ export const PREVENT_ALLOW_MEDIUM_REMOVAL = command(
   { prevent: bits(4, 1, 0) },
 )
 
-export const FORMAT_UNIT = command(0x04, 6, 'FORMAT UNIT', 'SBC-4 FORMAT UNIT command', WHOLE_OUT, {
+export const FORMAT_UNIT = command(0x04, 6, 'FORMAT UNIT', 'SBC-4 FORMAT UNIT command', SANITIZE_OUT, {
   fmtpinfo: bits(1, 7, 6),
   longlist: bit(1, 5),
   fmtdata: bit(1, 4),
@@ -389,7 +389,7 @@ export const REASSIGN_BLOCKS = command(
   6,
   'REASSIGN BLOCKS',
   'SBC-4 REASSIGN BLOCKS command',
-  WHOLE_OUT,
+  { ...WHOLE_OUT, writes: true },
   {
     longlba: bit(1, 1),
     longlist: bit(1, 0),

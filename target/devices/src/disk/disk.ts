@@ -36,6 +36,7 @@ import { CopyResults } from './copy/copy-results.ts'
 import { TokenOperations } from './copy/token-operations.ts'
 import { TokenTable } from './copy/tokens.ts'
 import { MAX_TRANSFER } from './limits.ts'
+import { MediumOperation } from './medium-operation.ts'
 import { diskModePages } from './mode-pages.ts'
 import type { Protection } from './protection/protection.ts'
 import { ProvisioningThresholds } from './provisioning-thresholds.ts'
@@ -60,6 +61,9 @@ export interface DiskOptions {
 /** Whether the store takes blocks back. */
 export const canUnmap = (store: BackingStore): boolean =>
   store.discards !== 'none' && store.discard !== undefined
+
+/** Whether blocks that it takes back read as zeros, so that what they held is gone. */
+export const canErase = (store: BackingStore): boolean => canUnmap(store) && store.discardedReadsZero === true
 
 export class Disk implements Device, PrimaryDevice {
   readonly type: DeviceType
@@ -125,7 +129,7 @@ export class Disk implements Device, PrimaryDevice {
     this.removable = options.removable
     this.rotation = options.rotation
     this.thin = canUnmap(store)
-    this.unmappedReadsZero = this.thin && store.discardedReadsZero === true
+    this.unmappedReadsZero = canErase(store)
     this.unmapGranularity = Math.max(store.discardGranularity ?? store.preferredBlock, options.physical)
     this.maxAtomic = Math.floor(Math.min(store.atomicWrite ?? 0, MAX_TRANSFER) / options.block)
     this.initialWriteCache = store.volatileCache && options.writeCache
@@ -159,6 +163,7 @@ export class Disk implements Device, PrimaryDevice {
 
   abort(task: Task): void {
     if (this.copies.cancel(task) || this.tokenOperations.cancelOf(task)) return
+    if (this.occupied instanceof MediumOperation && this.occupied.abandon(task)) return
     // Only what the store has can be hurried there; the rest sees `aborted` when its turn comes.
     const waits = task.deviceData instanceof Walk && task.deviceData.paused
     if (!waits) this.store.abort?.(task.io)
@@ -186,6 +191,7 @@ export class Disk implements Device, PrimaryDevice {
     this.exceptions.stop()
     this.thresholds.stop()
     await this.thresholds.idle()
+    if (this.occupied instanceof MediumOperation) await this.occupied.stop()
     if (this.store.canWrite) this.#background.start()
     await this.#background.idle()
     const lost = this.#background.takeError() !== StoreError.none

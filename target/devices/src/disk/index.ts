@@ -27,12 +27,14 @@ import { targetPortGroups } from '../primary/target-port-groups.ts'
 import { testUnitReady } from '../primary/test-unit-ready.ts'
 import { timestamps } from '../primary/timestamp.ts'
 import { compareAndWrite } from './commands/compare-and-write.ts'
+import { formatUnit } from './commands/format-unit.ts'
 import { lbaStatuses } from './commands/get-lba-status.ts'
 import { orWrite16 } from './commands/orwrite.ts'
 import { preFetches } from './commands/pre-fetch.ts'
 import { reads } from './commands/read.ts'
 import { capacities } from './commands/read-capacity.ts'
 import { defectLists } from './commands/read-defect-data.ts'
+import { sanitizeBlockErase, sanitizeExitFailureMode, sanitizeOverwrite } from './commands/sanitize.ts'
 import { seeks } from './commands/seek.ts'
 import { synchronizations } from './commands/synchronize-cache.ts'
 import { unmap } from './commands/unmap.ts'
@@ -43,7 +45,7 @@ import { writeSames } from './commands/write-same.ts'
 import { copiesByList } from './copy/extended-copy.ts'
 import { tokenCopies } from './copy/token-copy.ts'
 import { receiveRodTokenInformation } from './copy/token-information.ts'
-import { canUnmap, Disk, type DiskOptions } from './disk.ts'
+import { canErase, canUnmap, Disk, type DiskOptions } from './disk.ts'
 import { withProtection } from './protection/bindings.ts'
 import { GuardedStore } from './protection/guarded-store.ts'
 import { Protection } from './protection/protection.ts'
@@ -120,6 +122,10 @@ export const device: DeviceType = {
     ...defectLists,
     ...tokenCopies,
     receiveRodTokenInformation,
+    formatUnit,
+    sanitizeOverwrite,
+    sanitizeBlockErase,
+    sanitizeExitFailureMode,
   ],
   besideBytes: (store, values) =>
     values['protection'] === undefined ? 0 : tagBytes(Math.floor(store.size / optionsOf(values).block)),
@@ -130,6 +136,7 @@ export const device: DeviceType = {
 function commandsOn(store: BackingStore): readonly Binding[] {
   const impossible = new Set<Binding>([
     ...(canUnmap(store) ? [] : [unmap]),
+    ...(canErase(store) ? [] : [sanitizeBlockErase]),
     ...((store.atomicWrite ?? 0) > 0 ? [] : atomicWrites),
   ])
   return device.bindings.filter(one => !impossible.has(one))

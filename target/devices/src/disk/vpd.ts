@@ -56,6 +56,8 @@ export const diskVpdPages: readonly VpdPage[] = [
   })),
   vpdPage(VpdCode.blockCharacteristics, BLOCK_CHARACTERISTICS, (disk: Disk) => ({
     rotationRate: disk.rotation,
+    // After SANITIZE with BLOCK ERASE, READ goes well.
+    wabereq: disk.unmappedReadsZero ? 1 : 0,
   })),
   // No store anchors blocks (ANC_SUP), and no unit has a provisioning group of its own (DP).
   vpdPage(VpdCode.logicalBlockProvisioning, LOGICAL_BLOCK_PROVISIONING, (disk: Disk) =>
