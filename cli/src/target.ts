@@ -22,6 +22,10 @@ export interface DiskOptions {
   readonly physical?: number
   readonly readonly?: boolean
   readonly removable?: boolean
+  /** Keeps protection information: 1 to 3 the type of new tags, 0 none until the disk is formatted with it. */
+  readonly protection?: 0 | 1 | 2 | 3
+  /** File for its tags; if not given, the image's path and `.pi`, or memory. */
+  readonly tags?: string
   readonly serial?: string
   readonly naa?: string
   readonly vendor?: string

@@ -191,18 +191,19 @@ async function openLuns(options: TargetOptions, target: string, observe: Observe
   try {
     for (const [lun, given] of options.luns.entries()) {
       const spec = toSpec(given, `${target} LUN ${lun}`)
-      const { deviceType, store, deviceValues, unitValues } = await resolveLun(spec)
+      const { deviceType, store, beside, deviceValues, unitValues } = await resolveLun(spec)
       try {
         const storage = store.identity || `${spec.store}:${target}/${lun}`
         const identity = makeIdentity(storage, unitValues)
         refuseTwin(opened, { spec, storage, identity })
         const lasts = store.identity !== '' || NAMING.some(key => Object.hasOwn(unitValues, key))
         const records = await openState(lasts ? (options.state ?? null) : null, spec, identity, observe)
-        const device = await deviceType.open(store, deviceValues)
+        const device = await deviceType.open(store, deviceValues, beside)
         if (store.note) observe({ type: 'warning', reason: `${spec.label}: ${store.note}` })
         opened.push({ spec, storage, device, identity, records })
       } catch (error) {
         await store.close()
+        await beside?.close()
         throw error
       }
     }

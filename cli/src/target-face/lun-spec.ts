@@ -11,6 +11,7 @@ import {
   type StoreType,
 } from '@lunkit/target-api'
 import type { ObjectStorage } from '@lunkit/target-stores/object'
+import { openBeside } from './beside-store.ts'
 
 /** Which plug-ins make the unit, and the texts of their keys. */
 export interface LunSpec {
@@ -76,11 +77,13 @@ function splitCommas(text: string): string[] {
 export interface ResolvedLun {
   readonly deviceType: DeviceType
   readonly store: BackingStore
+  /** What the device keeps beside its blocks, or null. */
+  readonly beside: BackingStore | null
   readonly deviceValues: Readonly<Record<string, string | number | boolean>>
   readonly unitValues: Readonly<Record<string, string | number | boolean>>
 }
 
-/** Loads the plug-ins of one LUN and opens its store. The caller closes the store. */
+/** Loads the plug-ins of one LUN and opens its stores. The caller closes them. */
 export async function resolveLun(spec: LunSpec): Promise<ResolvedLun> {
   const { device: deviceType } = (await import(`@lunkit/target-devices/${spec.kind}`)) as {
     device: DeviceType
@@ -99,7 +102,15 @@ export async function resolveLun(spec: LunSpec): Promise<ResolvedLun> {
     spec.object !== undefined
       ? storeModule.fromObject!(spec.object)
       : await storeModule.store.open(storeValues)
-  return { deviceType, store, deviceValues, unitValues }
+  try {
+    const path = spec.store === 'file' ? String(storeValues['path']) : null
+    const readonly = storeValues['readonly'] === true
+    const beside = await openBeside({ deviceType, store, deviceValues, path, readonly })
+    return { deviceType, store, beside, deviceValues, unitValues }
+  } catch (error) {
+    await store.close()
+    throw error
+  }
 }
 
 /** A size that is asked for is checked before anything of that size is made. */
