@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The smallest driver, to be read first: an initiator in the same process, without any transport between.
-import { TaskAttribute } from '@lunkit/spec'
+import { createHash } from 'node:crypto'
+import { ProtocolId, TaskAttribute } from '@lunkit/spec'
 import {
   type Engine,
   LONGEST_CDB,
@@ -22,16 +23,37 @@ interface Call {
   readonly reject: (reason: unknown) => void
 }
 
+/** What the nexus is to reservations and reports, where it stands for one of another transport. */
+export interface LocalPort {
+  /** Relative target port identifier: 1 if not given. */
+  readonly relativeId?: number
+  /** The initiator port's TransportID, of the protocol that stands in it; made from the initiator's name if not given. */
+  readonly transportId?: Uint8Array
+}
+
 /** Opens an I_T nexus to the target of that name. Throws OperatorError if there is none. */
-export function openLocal(engine: Engine, targetName: string, initiatorName: string): LocalNexus {
-  return new LocalNexus(engine, targetName, initiatorName)
+export function openLocal(
+  engine: Engine,
+  targetName: string,
+  initiatorName: string,
+  port: LocalPort = {},
+): LocalNexus {
+  return new LocalNexus(engine, targetName, initiatorName, port)
+}
+
+/** SPC-4 has no TransportID for "no specific protocol": the identifier, and what tells one name from another. */
+function localTransportId(name: string): Uint8Array {
+  const transportId = new Uint8Array(24)
+  transportId[0] = ProtocolId.none
+  transportId.set(createHash('sha256').update(name).digest().subarray(0, 20), 4)
+  return transportId
 }
 
 /** Both ends of the wire: `execute`, `manage` and `close` are the initiator's, the rest is what a driver has to be. */
 export class LocalNexus implements TargetPort {
-  readonly relativeId = 1
-  /** SPC protocol identifier: no specific protocol. */
-  readonly protocol = 0x0f
+  readonly relativeId: number
+  /** SPC protocol identifier. */
+  readonly protocol: number
   readonly #engine: Engine
   readonly #nexus: Nexus
   /** Commands beyond the nexus's credit. A transport closes its window instead and lets the initiator wait. */
@@ -39,13 +61,14 @@ export class LocalNexus implements TargetPort {
   #lastTag = 0
   #closing: Promise<void> | null = null
 
-  constructor(engine: Engine, targetName: string, initiatorName: string) {
+  constructor(engine: Engine, targetName: string, initiatorName: string, port: LocalPort) {
     const target = engine.findTarget(targetName)
     if (target === null) throw new OperatorError('TARGET_MISSING', `There is no target ${targetName}`)
     this.#engine = engine
-    // A login ends with this call. SPC-4 has no TransportID for "no specific protocol": the identifier, then zeros.
-    const transportId = new Uint8Array(24)
-    transportId[0] = this.protocol
+    const transportId = port.transportId ?? localTransportId(initiatorName)
+    this.relativeId = port.relativeId ?? 1
+    this.protocol = transportId[0]! & 0x0f
+    // A login ends with this call.
     this.#nexus = engine.openNexus(this, target, { name: initiatorName, port: 'local', transportId })
   }
 
