@@ -120,6 +120,8 @@ export interface Device {
   readonly occupied: Occupation | null
   /** What the control mode page tells the engine to do. Changed in place by the device; read for every command. */
   readonly policies: Readonly<ControlPolicies>
+  /** MAY. What keeps its medium, for those who change its size. */
+  readonly store?: BackingStore
   /**
    * MAY. Takes `bytes` as the size of its medium, raises CAPACITY DATA HAS CHANGED if it is another one, and returns
    * whether it is. Called when the store has grown, and before it shrinks: then commands beyond the new end are refused

@@ -22,6 +22,7 @@ import { Dispatch } from './dispatch.ts'
 import { whenDrained } from './drain.ts'
 import { endLost, returned } from './finish.ts'
 import { EngineInnerCommands } from './inner.ts'
+import { type RemoveOptions, type ResizeOptions, rescanUnit, resizeUnit, retireUnit } from './live-changes.ts'
 import { Unit, unitOf } from './logical-unit.ts'
 import { TargetDevice } from './lun-map.ts'
 import { ItNexus } from './nexus.ts'
@@ -125,6 +126,33 @@ export class TargetEngine implements Engine {
     const unit = this.#newUnit(device, identity, true, records)
     this.#units.push(unit)
     return unit
+  }
+
+  /** Makes the unit's medium `bytes` long. Rejects with OperatorError, and then nothing has changed. */
+  resizeUnit(unit: Unit, bytes: number, options: ResizeOptions = {}): Promise<void> {
+    return resizeUnit(this.#core, unit, bytes, options)
+  }
+
+  /** Looks how long the unit's storage is now; true if that is news. Rejects with OperatorError. */
+  rescanUnit(unit: Unit): Promise<boolean> {
+    return rescanUnit(unit)
+  }
+
+  /**
+   * Lets go of a unit that is behind no LUN any more: commands under way end or are aborted, its device is closed.
+   * Rejects with OperatorError if a LUN leads to it, or if its storage does not answer in time.
+   */
+  async removeUnit(unit: Unit, options: RemoveOptions = {}): Promise<void> {
+    const target = this.#targets.find(one => one.units().has(unit))
+    if (target !== undefined) {
+      throw new OperatorError('UNIT_MAPPED', `A LUN of target ${target.name} leads to the unit`, {
+        hint: 'unmap it first',
+      })
+    }
+    await retireUnit(this.#core, unit, options, () => {
+      const at = this.#units.indexOf(unit)
+      if (at >= 0) this.#units.splice(at, 1)
+    })
   }
 
   #newUnit(device: Device, identity: Identity, present: boolean, records: UnitRecords | null): Unit {
@@ -254,8 +282,7 @@ export class TargetEngine implements Engine {
     await Promise.all(nexuses.map(nexus => this.closeNexus(nexus)))
     // Tasks of nexuses that were closed before may still be with their stores.
     await this.#abortAll()
-    const devices = [...this.#units, this.#absent].map(({ device }) => device)
-    const results = await Promise.allSettled(devices.map(device => device.close()))
+    const results = await Promise.allSettled([...this.#units, this.#absent].map(unit => unit.close()))
     for (const result of results) if (result.status === 'rejected') throw result.reason
   }
 }

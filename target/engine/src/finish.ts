@@ -56,7 +56,7 @@ export function returned(core: Core, task: Task): void {
     return
   }
   if (task.charged > 0) core.memory.release(task)
-  if (task.aborted && core.waits.size > 0) settle(core, task)
+  if (core.waits.size > 0) settle(core, task)
   core.giveTask(task)
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A logical unit: its device, its task set, and the I_T_L nexuses that see it.
-import type { SenseCode } from '@lunkit/spec'
+import { isDeepStrictEqual } from 'node:util'
+import { INQUIRY_DATA_HAS_CHANGED, MICROCODE_HAS_BEEN_CHANGED, type SenseCode } from '@lunkit/spec'
 import {
   type Device,
   type Identity,
@@ -40,6 +41,7 @@ export class Unit implements LogicalUnit {
   memory = 0
   shortIn = 0
   readonly managementLimit: number
+  #closing: Promise<void> | null = null
   readonly #warn: (reason: string) => void
 
   constructor(
@@ -64,6 +66,25 @@ export class Unit implements LogicalUnit {
 
   warn(reason: string): void {
     this.#warn(reason)
+  }
+
+  /** Takes other names; everybody is told, unless they are the same. */
+  rename(identity: Identity): void {
+    if (isDeepStrictEqual(identity, this.identity)) return
+    this.identity = identity
+    this.attention(INQUIRY_DATA_HAS_CHANGED, null)
+  }
+
+  /** What the device runs has been changed, and perhaps its PRODUCT REVISION LEVEL with it. */
+  microcodeChanged(revision = this.identity.revision): void {
+    this.attention(MICROCODE_HAS_BEEN_CHANGED, null)
+    this.rename({ ...this.identity, revision })
+  }
+
+  /** Closes the device, once. */
+  close(): Promise<void> {
+    this.#closing ??= this.device.close()
+    return this.#closing
   }
 
   attention(code: SenseCode, except: Nexus | null): void {

@@ -2,6 +2,7 @@
 // A SCSI target device: which unit stands behind which LUN, for everybody and for groups of initiators.
 import {
   I_T_NEXUS_LOSS_OCCURRED,
+  INQUIRY_DATA_HAS_CHANGED,
   POWER_ON_RESET_OR_BUS_DEVICE_RESET_OCCURRED,
   REPORTED_LUNS_DATA_HAS_CHANGED,
   type SenseCode,
@@ -70,6 +71,21 @@ export class TargetDevice implements Target, AccessWatcher {
     }
     view.set(lun, unit)
     this.#refresh()
+  }
+
+  /** Puts another unit behind a LUN; to initiators it is a new one there. Returns the unit that was. */
+  replace(lun: number, unit: Unit, group: string | null = null): Unit {
+    const view = this.#view(group)
+    const before = view.get(lun)
+    if (before === undefined) throw new OperatorError('LUN_MISSING', `Target ${this.name} has no LUN ${lun}`)
+    view.set(lun, unit)
+    this.#refresh()
+    return before
+  }
+
+  /** The unit behind a LUN of that map, or null. */
+  unitAt(lun: number, group: string | null = null): Unit | null {
+    return this.#view(group).get(lun) ?? null
   }
 
   /** Takes a LUN away. Commands under way end as usual; later ones get LOGICAL UNIT NOT SUPPORTED. */
@@ -148,14 +164,17 @@ export class TargetDevice implements Target, AccessWatcher {
     for (const nexus of this.nexuses) {
       const view = this.#viewOf(nexus)
       let changed = false
+      const replaced = new Set<number>()
       for (const itl of nexus.units()) {
         if (view.get(itl.lun) === itl.unit) continue
         nexus.remove(itl)
+        replaced.add(itl.lun)
         changed = true
       }
       for (const [lun, unit] of view) {
         if (nexus.at(lun) !== nexus.absent) continue
         see(nexus, unit, lun, POWER_ON_RESET_OR_BUS_DEVICE_RESET_OCCURRED)
+        if (replaced.has(lun)) nexus.at(lun).attentions.add(INQUIRY_DATA_HAS_CHANGED)
         changed = true
       }
       if (!changed) continue

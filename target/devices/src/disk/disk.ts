@@ -2,6 +2,7 @@
 // One opened disk: the store's bytes as blocks, and the state that commands share.
 import {
   CACHING,
+  CAPACITY_DATA_HAS_CHANGED,
   CONTROL,
   LONG_BLOCK_DESCRIPTOR,
   MEDIUM_NOT_PRESENT,
@@ -69,7 +70,7 @@ export class Disk implements Device, PrimaryDevice {
   readonly type: DeviceType
   readonly store: BackingStore
   readonly blockSize: number
-  readonly blocks: number
+  blocks: number
   readonly physicalBlock: number
   readonly removable: boolean
   readonly rotation: number
@@ -201,6 +202,24 @@ export class Disk implements Device, PrimaryDevice {
     throw new OperatorError('STORE_FLUSH', `Disk: ${identity || 'its store'} did not keep the last writes`, {
       hint: 'check the storage, and what was written since the last flush that went well',
     })
+  }
+
+  /** What is behind the last whole block is nobody's. Throws OperatorError if nothing would be left. */
+  resized(bytes: number): boolean {
+    const blocks = Math.floor(bytes / this.blockSize)
+    if (blocks < 1) {
+      throw new OperatorError(
+        'STORE_EMPTY',
+        `Disk: ${this.store.identity || 'its store'} has no block left`,
+        {
+          hint: `it needs ${this.blockSize} bytes at least`,
+        },
+      )
+    }
+    if (blocks === this.blocks) return false
+    this.blocks = blocks
+    this.unit.attention(CAPACITY_DATA_HAS_CHANGED, null)
+    return true
   }
 
   /** WP and DPOFUA (SBC-4, mode parameter header for direct access block devices). */
