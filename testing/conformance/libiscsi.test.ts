@@ -2,15 +2,15 @@
 // libiscsi's conformance suite, family by family, judged by its exit code and its text; and docs/compliance from it.
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
+import { ROOT } from '../../architecture/sources.ts'
 import { type ServedTarget, serve, workFolder } from '../kit/serve-process.ts'
 import { need } from '../peers.ts'
 import { FAMILIES, type Family, LATER, UNITS, type Unit } from './libiscsi-families.ts'
 import { type Outcome, runFamily, suite } from './libiscsi-run.ts'
 
-const PAGE = join(dirname(fileURLToPath(import.meta.url)), '../../docs/compliance/libiscsi.md')
+const PAGE = join(ROOT, 'docs/compliance/libiscsi.md')
 const ALL_UNITS = Object.keys(UNITS) as Unit[]
 
 /** Names of the tests that passed, by family and unit. */
@@ -43,12 +43,12 @@ async function judge(family: Family, unit: Unit, url: string): Promise<Outcome[]
 // Each unit has a target of its own, so that a reset of one does not reach the others: they are run side by side.
 describe('libiscsi', { concurrency: 3 }, () => {
   for (const unit of ALL_UNITS.filter(one => runsOn(one).length > 0)) {
-    describe(`on a ${unit} unit`, { concurrency: 1 }, () => {
+    describe(`unit ${unit}`, { concurrency: 1 }, () => {
       const folder = workFolder()
       let target: ServedTarget | null = null
       before(async () => {
         const { lun } = UNITS[unit]
-        target = await serve([lun.startsWith('memory:') ? lun : join(folder.path, lun)])
+        target = await serve([/^[a-z]+:/.test(lun) ? lun : join(folder.path, lun)])
       })
       after(async () => {
         await target?.stop()
@@ -85,7 +85,7 @@ test('docs/compliance/libiscsi.md says what was run', t => {
   )
   const count = [...seen.values()].reduce((sum, { length }) => sum + length, 0)
   const units = ALL_UNITS.filter(unit => runsOn(unit).length > 0).map(
-    unit => `| ${unit} | \`${UNITS[unit].lun}\` | ${UNITS[unit].why} |`,
+    unit => `| ${unit} | \`${UNITS[unit].lun.replace(`${ROOT}/`, '')}\` | ${UNITS[unit].why} |`,
   )
   const later = LATER.map(({ name }) => name).join(', ')
   const left =

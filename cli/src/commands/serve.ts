@@ -39,7 +39,7 @@ A LUN is KIND:ARGUMENT[,key=value...]; a bare path is a file. They become LUN 0,
   memory:256M                  in memory, gone at the end
   null:1T                      for measuring: writes are dropped, reads are zeros
   object:./storage.js          your own: a module whose default export has size and read
-Keys of every disk: block, physical, readonly, removable, wce, rotation, serial, naa, vendor, product,
+Keys of every disk: block, physical, readonly, removable, wce, rotation, cdb, serial, naa, vendor, product,
 revision; readonly=yes, for one. K, M, G and T are powers of 1024. A comma in a path is written '\\,'.
 Without a LUN, ./lunkit.img is served, and created with 1 GiB if it does not exist.
 

@@ -116,6 +116,11 @@ test('the command list is the golden one; UNMAP and WRITE ATOMIC are there where
     await listWith({ thin: false }),
     torn.filter(line => line !== '42 UNMAP'),
   )
+  const { disk } = await openDisk({ cdb: 16 }, { thin: true })
+  assert.deepEqual(
+    listOf(disk.type).sort(),
+    torn.filter(line => !line.startsWith('7f')),
+  )
 })
 
 test('parameters: what a user writes, and what is there without a word', async () => {
@@ -127,6 +132,7 @@ test('parameters: what a user writes, and what is there without a word', async (
     removable: false,
     wce: true,
     rotation: 1,
+    cdb: 32,
   })
   assert.deepEqual(given({ block: '4K', readonly: 'yes' })['block'], 4096)
   assert.throws(() => given({ block: '520' }), { code: 'PARAMETER_VALUE' })

@@ -74,6 +74,12 @@ const parameters = {
     help: 'Turns a minute (1025 to 65534), 1 for a disk that does not turn, 0 to say nothing',
     initial: 1,
   },
+  cdb: {
+    type: 'integer',
+    help: 'Longest CDB in bytes; 16 leaves out the 32-byte commands, for initiators that stumble over them',
+    choices: [16, 32],
+    initial: 32,
+  },
   protection: {
     type: 'integer',
     help: 'Keep protection information of this type (1 to 3), or be ready to be formatted with it (0); tells of new tags only, those that are there have their type',
@@ -133,13 +139,14 @@ export const device: DeviceType = {
 }
 
 /** The commands that a disk on this store can keep the promise of: no UNMAP where nothing is taken back, for example. */
-function commandsOn(store: BackingStore): readonly Binding[] {
+function commandsOn(store: BackingStore, values: ParameterValues): readonly Binding[] {
+  const longest = Number(values['cdb'] ?? parameters.cdb.initial)
   const impossible = new Set<Binding>([
     ...(canUnmap(store) ? [] : [unmap]),
     ...(canErase(store) ? [] : [sanitizeBlockErase]),
     ...((store.atomicWrite ?? 0) > 0 ? [] : atomicWrites),
   ])
-  return device.bindings.filter(one => !impossible.has(one))
+  return device.bindings.filter(one => !impossible.has(one) && one.command.length <= longest)
 }
 
 async function open(
@@ -155,9 +162,9 @@ async function open(
   const options = optionsOf(values)
   checkSize(store, options)
   if (values['protection'] === undefined)
-    return new Disk({ ...device, bindings: commandsOn(store) }, store, options)
+    return new Disk({ ...device, bindings: commandsOn(store, values) }, store, options)
   const guarded = await guard(store, tags, options.block, values['protection'] as ProtectionType)
-  const bindings = withProtection(commandsOn(guarded))
+  const bindings = withProtection(commandsOn(guarded, values))
   return new Disk({ ...device, bindings }, guarded, options, guarded.protection)
 }
 

@@ -84,10 +84,14 @@ test('no blocks, less data than needed, store errors', async () => {
     assert.equal((await bench.run(cdbOf(command, { lba: 4096 }))).status, Status.good)
     assert.equal((await bench.run(cdbOf(command, { lba: 4096, blocks: 1 }))).sense, LBA_OUT_OF_RANGE)
     const broken = await bench.run(cdbOf(command, { blocks: 1 }), { out: Buffer.alloc(200) })
-    assert.equal(broken.sense, INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT)
+    const compares = command === COMPARE_AND_WRITE
+    assert.equal(broken.sense, compares ? INVALID_FIELD_IN_CDB : INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT)
   }
+  // 256 blocks, with a field of one byte
+  const cut = await bench.run(cdbOf(COMPARE_AND_WRITE, { blocks: 0 }), { out: Buffer.alloc(512 * 512) })
+  assert.equal(cut.sense, INVALID_FIELD_IN_CDB)
   const half = await bench.run(cdbOf(COMPARE_AND_WRITE, { blocks: 1 }), { out: Buffer.alloc(512) })
-  assert.equal(half.sense, INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT)
+  assert.equal(half.sense, INVALID_FIELD_IN_CDB)
   assert.deepEqual(store.takeCalls(), [])
   const same = Buffer.from(store.bytes.subarray(0, 512))
   for (const [command, out] of [

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // COMPARE AND WRITE: the second half of the data is written if the blocks hold the first; nothing comes between.
-import {
-  COMPARE_AND_WRITE,
-  INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT,
-  MISCOMPARE_DURING_VERIFY_OPERATION,
-} from '@lunkit/spec'
+import { COMPARE_AND_WRITE, INVALID_FIELD_IN_CDB, MISCOMPARE_DURING_VERIFY_OPERATION } from '@lunkit/spec'
 import { fail, failStore, on, StoreError, succeed, type Task } from '@lunkit/target-api'
 import { cut, takeBlocks } from '../data-out.ts'
 import type { Disk } from '../disk.ts'
 import { Sweep } from '../sweep.ts'
 import { walk } from '../walk.ts'
 
-const { fua } = COMPARE_AND_WRITE.cdb.field
+const { fua, blocks } = COMPARE_AND_WRITE.cdb.field
 
 /** A sweep that writes when all was as expected. */
 class CompareThenWrite extends Sweep {
@@ -60,8 +56,8 @@ class CompareThenWrite extends Sweep {
 export const compareAndWrite = on(
   COMPARE_AND_WRITE,
   (task: Task, disk: Disk) => {
-    // Other data than the CDB names would not be a smaller command but another one.
-    if (task.expectedOut !== task.outLength) return fail(task, INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT)
+    // Other data than the CDB names would not be a smaller command but another one: 256 blocks, for one, are 0 in the field.
+    if (task.expectedOut !== task.outLength) return fail(task, INVALID_FIELD_IN_CDB, blocks)
     if (task.blocks === 0) return succeed(task)
     const length = takeBlocks(task, disk.blockSize)
     if (length < 0) return
