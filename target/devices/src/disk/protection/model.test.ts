@@ -72,7 +72,7 @@ test('a disk of type 1 and its model agree, whatever is done to it', async () =>
             model[lba + i] = { data: block, tags: tagOf(block, lba + i) }
           }
         }
-        const run = async (cdb: Uint8Array, out = Buffer.alloc(0)) =>
+        const run = async (cdb: Uint8Array, out: Uint8Array = Buffer.alloc(0)) =>
           assert.equal((await bench.run(cdb, { out })).status, Status.good)
         if (kind === 'write') {
           await run(cdbOf(WRITE_16, where), data)
