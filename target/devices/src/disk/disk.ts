@@ -7,6 +7,7 @@ import {
   LONG_BLOCK_DESCRIPTOR,
   MEDIUM_NOT_PRESENT,
   ModeCode,
+  SEND_DIAGNOSTIC,
   type SenseCode,
   SHORT_BLOCK_DESCRIPTOR,
   VersionDescriptor,
@@ -25,18 +26,22 @@ import {
   succeed,
   type Task,
 } from '@lunkit/target-api'
+import { Buffers } from '../primary/buffers.ts'
 import { InformationalExceptions } from '../primary/informational-exceptions.ts'
+import type { LogBases } from '../primary/log-page.ts'
 import { ModePages } from '../primary/mode-pages.ts'
 import { takePolicies } from '../primary/mode-policies.ts'
 import { loadModes } from '../primary/mode-record.ts'
 import { PowerConditions } from '../primary/power-conditions.ts'
 import type { PrimaryDevice } from '../primary/primary-device.ts'
+import { SelfTestResult, SelfTests } from '../primary/self-test.ts'
 import { UnitNotes } from '../primary/unit-notes.ts'
 import { BackgroundFlush } from './background-flush.ts'
 import { CopyResults } from './copy/copy-results.ts'
 import { TokenOperations } from './copy/token-operations.ts'
 import { TokenTable } from './copy/tokens.ts'
 import { MAX_TRANSFER } from './limits.ts'
+import { diskLogPages } from './log-pages.ts'
 import { MediumOperation } from './medium-operation.ts'
 import { diskModePages } from './mode-pages.ts'
 import type { Protection } from './protection/protection.ts'
@@ -88,6 +93,12 @@ export class Disk implements Device, PrimaryDevice {
   readonly exceptions = new InformationalExceptions()
   readonly notes = new UnitNotes()
   readonly thresholds: ProvisioningThresholds
+  readonly logPages = diskLogPages
+  readonly logBases: LogBases = new Map()
+  cycles = 0
+  readonly selfTests: SelfTests
+  readonly buffers = new Buffers()
+  readonly #opened = performance.now()
   readonly turns = new Turns()
   /** Third-party copies that this unit manages. */
   readonly copies = new CopyResults()
@@ -144,6 +155,7 @@ export class Disk implements Device, PrimaryDevice {
           () => this.flushInBackground(),
         )
     this.thresholds = new ProvisioningThresholds(this)
+    this.selfTests = new SelfTests(this, store)
     this.modePages = new ModePages(diskModePages, this)
     this.#takeModes()
   }
@@ -162,9 +174,10 @@ export class Disk implements Device, PrimaryDevice {
     this.notes.attach(unit)
   }
 
-  abort(task: Task): void {
+  abort(task: Task) {
     if (this.copies.cancel(task) || this.tokenOperations.cancelOf(task)) return
     if (this.occupied instanceof MediumOperation && this.occupied.abandon(task)) return
+    if (task.binding.command === SEND_DIAGNOSTIC) return this.selfTests.abort(SelfTestResult.abortedOtherwise)
     // Only what the store has can be hurried there; the rest sees `aborted` when its turn comes.
     const waits = task.deviceData instanceof Walk && task.deviceData.paused
     if (!waits) this.store.abort?.(task.io)
@@ -176,6 +189,8 @@ export class Disk implements Device, PrimaryDevice {
     this.tokenOperations.reset()
     this.modePages.reset()
     this.exceptions.clear()
+    this.selfTests.abort(SelfTestResult.abortedOtherwise)
+    this.buffers.clear()
     if (this.#switchOff()) this.flushInBackground()
     this.power?.activate()
     if (this.notReady !== MEDIUM_NOT_PRESENT) this.notReady = null
@@ -184,6 +199,7 @@ export class Disk implements Device, PrimaryDevice {
   nexusLost(nexus: Nexus): void {
     this.copies.nexusLost(nexus)
     this.tokenOperations.nexusLost(nexus)
+    this.buffers.nexusLost(nexus)
   }
 
   /** Rejects with OperatorError if writes that were called good could not be made durable. */
@@ -193,6 +209,7 @@ export class Disk implements Device, PrimaryDevice {
     this.thresholds.stop()
     await this.thresholds.idle()
     if (this.occupied instanceof MediumOperation) await this.occupied.stop()
+    await this.selfTests.stop()
     if (this.store.canWrite) this.#background.start()
     await this.#background.idle()
     const lost = this.#background.takeError() !== StoreError.none
@@ -218,8 +235,13 @@ export class Disk implements Device, PrimaryDevice {
     }
     if (blocks === this.blocks) return false
     this.blocks = blocks
+    this.modePages.refresh()
     this.unit.attention(CAPACITY_DATA_HAS_CHANGED, null)
     return true
+  }
+
+  minutesOn(): number {
+    return Math.floor((performance.now() - this.#opened) / 60_000)
   }
 
   /** WP and DPOFUA (SBC-4, mode parameter header for direct access block devices). */

@@ -10,8 +10,13 @@ import {
   type ParameterTable,
   type ParameterValues,
 } from '@lunkit/target-api'
+import { bufferCommands } from '../primary/buffers.ts'
+import { diagnostics } from '../primary/diagnostics.ts'
 import { identifyingInformation } from '../primary/identifying-information.ts'
 import { inquiry } from '../primary/inquiry.ts'
+import { logSelect } from '../primary/log-select.ts'
+import { logSense } from '../primary/log-sense.ts'
+import { readMediaSerialNumber } from '../primary/media-serial-number.ts'
 import { modeSelects } from '../primary/mode-select.ts'
 import { modeSenses } from '../primary/mode-sense.ts'
 import { preventAllowMediumRemoval } from '../primary/prevent-removal.ts'
@@ -100,6 +105,11 @@ export const device: DeviceType = {
     reportLuns,
     ...modeSenses,
     ...modeSelects,
+    logSense,
+    logSelect,
+    ...diagnostics,
+    ...bufferCommands,
+    readMediaSerialNumber,
     reportSupportedOperationCodes,
     reportSupportedTaskManagementFunctions,
     ...targetPortGroups,

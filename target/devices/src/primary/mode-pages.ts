@@ -166,6 +166,19 @@ export class ModePages {
     return changed
   }
 
+  /** The device has changed: what no MODE SELECT can change follows it (capacity, geometry). */
+  refresh(): void {
+    for (const page of this.all) {
+      const fresh = page.row.initial(this.#device)
+      for (let i = headOf(page); i < fresh.length; i++) {
+        const fixed = ~page.changeable[i]!
+        for (const values of [page.current, page.initial, page.saved]) {
+          values[i] = (values[i]! & ~fixed) | (fresh[i]! & fixed)
+        }
+      }
+    }
+  }
+
   /** Back to the saved values, which are the defaults where nothing was saved. */
   reset(): void {
     for (const page of this.all) page.current.set(page.saved)

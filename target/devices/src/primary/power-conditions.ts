@@ -62,11 +62,10 @@ const BY_COMMAND: Readonly<Record<Condition, SenseCode | null>> = {
  * and when somebody asks.
  */
 export class PowerConditions {
-  /** How often each condition was reached, by `Condition`. */
-  readonly transitions: number[] = [0, 0, 0, 0, 0, 0]
   /** Stopped: no condition is entered. */
   readonly #isStopped: () => boolean
   readonly #standby: () => void
+  readonly #transitions = [0, 0, 0, 0, 0, 0]
   #unit: LogicalUnit | null = null
   #condition: Condition = Condition.active
   #byTimer = false
@@ -96,6 +95,13 @@ export class PowerConditions {
     if (this.#condition !== Condition.active && this.#accesses() !== this.#entered)
       this.#reach(Condition.active)
     return this.#condition
+  }
+
+  /** How often this condition was reached. */
+  countOf(condition: Condition): number {
+    // The end of one that was left unseen counts, too.
+    void this.condition
+    return this.#transitions[condition]!
   }
 
   /** What REQUEST SENSE tells of it, or null. */
@@ -184,6 +190,6 @@ export class PowerConditions {
   #reach(condition: Condition): void {
     this.#condition = condition
     this.#entered = this.#accesses()
-    this.transitions[condition]!++
+    this.#transitions[condition]!++
   }
 }

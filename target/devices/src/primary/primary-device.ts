@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the commands of every device type need to know about their device.
 import type { SenseCode } from '@lunkit/spec'
-import type { Device, LogicalUnit, Task } from '@lunkit/target-api'
+import type { Device, LogicalUnit, Occupation, Task } from '@lunkit/target-api'
+import type { Buffers } from './buffers.ts'
 import type { InformationalExceptions } from './informational-exceptions.ts'
+import type { LogBases, LogPage } from './log-page.ts'
 import type { ModePages } from './mode-pages.ts'
 import type { PowerConditions } from './power-conditions.ts'
+import type { SelfTests } from './self-test.ts'
 import type { UnitNotes } from './unit-notes.ts'
 import type { VpdPage } from './vpd-page.ts'
 
@@ -21,6 +24,16 @@ export interface PrimaryDevice extends Device {
   /** Vital product data pages but for page 00h, which lists them. */
   readonly vpdPages: readonly VpdPage[]
   readonly modePages: ModePages
+  /** Log pages but for 00h and 00h/FFh, which list them; ascending. */
+  readonly logPages: readonly LogPage[]
+  readonly logBases: LogBases
+  /** How often START STOP UNIT stopped or ejected it. */
+  cycles: number
+  readonly selfTests: SelfTests
+  readonly buffers: Buffers
+  occupied: Occupation | null
+  /** Since it was opened. */
+  minutesOn(): number
   /** Null where there are none but active and stopped. */
   readonly power: PowerConditions | null
   readonly exceptions: InformationalExceptions

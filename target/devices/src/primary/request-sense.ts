@@ -24,6 +24,8 @@ export const requestSense = on(REQUEST_SENSE, (task: Task, device: PrimaryDevice
   if (attention !== null) return replySense(task, attention)
   const { occupied } = device
   if (occupied !== null) return replySense(task, occupied.code, occupied.progress)
-  const { notReady, exceptions, power } = device
+  const { notReady, exceptions, power, selfTests } = device
+  const { background } = selfTests
+  if (background !== null) return replySense(task, background.code, background.progress)
   replySense(task, notReady ?? exceptions.sense ?? power?.sense ?? NO_ADDITIONAL_SENSE_INFORMATION)
 })

@@ -105,7 +105,9 @@ function flushed(task: Task) {
 }
 
 function halt(task: Task): void {
-  deviceOf(task).notReady =
+  const device = deviceOf(task)
+  if (device.notReady === null) device.cycles++
+  device.notReady =
     loej.get(task.cdb, 0) === 1 ? MEDIUM_NOT_PRESENT : LOGICAL_UNIT_NOT_READY_INITIALIZING_COMMAND_REQUIRED
   succeed(task)
 }
