@@ -9,7 +9,7 @@ export interface ControlPolicies {
   qerr: number
   /** Tasks aborted by another nexus end with TASK ABORTED; else silently, and a unit attention tells of them. */
   tas: boolean
-  /** Aborted by the initiator's own QERR handling only through task management. */
+  /** Whether an auto contingent allegiance can be handled by task management only: no ACA tasks are taken. */
   tmfOnly: boolean
   /** UA_INTLCK_CTRL: 0 cleared when reported, 2 kept, 3 kept and established after BUSY and the like. */
   uaIntlckCtrl: number

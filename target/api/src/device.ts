@@ -49,7 +49,7 @@ export function on<D extends Device, const R extends FieldRows>(
 ): Binding {
   const fields = command.cdb.field as unknown as Record<string, Field<number>>
   const usage = Uint8Array.from(command.cdb.usage)
-  for (const name of [...(options.refuses ?? []), 'naca']) clearField(usage, fields[name]!)
+  for (const name of options.refuses ?? []) clearField(usage, fields[name]!)
   return Object.freeze({
     command,
     run: run as unknown as Binding['run'],

@@ -97,11 +97,11 @@ test('reset leaves nothing of the command before', () => {
   )
 })
 
-test('a binding takes the bits of the row but for those refused, and never NACA', () => {
+test('a binding takes the bits of the row but for those refused, and NACA', () => {
   const binding = on(READ_16, () => {}, { refuses: ['protect', 'group'] })
   assert.equal(binding.usage[1]! & 0xe0, 0)
   assert.notEqual(binding.usage[1]! & 0x08, 0)
   assert.equal(binding.usage[14], 0)
-  assert.equal(binding.usage[15]! & 0x04, 0)
+  assert.equal(binding.usage[15]! & 0x04, 4)
   assert.equal(binding.usage[2], 0xff)
 })

@@ -57,6 +57,8 @@ export class Task {
   told = false
   /** The time for its end is over: the driver lets go of it before the device does. */
   lost = false
+  /** Where an auto contingent allegiance holds it up. */
+  suspendedIn: TaskState = TaskState.free
   /** The I_T_L nexus: LUN as this initiator sees it. */
   nexusUnit: NexusUnit = null as unknown as NexusUnit
   binding: Binding = null as unknown as Binding

@@ -14,12 +14,12 @@ export function findTasks(core: Core, units: readonly Unit[], matches: (task: Ta
   const tasks: Task[] = []
   core.ready.collect(inQuestion, tasks)
   core.memory.waiting.collect(inQuestion, tasks)
-  for (const { set, enabled, suspended } of units) {
+  for (const { set, enabled, aca } of units) {
     for (let task = set.oldest; task !== null; task = task.younger) {
       if (task.state === TaskState.waitOrder && inQuestion(task)) tasks.push(task)
     }
     enabled.collect(inQuestion, tasks)
-    suspended.collect(inQuestion, tasks)
+    aca.suspended.collect(inQuestion, tasks)
   }
   return tasks
 }
@@ -63,7 +63,7 @@ function abort(core: Core, task: Task): void {
       unit.enabled.remove(task)
       break
     case TaskState.waitAca:
-      unit.suspended.remove(task)
+      unit.aca.suspended.remove(task)
       break
     case TaskState.execute:
       core.guardDevice('abort', unit.device, () => unit.device.abort(task))

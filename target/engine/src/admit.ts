@@ -19,12 +19,9 @@ export function admit(task: Task): boolean {
   const { device } = itl.unit
   // SAM-5: a unit attention is reported when the command's turn comes, not when it arrives.
   const attentive = itl.attentions.length > 0 && route.reportsAttention && task.inner === null
-  if (attentive) {
-    const reset = itl.attentions.takeReset()
-    if (reset !== null) return refuse(task, reset)
-  }
+  if (attentive && itl.attentions.isReset) return refuse(task, itl.reportAttention()!)
   if ((itl.barred & route.reservationClass) !== 0 && isBarred(task, itl)) return false
-  if (attentive) return refuse(task, itl.takeAttention()!)
+  if (attentive) return refuse(task, itl.reportAttention()!)
   if (route.accessLevel < itl.nexus.accessFloor) return refuse(task, accessSense(itl.nexus.accessState))
   if (!isReady(task, route, device)) return false
   if (route.writesMedium && !device.writable) return refuse(task, WRITE_PROTECTED)

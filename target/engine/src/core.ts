@@ -45,6 +45,10 @@ export class Core {
   readonly lost = new Set<Task>()
   /** Tasks that met an exception: a late answer may still come, so they are never used again. */
   readonly tainted = new Set<Task>()
+  /** Auto contingent allegiances in all: plain, because every step asks. */
+  acas = 0
+  /** Walks the road, should tasks have become ready outside of it. */
+  wake: () => void = () => {}
   /** The road is being walked further up the stack. */
   walking = false
   readonly #observe: Observer

@@ -94,6 +94,7 @@ export class TargetEngine implements Engine {
     const done = (task: Task): void => this.#done(task)
     const fault = (task: Task, cause: unknown): void => faultLater(this.#core, task, cause)
     this.#core = new Core(all, observe, done, fault)
+    this.#core.wake = () => walk(this.#core)
     this.#inner = new EngineInnerCommands(this.#core)
     this.#absent = this.#newUnit(absent, NOBODY, false, null)
   }
@@ -166,7 +167,17 @@ export class TargetEngine implements Engine {
     const warn = (reason: string): void => this.#core.report({ type: 'warning', reason })
     const abort: AbortPreempted = (one, nexuses, over) => abortPreempted(this.#core, one, nexuses, over)
     const { managementMs } = this.#core.limits
-    const unit = new Unit(device, identity, dispatch, records, this.#inner, warn, abort, managementMs)
+    const unit = new Unit(
+      device,
+      identity,
+      dispatch,
+      records,
+      this.#inner,
+      warn,
+      abort,
+      managementMs,
+      this.#core,
+    )
     device.attach(unit)
     return unit
   }

@@ -9,6 +9,7 @@ import {
   writeSense,
 } from '@lunkit/spec'
 import { type Task, TaskState } from '@lunkit/target-api'
+import { afterCheckCondition, afterOtherStatus } from './contingency.ts'
 import { type Core, describe } from './core.ts'
 import type { Route } from './dispatch.ts'
 import { unitOf } from './logical-unit.ts'
@@ -21,8 +22,11 @@ export function finish(core: Core, task: Task): void {
   if (!task.aborted) {
     const route = task.binding as Route | null
     if (route !== null) unitOf(task).counters.ended(task, route.access)
-    if (task.status === Status.checkCondition) addSense(core, task)
-    else if (task.cdb[0] === REPORT_LUNS.opcode && task.status === Status.good) lunsReported(task)
+    if (task.status === Status.checkCondition) {
+      addSense(core, task)
+      afterCheckCondition(core, task)
+    } else if (task.status !== Status.good) afterOtherStatus(task)
+    else if (task.cdb[0] === REPORT_LUNS.opcode) lunsReported(task)
   }
   answerDriver(core, task)
 }

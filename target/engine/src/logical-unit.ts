@@ -13,6 +13,8 @@ import {
   UnitCounters,
   type UnitRecords,
 } from '@lunkit/target-api'
+import { Aca } from './aca.ts'
+import type { Core } from './core.ts'
 import type { Dispatch } from './dispatch.ts'
 import type { ItlNexus } from './nexus.ts'
 import { LocalReservations } from './reservations/reservation-store.ts'
@@ -35,8 +37,7 @@ export class Unit implements LogicalUnit {
   readonly set = new TaskSet()
   /** Tasks with the device or waiting for their data. */
   readonly enabled = new TaskList()
-  /** Tasks that wait for the end of an auto contingent allegiance. */
-  readonly suspended = new TaskList()
+  readonly aca: Aca
   /** Bytes charged, and the last pass over the waiting tasks in which its ceiling was short. */
   memory = 0
   shortIn = 0
@@ -53,8 +54,10 @@ export class Unit implements LogicalUnit {
     warn: (reason: string) => void,
     abortPreempted: AbortPreempted,
     managementLimit: number,
+    core: Core,
   ) {
     this.device = device
+    this.aca = new Aca(core)
     this.records = records
     this.inner = inner
     this.identity = identity

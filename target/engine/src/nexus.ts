@@ -78,6 +78,7 @@ export class ItNexus implements Nexus {
     if (itl.lun >= BY_INDEX) this.#high.delete(itl.lun)
     else this.#low[itl.lun] = null
     itl.unit.nexuses.delete(itl)
+    itl.unit.aca.clear(itl)
     itl.unit.reservations.left(itl)
   }
 
@@ -100,6 +101,8 @@ export class ItlNexus implements NexusUnit {
   readonly attentions = new UnitAttentions()
   /** Tasks in the unit's task set. */
   queued = 0
+  /** It has an auto contingent allegiance at the unit. */
+  faulted = false
   /** Classes of commands (reservations/admission.ts) that a reservation keeps from this nexus; 0 while there is none. */
   barred = 0
   /** Bytes charged, and the last pass over the waiting tasks in which its ceiling was short. */
@@ -114,5 +117,14 @@ export class ItlNexus implements NexusUnit {
 
   takeAttention(): SenseCode | null {
     return this.attentions.take()
+  }
+
+  /**
+   * The condition to end a command with, or null. UA_INTLCK_CTRL (SPC-4, Control mode page) may keep it pending until
+   * REQUEST SENSE takes it.
+   */
+  reportAttention(): SenseCode | null {
+    const { attentions, unit } = this
+    return unit.device.policies.uaIntlckCtrl === 0 ? attentions.take() : attentions.next
   }
 }

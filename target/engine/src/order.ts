@@ -12,7 +12,7 @@ import { Kind } from './task-set.ts'
 /** No block is behind this one. */
 const BEYOND = Number.MAX_SAFE_INTEGER
 
-/** SAM-5, task attributes: ACA without an auto contingent allegiance, which this target never has. */
+/** SAM-5, task attributes: ACA without an auto contingent allegiance. */
 const BAD_ATTRIBUTE = sense(
   SenseKey.illegalRequest,
   INVALID_MESSAGE_ERROR.asc,
@@ -20,9 +20,13 @@ const BAD_ATTRIBUTE = sense(
   INVALID_MESSAGE_ERROR.text,
 )
 
-/** Whether the attribute is one that this task set knows; else the task has its answer. */
+/** Whether the attribute is one that the task set takes now; else the task has its answer. */
 export function checkAttribute(task: Task): boolean {
-  return task.attribute <= TaskAttribute.headOfQueue || refuse(task, BAD_ATTRIBUTE)
+  const { attribute } = task
+  if (attribute <= TaskAttribute.headOfQueue) return true
+  return (
+    (attribute === TaskAttribute.aca && (task.nexusUnit as ItlNexus).faulted) || refuse(task, BAD_ATTRIBUTE)
+  )
 }
 
 /** True if it is the task's turn; else it waits and comes back in state `admit`, or, in state `finish`, has its answer. */
@@ -72,5 +76,6 @@ function isFull(core: Core, task: Task, { queued, unit }: ItlNexus): boolean {
 function kindOfAttribute({ attribute, inner }: Task): number {
   if (inner !== null) return Kind.inner
   if (attribute === TaskAttribute.ordered) return Kind.ordered
+  if (attribute === TaskAttribute.aca) return Kind.aca
   return attribute === TaskAttribute.headOfQueue ? Kind.head : Kind.simple
 }

@@ -3,6 +3,7 @@
 import { LOGICAL_UNIT_NOT_READY_MANUAL_INTERVENTION_REQUIRED, type SenseCode, Status } from '@lunkit/spec'
 import type { Task } from '@lunkit/target-api'
 import type { Route } from './dispatch.ts'
+import type { ItlNexus } from './nexus.ts'
 
 /** Ends the task with CHECK CONDITION. Returns false: "the task does not go on". */
 export function refuse(task: Task, code: SenseCode): false {
@@ -32,8 +33,8 @@ export function refuseReserved(task: Task, lost: boolean): false {
  */
 export function refuseCdb(task: Task, code: SenseCode, byte = -1, bit = -1): false {
   const route = task.binding as Route | null
-  if (route === null || route.reportsAttention) {
-    const attention = task.nexusUnit.takeAttention()
+  if ((route === null || route.reportsAttention) && task.inner === null) {
+    const attention = (task.nexusUnit as ItlNexus).reportAttention()
     if (attention !== null) return refuse(task, attention)
   }
   task.fieldByte = byte

@@ -58,7 +58,7 @@ test('bits that the row has not, and those that the device refuses, are named', 
   }
   refused([0x00, 0, 0, 8, 0, 0], 3, 3)
   refused([0x28, 0x04, 0, 0, 0, 0, 0, 0, 1, 0], 1, 2)
-  refused([0x28, 0, 0, 0, 0, 0, 0, 0, 1, 4], 9, 2)
+  refused([0x28, 0, 0, 0, 0, 0, 0, 0, 1, 8], 9, 3)
   refused([0x12, 0, 0, 0, 36, 0x21], 5, 5)
   // Vendor specific bits of the CONTROL byte are nobody's fault.
   initiator.sendCdb(Uint8Array.of(0, 0, 0, 0, 0, 0xc0))

@@ -3,12 +3,13 @@
 import { INTERNAL_TARGET_FAILURE } from '@lunkit/spec'
 import { type Task, TaskState } from '@lunkit/target-api'
 import { admit } from './admit.ts'
+import { passesAca } from './contingency.ts'
 import { type Core, describe } from './core.ts'
 import { decode } from './decode.ts'
 import { execute } from './execute.ts'
 import { endLost, finish } from './finish.ts'
 import { unitOf } from './logical-unit.ts'
-import { checkAttribute, enter } from './order.ts'
+import { checkAttribute, enter, leave } from './order.ts'
 import { refuse } from './refuse.ts'
 import { charge, fetch } from './transfer.ts'
 
@@ -50,6 +51,7 @@ function advance(core: Core): boolean {
 }
 
 function step(core: Core, task: Task): void {
+  if (core.acas > 0 && !task.aborted && isHeldUp(core, task)) return
   let ended: boolean
   try {
     ended = task.aborted || task.state === TaskState.finish || pass(core, task)
@@ -60,9 +62,19 @@ function step(core: Core, task: Task): void {
   if (ended) finish(core, task)
 }
 
+/** Whether an auto contingent allegiance keeps the task from going on, or from ending. */
+function isHeldUp(core: Core, task: Task): boolean {
+  const ended = task.state === TaskState.finish
+  if (task.state === TaskState.decode || !unitOf(task).aca.suspend(task)) return false
+  // What it did to its blocks is done: others need not wait for its answer.
+  if (ended) leave(core, task)
+  return true
+}
+
 /** Takes a task as far as it can go now; true if it has its answer. */
 function pass(core: Core, task: Task): boolean {
   if (task.state === TaskState.decode) {
+    if (core.acas > 0 && !passesAca(task)) return true
     if (!decode(task) || !checkAttribute(task)) return true
     // What occupies a unit may take hours: nothing is kept waiting behind it that would be refused anyway.
     if (unitOf(task).device.occupied !== null && !admit(task)) return true

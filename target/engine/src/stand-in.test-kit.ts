@@ -232,14 +232,13 @@ export const identity: Identity = {
 }
 
 /** An engine with one target of one unit at LUN 0, and a port. */
-export function bench(limits: NonNullable<EngineOptions['limits']> = {}) {
+export function bench(limits: NonNullable<EngineOptions['limits']> = {}, device = new StandInDevice()) {
   const events: TargetEvent[] = []
   const engine = new TargetEngine({
     observe: event => events.push(event),
     absent: new StandInDevice(absentType),
     limits,
   })
-  const device = new StandInDevice()
   const unit = engine.addUnit(device, identity)
   const target = engine.addTarget({ name: 'target' })
   target.map(0, unit)

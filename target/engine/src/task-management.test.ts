@@ -110,7 +110,7 @@ test('unknown tags, LUNs and functions have their own answers', () => {
   assert.equal(answer(Fn.abortTask, { tag: 77 }), ManagementResponse.taskDoesNotExist)
   assert.equal(answer(Fn.abortTask, { lun: 9, tag: 1 }), ManagementResponse.lunDoesNotExist)
   assert.equal(answer(Fn.logicalUnitReset, { lun: -1 }), ManagementResponse.lunDoesNotExist)
-  assert.equal(answer(Fn.clearAca), ManagementResponse.notSupported)
+  assert.equal(answer(Fn.clearAca), ManagementResponse.complete)
   for (const fn of [0, 8, 13, 255]) assert.equal(answer(fn), ManagementResponse.notSupported)
   assert.equal(answer(Fn.abortTaskSet), ManagementResponse.complete)
   assert.equal(port.managed.length, 9)

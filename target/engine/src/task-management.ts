@@ -12,14 +12,16 @@ import type { Core } from './core.ts'
 import { whenDrained } from './drain.ts'
 import type { Unit } from './logical-unit.ts'
 import type { ItlNexus, ItNexus } from './nexus.ts'
+import { Kind, kindOf } from './task-set.ts'
 
 /** Carries out a request and sees to its answer. */
 export function manage(core: Core, request: Management): void {
-  const { tasks, response } = perform(core, request)
+  const { tasks, response, before } = perform(core, request)
   request.response = response
   request.waiting = tasks.length
   whenDrained(core, tasks, () => {
     request.waiting = 0
+    before?.()
     core.answers.push(request)
   })
 }
@@ -27,6 +29,8 @@ export function manage(core: Core, request: Management): void {
 interface Outcome {
   readonly tasks: readonly Task[]
   readonly response: number
+  /** What else is to be done before the answer. */
+  readonly before?: () => void
 }
 
 const { complete, succeeded, lunDoesNotExist, notSupported, taskDoesNotExist } = ManagementResponse
@@ -63,6 +67,8 @@ function performAt(core: Core, request: Management, itl: ItlNexus): Outcome {
     }
     case fn.abortTaskSet:
       return after(abortMatching(core, [unit], isMine))
+    case fn.clearAca:
+      return clearAca(core, itl)
     case fn.clearTaskSet:
       // With a task set for each nexus it is the same as ABORT TASK SET.
       return after(abortMatching(core, [unit], unit.device.policies.tst === 0 ? () => true : isMine, nexus))
@@ -78,6 +84,14 @@ function performAt(core: Core, request: Management, itl: ItlNexus): Outcome {
     default:
       return only(notSupported)
   }
+}
+
+/** SAM-5, CLEAR ACA: of the faulted nexus; for others there is nothing to do. */
+function clearAca(core: Core, itl: ItlNexus): Outcome {
+  const { aca } = itl.unit
+  if (!itl.faulted) return only(complete)
+  const tasks = abortMatching(core, [itl.unit], task => task.nexus === itl.nexus && kindOf(task) === Kind.aca)
+  return { tasks, response: complete, before: () => aca.clear(itl) }
 }
 
 const KNOWN: ReadonlySet<number> = new Set(Object.values(ManagementFunction))
@@ -101,7 +115,10 @@ function resetTarget(core: Core, nexus: ItNexus, cold: boolean): Outcome {
 function resetUnits(core: Core, by: ItNexus, units: readonly Unit[], code: SenseCode): Outcome {
   const tasks = abortMatching(core, units, () => true, by, null)
   for (const unit of units) {
-    for (const itl of unit.nexuses) itl.preventsRemoval = false
+    for (const itl of unit.nexuses) {
+      itl.preventsRemoval = false
+      unit.aca.clear(itl)
+    }
     unit.reservations.reset()
     core.guardDevice('reset', unit.device, () => unit.device.reset())
     unit.attention(code, null)
@@ -117,6 +134,7 @@ function resetNexus(core: Core, nexus: ItNexus): Outcome {
   for (const itl of itls) {
     const { device } = itl.unit
     itl.preventsRemoval = false
+    itl.unit.aca.clear(itl)
     core.guardDevice('nexusLost', device, () => device.nexusLost(nexus))
     itl.attentions.add(I_T_NEXUS_LOSS_OCCURRED)
   }

@@ -23,6 +23,12 @@ const COUNTED = 64
 const isUrgent = (task: Task): boolean => kindOf(task) > Kind.ordered
 
 export const kindOf = (task: Task): number => task.order & KIND_MASK
+/** Whether a task of this kind is in the set. */
+export function hasKind(set: TaskSet, kind: number): boolean {
+  for (let task = set.oldest; task !== null; task = task.younger) if (kindOf(task) === kind) return true
+  return false
+}
+
 const classOf = (task: Task): number => (task.order >> CLASS_SHIFT) & 7
 
 const READ = ClassNumber.read

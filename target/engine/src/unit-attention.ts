@@ -56,9 +56,9 @@ export class UnitAttentions {
     return code
   }
 
-  /** The most urgent condition if it comes from a reset or a nexus loss: those are told before a reservation conflict. */
-  takeReset(): SenseCode | null {
-    return this.length > 0 && rank(this.#pending[0]!) < PRECEDENCE.length ? this.take() : null
+  /** The most urgent condition comes from a reset or a nexus loss: those are told before a reservation conflict. */
+  get isReset(): boolean {
+    return this.length > 0 && rank(this.#pending[0]!) < PRECEDENCE.length
   }
 
   remove(code: SenseCode): void {

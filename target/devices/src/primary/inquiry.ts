@@ -58,6 +58,8 @@ function standardData(device: PrimaryDevice, task: Task): Uint8Array {
     rmb: device.removable ? 1 : 0,
     version: InquiryVersion.spc4,
     hierarchical: 1,
+    // The engine establishes an auto contingent allegiance where NACA asks for it.
+    normalAca: 1,
     responseFormat: RESPONSE_FORMAT,
     additionalLength: STANDARD_INQUIRY.length - 5,
     // SPC-4: some command of the third-party copy opcodes is there.

@@ -16,6 +16,7 @@ const SHORT = 4
 const SUPPORTED = {
   abortTask: 1,
   abortTaskSet: 1,
+  clearAca: 1,
   clearTaskSet: 1,
   unitReset: 1,
   queryTask: 1,

@@ -91,14 +91,14 @@ test('REPORT SUPPORTED OPERATION CODES: all, with and without timeouts', async (
 test('REPORT SUPPORTED OPERATION CODES: one command', async () => {
   const { bench } = await openDisk()
   const read = await bench.run(one({ reportingOptions: 1, requestedOpcode: READ_10.opcode }))
-  // DPO and FUA, LBA, length; no RDPROTECT, RARC or NACA.
-  assert.equal(read.data.toString('hex'), `0003000a${'2818ffffffff3fffff00'}`)
+  // DPO and FUA, LBA, length, NACA; no RDPROTECT or RARC.
+  assert.equal(read.data.toString('hex'), `0003000a${'2818ffffffff3fffff04'}`)
   const timed = await bench.run(one({ reportingOptions: 1, requestedOpcode: READ_10.opcode, rctd: 1 }))
-  assert.equal(timed.data.toString('hex'), `0083000a${'2818ffffffff3fffff00'}${'000a'.padEnd(24, '0')}`)
+  assert.equal(timed.data.toString('hex'), `0083000a${'2818ffffffff3fffff04'}${'000a'.padEnd(24, '0')}`)
   const capacity = { requestedOpcode: 0x9e, requestedServiceAction: 0x10 }
   for (const reportingOptions of [2, 3]) {
     const { data } = await bench.run(one({ reportingOptions, ...capacity }))
-    assert.equal(data.toString('hex'), `00030010${'9e100000000000000000ffffffff0000'}`)
+    assert.equal(data.toString('hex'), `00030010${'9e100000000000000000ffffffff0004'}`)
   }
 })
 
@@ -130,11 +130,11 @@ test('REPORT SUPPORTED OPERATION CODES: commands that are not there, and questio
 test('REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS', async () => {
   const { bench } = await openDisk()
   const { data } = await bench.run(cdbOf(REPORT_TMF, { allocation: 255 }))
-  assert.equal(data.toString('hex'), 'de070000')
+  assert.equal(data.toString('hex'), 'fe070000')
   const long = await bench.run(cdbOf(REPORT_TMF, { repd: 1, allocation: 255 }))
   assert.equal(long.data.length, SUPPORTED_TASK_MANAGEMENT.length)
   // Aborting takes up to the engine's limit, 5 s on the bench; queries are short.
-  assert.equal(long.data.toString('hex'), 'de07000c0100040600000032' + '00000001')
+  assert.equal(long.data.toString('hex'), 'fe07000c0100040600000032' + '00000001')
   assert.equal((await bench.run(cdbOf(REPORT_TMF, { allocation: 4 }))).status, Status.good)
   assert.equal((await bench.run(cdbOf(REPORT_TMF, { allocation: 3 }))).sense, INVALID_FIELD_IN_CDB)
 })

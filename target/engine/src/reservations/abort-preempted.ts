@@ -11,6 +11,8 @@ import { walkAfter } from '../road.ts'
 export function abortPreempted(core: Core, unit: Unit, nexuses: ReadonlySet<Nexus>, over: () => void): void {
   walkAfter(core, () => {
     const tasks = abortMatching(core, [unit], task => nexuses.has(task.nexus), 'another', null)
+    // SPC-4: what the preempted ones have blocked by an auto contingent allegiance goes on, too.
+    for (const itl of unit.nexuses) if (nexuses.has(itl.nexus)) unit.aca.clear(itl)
     whenDrained(core, tasks, over)
   })
 }

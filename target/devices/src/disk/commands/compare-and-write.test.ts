@@ -111,7 +111,7 @@ test('refused: fields that are not served, a medium that is out', async () => {
   const { bench, disk } = await openDisk()
   const out = Buffer.alloc(1024)
   for (const command of [COMPARE_AND_WRITE, ORWRITE_16]) {
-    for (const values of [{ protect: 1 }, { naca: 1 }]) {
+    for (const values of [{ protect: 1 }]) {
       assert.equal(
         (await bench.run(cdbOf(command, { blocks: 1, ...values }), { out })).sense,
         INVALID_FIELD_IN_CDB,

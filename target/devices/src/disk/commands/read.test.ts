@@ -68,7 +68,7 @@ test('the initiator takes less or more: only that is read, in whole blocks, and 
 test('fields that the disk does not serve are refused with their place', async () => {
   const { bench, store } = await openDisk()
   for (const command of [READ_10, READ_12, READ_16, READ_32]) {
-    for (const values of [{ protect: 1 }, { rarc: 1 }, { naca: 1 }]) {
+    for (const values of [{ protect: 1 }, { rarc: 1 }]) {
       const { sense, field } = await bench.run(cdbOf(command, { blocks: 1, ...values }))
       assert.equal(sense, INVALID_FIELD_IN_CDB, `${command.name} ${Object.keys(values)}`)
       assert.equal(field?.inCdb, true)

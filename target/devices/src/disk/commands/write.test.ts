@@ -107,7 +107,7 @@ test('refused: fields that are not served, blocks that are not there, a medium t
   const { bench, store, disk } = await openDisk({ removable: true })
   const out = Buffer.alloc(1024)
   for (const command of LONG) {
-    for (const values of [{ protect: 1 }, { naca: 1 }]) {
+    for (const values of [{ protect: 1 }]) {
       assert.equal(
         (await bench.run(cdbOf(command, { blocks: 1, ...values }), { out })).sense,
         INVALID_FIELD_IN_CDB,
