@@ -22,7 +22,7 @@ interface Pending {
 const UNFILLED = 0xa5
 const GUARD = 32
 
-type Call = 'read' | 'write' | 'flush' | 'discard' | 'writeZeroes' | 'map'
+type Call = 'read' | 'write' | 'flush' | 'discard' | 'writeZeroes' | 'map' | 'anchor'
 
 /** One device's side of a store; makes as many requests at once as asked. */
 export class StoreExchange {
@@ -55,6 +55,21 @@ export class StoreExchange {
   /** What the store says of the bytes from `offset` on: runs of held and of not held ones, neighbours joined. */
   async map(offset: number, length: number): Promise<[held: boolean, length: number][]> {
     const runs: [boolean, number][] = []
+    for (const [state, part] of await this.states(offset, length)) {
+      const held = state === 'held'
+      const last = runs.at(-1)
+      if (last?.[0] === held) last[1] += part
+      else runs.push([held, part])
+    }
+    return runs
+  }
+
+  /** The same with bytes that room is kept for apart from holes. */
+  async states(
+    offset: number,
+    length: number,
+  ): Promise<[state: 'held' | 'anchored' | 'hole', length: number][]> {
+    const runs: ['held' | 'anchored' | 'hole', number][] = []
     for (let at = offset; at < offset + length; ) {
       const io = this.io()
       io.offset = at
@@ -62,9 +77,11 @@ export class StoreExchange {
       const { error } = await this.put('map', io)
       assert.equal(error, StoreError.none, `map of ${length} at ${at}`)
       assert.ok(io.length >= 1 && at + io.length <= offset + length, `a run of ${io.length} bytes at ${at}`)
+      assert.ok(!(io.held && io.anchored), 'held and not held at once')
+      const state = io.held ? 'held' : io.anchored ? 'anchored' : 'hole'
       const last = runs.at(-1)
-      if (last?.[0] === io.held) last[1] += io.length
-      else runs.push([io.held, io.length])
+      if (last?.[0] === state) last[1] += io.length
+      else runs.push([state, io.length])
       at += io.length
     }
     return runs
@@ -131,7 +148,7 @@ export class StoreExchange {
     return this.put('flush', this.io())
   }
 
-  range(call: 'discard' | 'writeZeroes', offset: number, length: number): Promise<Answer> {
+  range(call: 'discard' | 'writeZeroes' | 'anchor', offset: number, length: number): Promise<Answer> {
     const io = this.io()
     io.offset = offset
     io.length = length

@@ -84,6 +84,34 @@ export const spaceCases: readonly Case[] = [
     }
     assert.deepEqual(await exchange.map(MIB - 4096, 4096), [[true, 4096]], 'the neighbour stays')
   }),
+  spaceCase('keeps room where it is told to anchor, and reads zeros there', true, async exchange => {
+    const { store } = exchange
+    if (store.anchor === undefined) return
+    assert.equal(store.discardedReadsZero, true)
+    const unit = Math.max(store.discardGranularity ?? store.preferredBlock, 4096)
+    const size = Math.min(4 * unit, store.size)
+    const data = pattern(size, 28)
+    await exchange.wrote(0, data)
+    await discarded(exchange, 0, unit)
+    for (const [offset, length] of [
+      [0, 0],
+      [0, 2 * unit],
+      [2 * unit + 100, 1000],
+    ] as const) {
+      const { error } = await exchange.range('anchor', offset, length)
+      assert.equal(error, StoreError.none, `anchor of ${length} at ${offset}`)
+      data.fill(0, offset, offset + length)
+    }
+    assert.ok((await exchange.bytes(0, size)).equals(data))
+    // Held is never wrong: room is kept for those, too.
+    const states = await exchange.states(0, size)
+    assert.ok(!states.some(([state]) => state === 'hole'), JSON.stringify(states))
+    await exchange.wrote(unit, pattern(unit, 29))
+    assert.deepEqual(await exchange.states(unit, unit), [['held', unit]])
+    await discarded(exchange, 0, unit)
+    assert.deepEqual(await exchange.states(0, unit), [['hole', unit]])
+    assert.notEqual((await exchange.range('anchor', store.size - 512, 1024)).error, StoreError.none)
+  }),
   spaceCase('has another size when told, and keeps its bytes', true, async (exchange, forgets) => {
     const { store } = exchange
     if (store.resize === undefined) return

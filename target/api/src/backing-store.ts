@@ -22,7 +22,7 @@ export interface StoreUsage {
 }
 
 /**
- * Random-access bytes. Abilities are read once, at open. Each call of read, write, flush, discard, writeZeroes, map and copy is
+ * Random-access bytes. Abilities are read once, at open. Each call of read, write, flush, discard, anchor, writeZeroes, map and copy is
  * answered by exactly one `io.finish`, inside the call or later; calls may overlap. Offsets and lengths lie inside
  * `size`. A read that cannot fill every byte MUST fail; a failed write may have written any part.
  */
@@ -51,6 +51,12 @@ export interface BackingStore {
   writeZeroes?(io: StoreIo): void
   /** MAY. Most bytes of one write that is done whole or not at all, whatever fails in between, the power too. Not said: none. */
   readonly atomicWrite?: number
+  /**
+   * MAY, where discarded bytes read as zeros. The bytes read as zeros then, and writing them later needs no room that is not there (SBC:
+   * anchored). `map`
+   * may say of some of them that they are held: then they are zeros that take up their room.
+   */
+  anchor?(io: StoreIo): void
   /** MAY. Least bytes that a discard gives back, a power of two; shorter ones may do nothing. Not said: preferredBlock. */
   readonly discardGranularity?: number
   /** MAY. Whether every byte of a discard reads as zero then, even where it was too short to give room back (SBC: LBPRZ). */

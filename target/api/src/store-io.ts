@@ -40,6 +40,8 @@ export class StoreIo {
   failedAt = -1
   /** Answer of `map`: the bytes are held (written to), not a hole. */
   held = true
+  /** The same: they are not held, but room is kept for them. Only of stores that have `anchor`. */
+  anchored = false
   /** Why it failed, for the operator's eyes; set by a store that can say more than its error. */
   reason = ''
   /** For the store's own use while the request is under way. */

@@ -24,12 +24,15 @@ export async function roomOf(place: Place, calls: FileCalls): Promise<StoreUsage
   }
 }
 
-/** Least bytes of a hole in this file: the block of its file system, or 4096 where that cannot be known. */
-export async function holeSizeOf(place: Place, calls: FileCalls): Promise<number> {
+/**
+ * Least bytes of a hole in this file, which is the block of its file system, or 4096 where that cannot be known; and which file
+ * system that is (statfs(2)), or 0.
+ */
+export async function holesOf(place: Place, calls: FileCalls): Promise<{ holeSize: number; type: number }> {
   const usual = (await statsOf(place, calls)).blksize
-  const { bsize } = await fileSystemOf(place, calls).catch(() => ({ bsize: usual }))
+  const { bsize, type } = await fileSystemOf(place, calls).catch(() => ({ bsize: usual, type: 0 }))
   const least = Math.min(usual, bsize)
-  return least >= 512 && Number.isInteger(Math.log2(least)) ? least : 4096
+  return { holeSize: least >= 512 && Number.isInteger(Math.log2(least)) ? least : 4096, type }
 }
 
 export async function sizeOf(place: Place, calls: FileCalls): Promise<number> {

@@ -36,6 +36,8 @@ export interface OpenedFile {
   readonly space: SpaceCalls | null
   /** Least bytes of a hole. */
   readonly holeSize: number
+  /** Zeros can have room of their own, and it is told apart from holes. */
+  readonly anchors: boolean
   /** What this machine lacks and what that costs; or empty. */
   readonly note: string
   /** Lets other lunkits open the file; called once, last. */
@@ -51,6 +53,8 @@ export class FileStore implements BackingStore, TransferEnd {
   readonly writesZeroes: Ability
   readonly discardGranularity: number
   readonly discardedReadsZero = true
+  /** Only where the file system keeps room. */
+  readonly anchor?: (io: StoreIo) => void
   readonly identity: string
   /** The road of cached reads: `preadv2`, `readSync` or `threads`. */
   readonly how: string
@@ -100,7 +104,8 @@ export class FileStore implements BackingStore, TransferEnd {
       this.#giveBack(io)
       this.#answer(io, error)
     })
-    this.#holes = file.space === null ? null : new Holes(file.fd, file.space, this.#long)
+    this.#holes = file.space === null ? null : new Holes(file.fd, file.space, this.#long, file.anchors)
+    if (punches && file.anchors) this.anchor = io => this.#doubted(io, zeroRoad)
     this.#examineTimer = this.#later()
   }
 
@@ -231,6 +236,7 @@ export class FileStore implements BackingStore, TransferEnd {
     else if (road === mapRoad && holes !== null) holes.map(io)
     else if (road === mapRoad) {
       io.held = true
+      io.anchored = false
       io.finish(StoreError.none)
     } else if (road === discardRoad) holes!.discard(io)
     else holes!.zero(io)

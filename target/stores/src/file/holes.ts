@@ -27,6 +27,16 @@ export async function whyNoHoles(
   return errno === 0 ? '' : `the file system of '${path}' makes no holes: ${LOST}`
 }
 
+/** File systems (statfs(2)) that keep room for what is not written, and tell of it. */
+const EXT = 0xef53
+const KEEP_ROOM: ReadonlySet<number> = new Set([EXT, 0x5846_5342, 0x9123_683e])
+
+/** Whether room can be kept for zeros in this file. */
+export async function keepsRoom(fd: number, type: number, space: SpaceCalls): Promise<boolean> {
+  if (!KEEP_ROOM.has(type) || (type === EXT && !space.hasExtents(fd))) return false
+  return new Promise(resolve => space.reserved(fd, 0, 4096, (_run, errno) => resolve(errno === 0)))
+}
+
 export class Holes {
   readonly #fd: number
   readonly #calls: SpaceCalls
@@ -34,8 +44,12 @@ export class Holes {
   /** Zeros that take up room can be had here. */
   #reserves = true
 
-  constructor(fd: number, calls: SpaceCalls, long: LongCalls) {
+  /** Room that is kept is told apart from holes. */
+  readonly #anchors: boolean
+
+  constructor(fd: number, calls: SpaceCalls, long: LongCalls, anchors: boolean) {
     this.#fd = fd
+    this.#anchors = anchors
     this.#calls = calls
     this.#long = long
   }
@@ -60,14 +74,28 @@ export class Holes {
     })
   }
 
-  /** Blocks that were reserved and never written are a hole to the kernel, too. */
   map(io: StoreIo): void {
     this.#long.start(io, (_io, _done, answer) => {
       this.run(io.offset, (held, end, errno) => {
         io.held = held
+        io.anchored = false
         io.length = Math.min(end - io.offset, io.length)
-        answer(io.length, errno)
+        if (held || errno !== 0 || !this.#anchors) answer(io.length, errno)
+        else this.#splitHole(io, answer)
       })
+    })
+  }
+
+  /** To SEEK_DATA, blocks that were reserved and never written are a hole, too. */
+  #splitHole(io: StoreIo, answer: (moved: number, errno: number) => void): void {
+    const { offset, length } = io
+    this.#calls.reserved(this.#fd, offset, length, (run, errno) => {
+      if (run === null) return answer(0, errno)
+      if (run.length > 0) {
+        io.anchored = run.offset === offset
+        io.length = io.anchored ? run.length : run.offset - offset
+      }
+      answer(io.length, 0)
     })
   }
 

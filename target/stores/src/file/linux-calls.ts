@@ -14,11 +14,25 @@ const ZERO_RANGE = 16
 // lseek(2).
 const SEEK_DATA = 3
 const SEEK_HOLE = 4
+/** ioctl_fiemap(2): a head of 32 bytes, then extents of 56. */
+const FIEMAP = 0xc020_660b
+const FIEMAP_HEAD = 32
+const FIEMAP_EXTENT = 56
+const FIEMAP_COUNT = 32
+const EXTENT_UNWRITTEN = 0x800
+/** ioctl_iflags(2): the file is mapped by extents (ext4). */
+const GET_FLAGS = 0x8008_6601
+const EXTENTS_FLAG = 0x8_0000
 /** ioctl_ficlonerange(2), as most machines number it; where it is another number, the call fails and nothing is lost. */
 const FICLONERANGE = 0x4020_940d
 
 /** Answers later, on the event loop. `errno` is 0 where `result` is what was asked for, else `result` is -1. */
 type Answer = (result: number, errno: number) => void
+
+export interface Run {
+  readonly offset: number
+  readonly length: number
+}
 
 /** Calls that may take long, made on a thread of the pool. */
 export interface SpaceCalls {
@@ -28,6 +42,10 @@ export interface SpaceCalls {
   zero(fd: number, offset: number, length: number, answer: Answer): void
   /** First offset from `offset` on that has data, or lies in a hole; ENXIO: there is none before the end. */
   seek(fd: number, offset: number, wanted: 'data' | 'hole', answer: Answer): void
+  /** First run of reserved, unwritten room in the range; its `length` is 0 if there is none. */
+  reserved(fd: number, offset: number, length: number, answer: (run: Run | null, errno: number) => void): void
+  /** The file is one of ext4 that has extents; false for all others. */
+  hasExtents(fd: number): boolean
   /** copy_file_range(2): bytes copied, maybe fewer. */
   copy(from: number, fromOffset: number, to: number, toOffset: number, length: number, answer: Answer): void
   /** Lets both files share the blocks. Takes whole blocks of the file system. */
@@ -93,6 +111,20 @@ async function bind(): Promise<LinuxCalls | null> {
         fallocate.async(fd, KEEP_SIZE | ZERO_RANGE, offset, length, ended(answer)),
       seek: (fd, offset, wanted, answer) =>
         lseek.async(fd, offset, wanted === 'data' ? SEEK_DATA : SEEK_HOLE, ended(answer)),
+      reserved: (fd, offset, length, answer) => {
+        const memory = Buffer.alloc(FIEMAP_HEAD + FIEMAP_COUNT * FIEMAP_EXTENT)
+        memory.writeBigUInt64LE(BigInt(offset), 0)
+        memory.writeBigUInt64LE(BigInt(length), 8)
+        memory.writeUInt32LE(FIEMAP_COUNT, 24)
+        pointedTo.add(memory)
+        const told = (_result: number, code: number): void =>
+          answer(code === 0 ? unwrittenRun(memory, offset, length) : null, code)
+        ioctl.async(fd, FIEMAP, memory, ended(told, memory))
+      },
+      hasExtents: fd => {
+        const flags = new Uint32Array(2)
+        return ioctl(fd, GET_FLAGS, flags) === 0 && (flags[0]! & EXTENTS_FLAG) !== 0
+      },
       copy: (from, fromOffset, to, toOffset, length, answer) => {
         const at = pair(fromOffset, toOffset)
         copyFileRange.async(from, at.subarray(0, 1), to, at.subarray(1), length, 0, ended(answer, at))
@@ -117,4 +149,23 @@ async function bind(): Promise<LinuxCalls | null> {
   } catch {
     return null
   }
+}
+
+/** Neighbouring unwritten extents of a fiemap as one run, cut to the range. */
+function unwrittenRun(memory: Buffer, offset: number, length: number): Run {
+  const count = memory.readUInt32LE(20)
+  let from = -1
+  let to = -1
+  for (let i = 0; i < count; i++) {
+    const at = FIEMAP_HEAD + i * FIEMAP_EXTENT
+    const start = Number(memory.readBigUInt64LE(at))
+    const unwritten = (memory.readUInt32LE(at + 40) & EXTENT_UNWRITTEN) !== 0
+    if (from >= 0 && (!unwritten || start !== to)) break
+    if (!unwritten) continue
+    if (from < 0) from = start
+    to = start + Number(memory.readBigUInt64LE(at + 16))
+  }
+  if (from < 0) return { offset, length: 0 }
+  const first = Math.max(from, offset)
+  return { offset: first, length: Math.max(Math.min(to, offset + length) - first, 0) }
 }

@@ -7,9 +7,9 @@ import { codeOf } from '../errno.ts'
 import { chooseReads } from './choose-reads.ts'
 import { type FileCalls, fileCalls } from './file-calls.ts'
 import { inUse, lockByName } from './file-lock.ts'
-import { holeSizeOf } from './file-space.ts'
+import { holesOf } from './file-space.ts'
 import { FileStore } from './file-store.ts'
-import { whyNoHoles } from './holes.ts'
+import { keepsRoom, whyNoHoles } from './holes.ts'
 import { type LinuxCalls, linuxCalls } from './linux-calls.ts'
 
 export interface FileOptions {
@@ -105,10 +105,24 @@ async function openLocked(options: FileOptions, missing: boolean, undo: Undo): P
   const realPath = await realpath(path)
   const block = Number(stats.blksize)
   const preferredBlock = block >= 512 && Number.isInteger(Math.log2(block)) ? block : 4096
-  const holeSize = await holeSizeOf({ fd, realPath }, calls)
+  const { holeSize, type } = await holesOf({ fd, realPath }, calls)
+  const anchors = space !== null && (await keepsRoom(fd, type, space))
   const notes = [note, noHoles].filter(one => one !== '').join('; ')
   return new FileStore(
-    { fd, durableFd, realPath, size, preferredBlock, canWrite, reads, space, holeSize, note: notes, unlock },
+    {
+      fd,
+      durableFd,
+      realPath,
+      size,
+      preferredBlock,
+      canWrite,
+      reads,
+      space,
+      holeSize,
+      anchors,
+      note: notes,
+      unlock,
+    },
     calls,
   )
 }

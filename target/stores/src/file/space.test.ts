@@ -132,6 +132,36 @@ test('zeros are written into room that stays taken; where that cannot be, into a
   }
 })
 
+test('room is kept for what is anchored, and the map tells', async context => {
+  const opened = await open(context)
+  if (opened === null) return
+  const { path, store, exchange } = opened
+  if (store.anchor === undefined) return void absent(context, 'a file system that keeps room')
+  assert.equal((await exchange.flush()).error, StoreError.none)
+  const before = await blocksOf(path)
+  assert.equal((await exchange.range('discard', MIB, MIB)).error, StoreError.none)
+  assert.equal((await exchange.range('anchor', 2 * MIB, MIB)).error, StoreError.none)
+  assert.equal(before - (await blocksOf(path)), MIB / 512)
+  assert.deepEqual(await exchange.states(0, 4 * MIB), [
+    ['held', MIB],
+    ['hole', MIB],
+    ['anchored', MIB],
+    ['held', MIB],
+  ])
+  assert.deepEqual(await exchange.states(MIB + 4096, MIB + 4096), [
+    ['hole', MIB - 4096],
+    ['anchored', 8192],
+  ])
+  assert.equal((await exchange.range('anchor', MIB, MIB)).error, StoreError.none)
+  assert.equal(await blocksOf(path), before)
+  assert.deepEqual(await exchange.states(MIB, 2 * MIB), [['anchored', 2 * MIB]])
+  await exchange.wrote(2 * MIB, pattern(65536, 5))
+  assert.deepEqual((await exchange.states(2 * MIB, MIB))[0]![0], 'held')
+  assert.equal((await exchange.range('discard', MIB, 2 * MIB)).error, StoreError.none)
+  assert.deepEqual(await exchange.states(MIB, 2 * MIB), [['hole', 2 * MIB]])
+  await exchange.close()
+})
+
 test('without koffi, and on a file system without holes, the store takes nothing back and says so', async context => {
   for (const [linux, why] of [
     [null, /koffi is not installed/],
@@ -148,6 +178,7 @@ test('without koffi, and on a file system without holes, the store takes nothing
       assert.match(store.note, /the unit is not thin/)
     }
     assert.equal(store.copiesFrom(store), false)
+    assert.equal(store.anchor, undefined)
     assert.equal((await exchange.range('discard', 0, 4096)).error, StoreError.internal)
     assert.deepEqual(await exchange.map(0, MIB), [[true, MIB]])
     assert.notEqual(await store.usage(), null)

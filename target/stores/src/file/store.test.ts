@@ -34,6 +34,7 @@ const FACTS = {
   canWrite: true,
   space: null,
   holeSize: 4096,
+  anchors: false,
   note: '',
   unlock: async () => {},
 } as const

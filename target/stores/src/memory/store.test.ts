@@ -32,6 +32,31 @@ test('a large memory store takes memory for what is written only, and gives it b
   await exchange.close()
 })
 
+test('room is kept for what is anchored until it is written or given back', async () => {
+  const opened = new MemoryStore(2 ** 26)
+  const exchange = new StoreExchange(opened)
+  const chunk = 262144
+  await exchange.wrote(chunk, pattern(chunk, 1))
+  assert.equal((await exchange.range('anchor', chunk / 2, 40 * chunk)).error, StoreError.none)
+  assert.equal(opened.allocated, 41 * chunk)
+  assert.deepEqual(await exchange.states(0, 2 ** 26), [
+    ['anchored', 41 * chunk],
+    ['hole', 2 ** 26 - 41 * chunk],
+  ])
+  assert.ok((await exchange.bytes(chunk, chunk)).equals(Buffer.alloc(chunk)))
+  await exchange.wrote(2 * chunk, pattern(512, 2))
+  assert.equal((await exchange.copy(opened, 2 * chunk, 4 * chunk, 512)).error, StoreError.none)
+  assert.deepEqual(await exchange.states(0, 5 * chunk), [
+    ['anchored', 2 * chunk],
+    ['held', chunk],
+    ['anchored', chunk],
+    ['held', chunk],
+  ])
+  assert.equal((await exchange.range('discard', 0, 2 ** 26)).error, StoreError.none)
+  assert.deepEqual([opened.allocated, await exchange.states(0, 2 ** 26)], [0, [['hole', 2 ** 26]]])
+  await exchange.close()
+})
+
 test('no memory for a write is no space, not a crash', async context => {
   const opened = new MemoryStore(2 ** 20)
   const exchange = new StoreExchange(opened)

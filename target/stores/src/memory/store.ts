@@ -13,7 +13,7 @@ import {
 const CHUNK = 262144
 /** Longest write whose memory is taken before the first byte changes. */
 const MOST_AT_ONCE = 16 * 1024 * 1024
-/** A copy gives other work its turn after so many bytes. */
+/** A copy, or the making of room, gives other work its turn after so many bytes. */
 const COPIED_AT_ONCE = 16 * CHUNK
 /** `map` cuts a run there: so many chunks take a millisecond. */
 const LOOKED_AT_ONCE = 16384
@@ -33,6 +33,8 @@ export class MemoryStore implements BackingStore {
   readonly atomicWrite = MOST_AT_ONCE
   /** Chunks that were written, by offset / CHUNK; what is absent reads as zeros. */
   readonly #chunks = new Map<number, Buffer>()
+  /** Those of them that are kept for later and hold zeros. */
+  readonly #anchored = new Set<number>()
   constructor(size: number) {
     this.size = size
   }
@@ -78,6 +80,7 @@ export class MemoryStore implements BackingStore {
         const from = at % CHUNK
         const length = Math.min(CHUNK - from, part.length - done)
         const chunk = this.#chunks.get((at - from) / CHUNK)!
+        if (this.#anchored.size > 0) this.#anchored.delete((at - from) / CHUNK)
         part.copy(chunk, from, done, done + length)
         done += length
         at += length
@@ -122,6 +125,11 @@ export class MemoryStore implements BackingStore {
     io.finish(StoreError.none)
   }
 
+  anchor(io: StoreIo): void {
+    if (this.#fits(io, false)) this.#anchor(io, io.offset)
+    else io.finish(StoreError.internal)
+  }
+
   writeZeroes(io: StoreIo): void {
     this.discard(io)
   }
@@ -133,11 +141,15 @@ export class MemoryStore implements BackingStore {
     }
     const end = io.offset + io.length
     let index = Math.floor(io.offset / CHUNK)
-    io.held = this.#chunks.has(index)
+    io.anchored = this.#anchored.has(index)
+    io.held = this.#chunks.has(index) && !io.anchored
     if (this.#chunks.size > 0) {
       const last = index + LOOKED_AT_ONCE
+      const { held, anchored } = io
+      const same = (one: number): boolean =>
+        this.#anchored.has(one) === anchored && (this.#chunks.has(one) && !anchored) === held
       index++
-      while (index < last && index * CHUNK < end && this.#chunks.has(index) === io.held) index++
+      while (index < last && index * CHUNK < end && same(index)) index++
       io.length = Math.min(end, index * CHUNK) - io.offset
     }
     io.finish(StoreError.none)
@@ -168,6 +180,27 @@ export class MemoryStore implements BackingStore {
 
   async close(): Promise<void> {
     this.#chunks.clear()
+    this.#anchored.clear()
+  }
+
+  #anchor(io: StoreIo, start: number): void {
+    const end = io.offset + io.length
+    const stop = Math.min((Math.floor(start / CHUNK) + COPIED_AT_ONCE / CHUNK) * CHUNK, end)
+    for (let at = start; at < stop; ) {
+      const index = Math.floor(at / CHUNK)
+      const to = Math.min((index + 1) * CHUNK, stop)
+      const held = this.#chunks.get(index)
+      if (held !== undefined) held.fill(0, at - index * CHUNK, to - index * CHUNK)
+      else if (this.#chunk(index) === null) {
+        io.failedAt = at
+        io.finish(StoreError.noSpace)
+        return
+      }
+      if (held === undefined || to - at === CHUNK) this.#anchored.add(index)
+      at = to
+    }
+    if (stop === end) io.finish(StoreError.none)
+    else setImmediate(() => this.#anchor(io, stop))
   }
 
   #copy(io: StoreIo, from: MemoryStore, sourceOffset: number, start: number): void {
@@ -185,6 +218,7 @@ export class MemoryStore implements BackingStore {
           io.finish(StoreError.noSpace)
           return
         }
+        this.#anchored.delete(index)
         taken.copy(chunk, toAt, CHUNK - fromRest, CHUNK - fromRest + length)
       } else {
         const chunk = this.#chunks.get(index)
@@ -200,8 +234,10 @@ export class MemoryStore implements BackingStore {
     const start = index * CHUNK
     const from = Math.max(offset - start, 0)
     const to = Math.min(end - start, CHUNK)
-    if (from === 0 && to === CHUNK) this.#chunks.delete(index)
-    else if (from < to) chunk.fill(0, from, to)
+    if (from === 0 && to === CHUNK) {
+      this.#chunks.delete(index)
+      this.#anchored.delete(index)
+    } else if (from < to) chunk.fill(0, from, to)
   }
 
   #chunk(index: number): Buffer | null {

@@ -208,6 +208,7 @@ class ObjectStore implements BackingStore {
         if (typeof run?.held !== 'boolean' || typeof found !== 'number') return StoreError.internal
         if (!Number.isInteger(found) || found < 1 || found > length) return StoreError.internal
         io.held = run.held
+        io.anchored = false
         io.length = found
         return StoreError.none
       }
