@@ -9,7 +9,7 @@ import {
   type StoreUsage,
 } from '@lunkit/target-api'
 
-export type StoreCall = 'read' | 'write' | 'flush' | 'discard' | 'writeZeroes' | 'map'
+export type StoreCall = 'read' | 'write' | 'flush' | 'discard' | 'writeZeroes' | 'map' | 'anchor'
 
 export interface StandInOptions {
   readonly size: number
@@ -41,7 +41,8 @@ export class StandInStore implements BackingStore {
   readonly discardGranularity = 4096
   readonly discardedReadsZero: boolean
   readonly usage?: () => Promise<StoreUsage | null>
-  /** One where a unit of 4096 bytes is held. */
+  readonly anchor?: (io: StoreIo) => void
+  /** One where a unit of 4096 bytes is held, two where room is kept for it. */
   readonly heldUnits: Uint8Array
   readonly bytes: Buffer
   /** What would be left after a power failure. */
@@ -65,6 +66,7 @@ export class StandInStore implements BackingStore {
     this.volatileCache = options.volatileCache ?? true
     this.discards = options.thin || options.maps ? 'native' : 'none'
     this.discardedReadsZero = options.maps === true
+    if (options.maps) this.anchor = io => this.#anchor(io)
     const { room } = options
     if (room !== undefined) this.usage = async () => ({ ...room })
     this.heldUnits = new Uint8Array(Math.ceil(Math.min(options.size, 64 * 1024 * 1024) / 4096)).fill(1)
@@ -114,11 +116,20 @@ export class StandInStore implements BackingStore {
     })
   }
 
+  #anchor(io: StoreIo): void {
+    this.#take('anchor', io, () => {
+      this.#fill(io, 0)
+      const [first, last] = [Math.ceil(io.offset / 4096), Math.floor((io.offset + io.length) / 4096)]
+      if (first < last) this.heldUnits.fill(2, first, last)
+    })
+  }
+
   /** One unit at a time: nobody may rely on long runs. */
   map(io: StoreIo): void {
     this.#take('map', io, () => {
       const index = Math.floor(io.offset / 4096)
-      io.held = this.heldUnits[index] !== 0
+      io.held = this.heldUnits[index] === 1
+      io.anchored = this.heldUnits[index] === 2
       io.length = Math.min(io.length, (index + 1) * 4096 - io.offset)
     })
   }

@@ -110,6 +110,8 @@ export class Disk implements Device, PrimaryDevice {
   readonly thin: boolean
   /** Unmapped blocks read as zeros (LBPRZ). */
   readonly unmappedReadsZero: boolean
+  /** Room can be kept for unmapped blocks (ANC_SUP). */
+  readonly anchors: boolean
   /** Bytes that an UNMAP has to span for room to be given back; a multiple of the physical block. */
   readonly unmapGranularity: number
   readonly initialWriteCache: boolean
@@ -142,6 +144,7 @@ export class Disk implements Device, PrimaryDevice {
     this.rotation = options.rotation
     this.thin = canUnmap(store)
     this.unmappedReadsZero = canErase(store)
+    this.anchors = this.unmappedReadsZero && store.anchor !== undefined
     this.unmapGranularity = Math.max(store.discardGranularity ?? store.preferredBlock, options.physical)
     this.maxAtomic = Math.floor(Math.min(store.atomicWrite ?? 0, MAX_TRANSFER) / options.block)
     this.initialWriteCache = store.volatileCache && options.writeCache

@@ -59,7 +59,7 @@ export const diskVpdPages: readonly VpdPage[] = [
     // After SANITIZE with BLOCK ERASE, READ goes well.
     wabereq: disk.unmappedReadsZero ? 1 : 0,
   })),
-  // No store anchors blocks (ANC_SUP), and no unit has a provisioning group of its own (DP).
+  // No unit has a provisioning group of its own (DP).
   vpdPage(VpdCode.logicalBlockProvisioning, LOGICAL_BLOCK_PROVISIONING, (disk: Disk) =>
     disk.thin
       ? {
@@ -68,6 +68,7 @@ export const diskVpdPages: readonly VpdPage[] = [
           lbpws: 1,
           lbpws10: 1,
           lbprz: disk.unmappedReadsZero ? 1 : 0,
+          ancSup: disk.anchors ? 1 : 0,
           provisioningType: ProvisioningType.thin,
         }
       : {},

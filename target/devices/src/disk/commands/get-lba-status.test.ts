@@ -83,6 +83,21 @@ test('report types', async () => {
   }
 })
 
+test('anchored blocks are told apart', async () => {
+  const { bench, store } = await holed()
+  store.heldUnits.fill(2, 2, 5)
+  const wanted: Run[] = [
+    [0, 8, 0],
+    [8, 8, 1],
+    [16, 24, 2],
+    [40, 24, 0],
+    [64, 8, 1],
+    [72, 4024, 0],
+  ]
+  assert.deepEqual(runsOf(await ask(bench)).runs, wanted)
+  assert.deepEqual(runsOf(await ask(bench, { reportType: 0x04 })).runs, [[16, 24, 2]])
+})
+
 // Requirement: SBC-4, GET LBA STATUS parameter data: COMPLETION CONDITION tells what ended the scan.
 test('the answer is cut to the allocation length, in whole descriptors', async () => {
   const { bench } = await holed()

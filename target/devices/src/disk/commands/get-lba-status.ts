@@ -22,14 +22,14 @@ const MOST = 0xffff_ffff
 const head = LBA_STATUS_HEADER.length
 const size = LBA_STATUS_DESCRIPTOR.length
 
-const { mapped, deallocated } = ProvisioningStatus
-/** What each report type lets through (SBC-4, GET LBA STATUS command). No block here is anchored, or known to be bad. */
+const { mapped, deallocated, anchored } = ProvisioningStatus
+/** What each report type lets through (SBC-4, GET LBA STATUS command). No block here is known to be bad. */
 const REPORTED: ReadonlyMap<number, readonly number[]> = new Map([
-  [LbaReportType.all, [mapped, deallocated]],
+  [LbaReportType.all, [mapped, deallocated, anchored]],
   [LbaReportType.additionalStatus, []],
   [LbaReportType.mapped, [mapped]],
   [LbaReportType.deallocated, [deallocated]],
-  [LbaReportType.anchored, []],
+  [LbaReportType.anchored, [anchored]],
   [LbaReportType.unrecovered, []],
 ])
 
@@ -68,15 +68,17 @@ class StatusWalk extends Walk {
     io.offset = this.#at * disk.blockSize
     io.length = (this.#end - this.#at) * disk.blockSize
     io.held = true
+    io.anchored = false
     if (disk.thin && disk.store.map !== undefined) disk.store.map(io)
     else io.finish(StoreError.none)
     return true
   }
 
-  took({ io }: Task, { blockSize }: Disk): boolean {
+  took({ io }: Task, { blockSize, anchors }: Disk): boolean {
     // A block that is held in part is mapped.
     const whole = (io.held ? Math.ceil : Math.floor)(io.length / blockSize)
-    const status = io.held || whole === 0 ? mapped : deallocated
+    const unmapped = anchors && io.anchored ? anchored : deallocated
+    const status = io.held || whole === 0 ? mapped : unmapped
     if (status !== this.#status && !this.#put()) return false
     this.#status = status
     this.#at = Math.min(this.#at + Math.max(whole, 1), this.#end)

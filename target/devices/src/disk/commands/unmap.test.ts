@@ -3,15 +3,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
+  INQUIRY,
   INVALID_COMMAND_OPERATION_CODE,
   INVALID_FIELD_IN_CDB,
   INVALID_FIELD_IN_PARAMETER_LIST,
   LBA_OUT_OF_RANGE,
+  LOGICAL_BLOCK_PROVISIONING,
   MEDIUM_NOT_PRESENT,
   PARAMETER_LIST_LENGTH_ERROR,
   PRE_FETCH_10,
   PRE_FETCH_16,
   READ_16,
+  SPACE_ALLOCATION_FAILED_WRITE_PROTECT,
   Status,
   UNMAP,
   UNMAP_DESCRIPTOR,
@@ -127,6 +130,23 @@ test('what was unmapped reads as zeros where the store says so', async () => {
   }
   const { data } = await bench.run(cdbOf(READ_16, { lba: 5, blocks: 1 }))
   assert.equal(data.readUInt32BE(0), 5)
+})
+
+// Requirement: SBC-4, UNMAP command: with ANCHOR the blocks become anchored where ANC_SUP says so, else the bit is refused.
+test('ANCHOR keeps the room, where the store can', async () => {
+  const { bench, store } = await openDisk({}, { maps: true })
+  const out = listOf([8, 16], [40, 8])
+  const anchored = () => bench.run(cdbOf(UNMAP, { anchor: 1, parameterLength: out.length }), { out })
+  assert.equal((await anchored()).status, Status.good)
+  assert.deepEqual(store.takeCalls(), ['anchor 4096+8192', 'anchor 20480+4096'])
+  assert.deepEqual([...store.heldUnits.subarray(0, 6)], [1, 2, 2, 1, 1, 2])
+  store.failNext('anchor', StoreError.noSpace)
+  assert.equal((await anchored()).sense, SPACE_ALLOCATION_FAILED_WRITE_PROTECT)
+  const page = await bench.run(cdbOf(INQUIRY, { evpd: 1, pageCode: 0xb2, allocation: 255 }))
+  assert.equal(LOGICAL_BLOCK_PROVISIONING.read(page.data).ancSup, 1)
+  const without = await openDisk({}, { thin: true })
+  const { sense, field } = await without.bench.run(cdbOf(UNMAP, { anchor: 1, parameterLength: 24 }), { out })
+  assert.deepEqual([sense, field], [INVALID_FIELD_IN_CDB, { byte: 1, bit: 0, inCdb: true }])
 })
 
 test('without a write cache, UNMAP is durable before its answer', async () => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// UNMAP: ranges that nobody needs any more go back to the store.
+// UNMAP: ranges that nobody needs any more go back to the store, or become room that is kept for later.
 import {
+  INVALID_FIELD_IN_CDB,
   INVALID_FIELD_IN_PARAMETER_LIST,
   LBA_OUT_OF_RANGE,
   PARAMETER_LIST_LENGTH_ERROR,
@@ -14,8 +15,9 @@ import { MAX_UNMAP_BLOCKS, MAX_UNMAP_DESCRIPTORS } from '../limits.ts'
 import { Walk, walk } from '../walk.ts'
 
 const { lba, blocks } = UNMAP_DESCRIPTOR.field
+const { anchor } = UNMAP.cdb.field
 
-/** One discard for each descriptor, in their order. */
+/** One request for each descriptor, in their order. */
 class Discards extends Walk {
   readonly #list: Buffer
   #at = UNMAP_HEADER.length
@@ -33,7 +35,8 @@ class Discards extends Walk {
     io.offset = lba.get(list, this.#at) * disk.blockSize
     io.length = blocks.get(list, this.#at) * disk.blockSize
     io.segments.length = 0
-    disk.store.discard!(io)
+    if (anchor.get(task.cdb, 0) === 1) disk.store.anchor!(io)
+    else disk.store.discard!(io)
     return true
   }
 
@@ -50,18 +53,15 @@ class Discards extends Walk {
   }
 }
 
-export const unmap = on(
-  UNMAP,
-  (task: Task, disk: Disk) => {
-    if (task.outLength === 0) return succeed(task)
-    const list = listOf(task)
-    if (list === null) return fail(task, PARAMETER_LIST_LENGTH_ERROR)
-    const objection = check(list, disk)
-    if (objection !== null) return failParameter(task, objection.code, objection.at)
-    walk(task, disk, new Discards(list))
-  },
-  { refuses: ['anchor'] },
-)
+export const unmap = on(UNMAP, (task: Task, disk: Disk) => {
+  if (anchor.get(task.cdb, 0) === 1 && !disk.anchors) return fail(task, INVALID_FIELD_IN_CDB, anchor)
+  if (task.outLength === 0) return succeed(task)
+  const list = listOf(task)
+  if (list === null) return fail(task, PARAMETER_LIST_LENGTH_ERROR)
+  const objection = check(list, disk)
+  if (objection !== null) return failParameter(task, objection.code, objection.at)
+  walk(task, disk, new Discards(list))
+})
 
 function durable(task: Task): void {
   if (task.io.error !== StoreError.none) failStore(task, task.nexusUnit.unit.device.blockSize, true)

@@ -52,6 +52,24 @@ test('zeros go to the store as such where it knows how, UNMAP or not', async () 
   }
 })
 
+// Requirement: SBC-4, WRITE SAME (10) command: ANCHOR counts with UNMAP only, and where ANC_SUP says so.
+test('UNMAP with ANCHOR keeps room for zeros', async () => {
+  const { bench, store } = await openDisk({}, { maps: true })
+  const out = Buffer.alloc(512)
+  for (const command of ROWS) {
+    const send = (values: Record<string, number>, data = out) =>
+      bench.run(cdbOf(command, { lba: 8, blocks: 16, ...values }), { out: data })
+    assert.equal((await send({ unmap: 1, anchor: 1 })).status, Status.good)
+    assert.deepEqual(store.takeCalls(), ['anchor 4096+8192'])
+    assert.equal((await send({ unmap: 1, anchor: 1 }, Buffer.alloc(512, 7))).status, Status.good)
+    assert.deepEqual(store.takeCalls(), ['write 4096+8192'], 'what is no zeros is written')
+    assert.equal((await send({ anchor: 1 })).sense, INVALID_FIELD_IN_CDB)
+  }
+  const without = await openDisk({}, { thin: true })
+  const cdb = cdbOf(WRITE_SAME_16, { blocks: 1, unmap: 1, anchor: 1, ndob: 1 })
+  assert.equal((await without.bench.run(cdb)).sense, INVALID_FIELD_IN_CDB)
+})
+
 // Requirement: SBC-4, WRITE SAME (16) command: NDOB set to one writes zeros without a Data-Out transfer.
 test('NDOB: zeros without any data', async () => {
   const thick = await openDisk()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// WRITE SAME (10), (16) and (32): one block, or zeros, over a whole range; with UNMAP, zeros as holes where they can be.
+// WRITE SAME (10), (16) and (32): one block, or zeros, over a whole range; with UNMAP, zeros as holes or kept room where they can be.
 import {
   type Field,
   INVALID_FIELD_IN_CDB,
@@ -23,7 +23,7 @@ import { MAX_WRITE_SAME } from '../limits.ts'
 import { Walk, walk } from '../walk.ts'
 
 /** How the range comes to hold the block. */
-const Means = { writes: 0, zeroes: 1, discards: 2 } as const
+const Means = { writes: 0, zeroes: 1, discards: 2, anchors: 3 } as const
 
 /** Writes the pattern in a pooled buffer as often as the range needs it, or asks the store for zeros or a hole. */
 class Fill extends Walk {
@@ -32,11 +32,11 @@ class Fill extends Walk {
   #done = 0
   #piece = 0
 
-  constructor(task: Task, disk: Disk, block: Buffer | null, unmaps: boolean) {
+  constructor(task: Task, disk: Disk, block: Buffer | null, fields: Fields) {
     super()
     this.#length = task.blocks * disk.blockSize
     const zeros = block === null || block.every(byte => byte === 0)
-    this.#means = zeros ? meansOfZeros(disk, unmaps) : Means.writes
+    this.#means = zeros ? meansOfZeros(task, disk, fields) : Means.writes
     task.releaseData()
     if (this.#means !== Means.writes) return
     task.reserve(Math.min(this.#length, LARGEST))
@@ -58,7 +58,8 @@ class Fill extends Walk {
     io.length = this.#piece
     if (this.#means === Means.writes) disk.store.write(io)
     else if (this.#means === Means.zeroes) disk.store.writeZeroes!(io)
-    else disk.store.discard!(io)
+    else if (this.#means === Means.discards) disk.store.discard!(io)
+    else disk.store.anchor!(io)
     return true
   }
 
@@ -75,8 +76,10 @@ class Fill extends Walk {
 }
 
 /** A hole is as good as zeros only where it reads as such: what was asked for is written otherwise. */
-function meansOfZeros({ store, unmappedReadsZero }: Disk, unmaps: boolean): number {
-  if (unmaps && unmappedReadsZero) return Means.discards
+function meansOfZeros(task: Task, { store, unmappedReadsZero }: Disk, { unmap, anchor }: Fields): number {
+  // It can be one only where the store anchors.
+  if (anchor.get(task.cdb, 0) === 1) return Means.anchors
+  if (unmap.get(task.cdb, 0) === 1 && unmappedReadsZero) return Means.discards
   return store.writesZeroes === 'native' && store.writeZeroes !== undefined ? Means.zeroes : Means.writes
 }
 
@@ -92,6 +95,7 @@ function finish(task: Task) {
 
 interface Fields {
   readonly unmap: Field<number>
+  readonly anchor: Field<number>
   readonly blocks: Field<number>
   readonly ndob?: Field<number>
 }
@@ -100,19 +104,22 @@ interface Fields {
 const withoutData = (task: Task, { ndob }: Fields): boolean => ndob?.get(task.cdb, 0) === 1
 
 function writeSame(task: Task, disk: Disk, fields: Fields) {
-  const { unmap, blocks } = fields
-  if (unmap.get(task.cdb, 0) === 1 && !disk.thin) return fail(task, INVALID_FIELD_IN_CDB, unmap)
+  const { unmap, anchor, blocks } = fields
+  const unmaps = unmap.get(task.cdb, 0) === 1
+  if (unmaps && !disk.thin) return fail(task, INVALID_FIELD_IN_CDB, unmap)
+  if (anchor.get(task.cdb, 0) === 1 && !(unmaps && disk.anchors))
+    return fail(task, INVALID_FIELD_IN_CDB, anchor)
   if (task.blocks * disk.blockSize > MAX_WRITE_SAME) return fail(task, INVALID_FIELD_IN_CDB, blocks)
   const bare = withoutData(task, fields)
   // One block: with less or more of them it is not known which was meant.
   if (!bare && task.expectedOut !== task.outLength)
     return fail(task, INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT)
   const block = bare ? null : Buffer.concat(task.segments, disk.blockSize)
-  walk(task, disk, new Fill(task, disk, block, unmap.get(task.cdb, 0) === 1))
+  walk(task, disk, new Fill(task, disk, block, fields))
 }
 
 const options = (fields: Fields) => ({
-  refuses: ['protect', 'anchor'] as const,
+  refuses: ['protect'] as const,
   zeroIsRest: true,
   dataOut: (task: Task, disk: Disk) => (withoutData(task, fields) ? 0 : disk.blockSize),
 })
