@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A format or sanitize operation: passes over the whole medium, in turns, whatever becomes of the command that asked for it.
-import type { SenseCode } from '@lunkit/spec'
+import type { ProtectionType, SenseCode } from '@lunkit/spec'
 import {
   BufferPool,
   fail,
@@ -12,6 +12,8 @@ import {
   Task,
 } from '@lunkit/target-api'
 import type { Disk } from './disk.ts'
+import type { GuardedStore } from './protection/guarded-store.ts'
+import { BLANK_TAGS } from './protection/protection.ts'
 import { Walk, walk } from './walk.ts'
 
 /** Bytes of a request that moves none: short enough to tell the progress and to stop soon. */
@@ -24,7 +26,12 @@ export interface Pass {
   readonly block: Buffer | null
   /** Without a block: the medium is given back to the store, which reads zeros then. Else zeros are asked for. */
   readonly discards: boolean
+  /** The pass is over the tags: they are blanked, and the medium is formatted with this from then on. */
+  readonly protection?: ProtectionType
 }
+
+/** Makes the protection type what FORMAT UNIT asks for; before the other passes, which leave the new tags blank. */
+export const tagsPass = (protection: ProtectionType): Pass => ({ block: null, discards: false, protection })
 
 export interface Plan {
   readonly passes: readonly Pass[]
@@ -80,6 +87,8 @@ export class MediumOperation extends Walk implements Occupation {
     this.#carrier = new Task(new BufferPool(0), nobody, () => this.#ended(StoreError.internal))
     // What the walk asks of a task: the way to its disk.
     this.#carrier.nexusUnit = { unit: disk.unit } as NexusUnit
+    // SBC-4: neither format nor sanitize operations leave blocks that are checked.
+    if (disk.protection !== null) this.#carrier.protection = BLANK_TAGS
     this.#fill()
   }
 
@@ -128,7 +137,8 @@ export class MediumOperation extends Walk implements Occupation {
     if (pass.block !== null) {
       io.segments.push(this.#buffer!.subarray(0, this.#piece))
       store.write(io)
-    } else if (pass.discards) store.discard!(io)
+    } else if (pass.protection !== undefined) (store as GuardedStore).format(io, pass.protection)
+    else if (pass.discards) store.discard!(io)
     else store.writeZeroes!(io)
     return true
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // FORMAT UNIT: the whole medium gets a pattern, or the zeros of a new one.
 import {
+  CAPACITY_DATA_HAS_CHANGED,
   FORMAT_LONG_HEADER,
   FORMAT_SHORT_HEADER,
   FORMAT_UNIT,
@@ -11,10 +12,12 @@ import {
   LOGICAL_UNIT_NOT_READY_FORMAT_IN_PROGRESS,
   MEDIUM_FORMAT_CORRUPTED,
   PARAMETER_LIST_LENGTH_ERROR,
+  type ProtectionType,
 } from '@lunkit/spec'
 import { fail, failParameter, on, succeed, type Task } from '@lunkit/target-api'
 import type { Disk } from '../disk.ts'
-import { MediumOperation, type Pass, type Plan, zeroPass } from '../medium-operation.ts'
+import { MediumOperation, type Pass, type Plan, tagsPass, zeroPass } from '../medium-operation.ts'
+import { formatChoice } from '../protection/format.ts'
 
 /** FFMT (SBC-4, FORMAT UNIT command): write the medium, or leave what it holds. */
 const FastFormat = { writes: 0, leaves: 1 } as const
@@ -23,7 +26,7 @@ const PatternType = { standard: 0, repeated: 1 } as const
 /** Address descriptor formats: from here on vendor specific and reserved. */
 const LAST_FORMAT = 5
 
-const { fmtdata, longlist, defectListFormat, fastFormat } = FORMAT_UNIT.cdb.field
+const { fmtpinfo, fmtdata, longlist, defectListFormat, fastFormat } = FORMAT_UNIT.cdb.field
 const descriptor = INITIALIZATION_PATTERN.field
 
 /** What the parameter list asks for. */
@@ -31,9 +34,8 @@ interface Request {
   readonly immed: boolean
   /** Null: the default pattern. */
   readonly pattern: Buffer | null
+  readonly protection: ProtectionType
 }
-
-const PLAIN: Request = { immed: false, pattern: null }
 
 export const formatUnit = on(
   FORMAT_UNIT,
@@ -46,20 +48,22 @@ export const formatUnit = on(
     // A sanitize operation that failed is not mended by a format.
     const { occupied } = disk
     if (occupied !== null && occupied.code !== MEDIUM_FORMAT_CORRUPTED) return fail(task, occupied.code)
-    const request = hasList ? read(task, disk) : PLAIN
+    const request = hasList ? read(task, disk) : plain(task, disk)
     if (request === null) return
+    const { protection } = request
     const leaves = fastFormat.get(cdb, 0) === FastFormat.leaves
     if (leaves && request.pattern !== null) return fail(task, INVALID_FAST_FORMAT)
     task.releaseData()
-    MediumOperation.start(
-      disk,
-      planOf(leaves ? [] : [passOf(disk, request.pattern)]),
-      request.immed ? null : task,
-    )
+    const passes = leaves ? [] : [passOf(disk, request.pattern)]
+    if (disk.protection !== null) {
+      passes.unshift(tagsPass(protection))
+      if (protection !== disk.protection.type) disk.unit.attention(CAPACITY_DATA_HAS_CHANGED, task.nexus)
+    }
+    MediumOperation.start(disk, planOf(passes), request.immed ? null : task)
     if (request.immed) succeed(task)
   },
   {
-    // No protection type is chosen here.
+    // A disk that can have protection information takes it.
     refuses: ['fmtpinfo'],
     // The CDB does not tell the length. A defect list is refused, so nothing behind the pattern is looked at.
     dataOut: (task, disk) =>
@@ -84,6 +88,14 @@ function passOf(disk: Disk, pattern: Buffer | null): Pass {
   return zeros ? zeroPass(disk) : { block: Buffer.alloc(disk.blockSize, pattern), discards: false }
 }
 
+/** Without a list; null if the task has ended. */
+function plain(task: Task, disk: Disk): Request | null {
+  const protection = formatChoice(disk.hasProtection, fmtpinfo.get(task.cdb, 0), 0)
+  if (typeof protection === 'number') return { immed: false, pattern: null, protection }
+  fail(task, INVALID_FIELD_IN_CDB, fmtpinfo)
+  return null
+}
+
 /** Null if the task has ended with what is wrong. */
 function read(task: Task, disk: Disk): Request | null {
   const layout = longlist.get(task.cdb, 0) === 1 ? FORMAT_LONG_HEADER : FORMAT_SHORT_HEADER
@@ -92,8 +104,10 @@ function read(task: Task, disk: Disk): Request | null {
   const stray = layout.reserved(list)
   if (stray !== null) return wrong(task, stray.byte, stray.bit)
   const { protectionFieldUsage, fov, dpry, dcrt, stpf, ip, immed, defectListLength } = layout.field
-  if (protectionFieldUsage.get(list, 0) !== 0)
-    return wrong(task, protectionFieldUsage.byte, protectionFieldUsage.bit)
+  const usage = protectionFieldUsage.get(list, 0)
+  const protection = formatChoice(disk.hasProtection, fmtpinfo.get(task.cdb, 0), usage)
+  if (protection === 'cdb') return plain(task, disk)
+  if (protection === 'list') return wrong(task, protectionFieldUsage.byte, protectionFieldUsage.bit)
   // Without FOV the other options have to be zero.
   if (fov.get(list, 0) === 0) {
     for (const one of [dpry, dcrt, stpf, ip])
@@ -107,7 +121,7 @@ function read(task: Task, disk: Disk): Request | null {
   }
   const pattern = ip.get(list, 0) === 1 ? readPattern(task, disk, list, layout.length) : Buffer.alloc(0)
   if (pattern === null) return null
-  return { immed: immed.get(list, 0) === 1, pattern: pattern.length === 0 ? null : pattern }
+  return { immed: immed.get(list, 0) === 1, pattern: pattern.length === 0 ? null : pattern, protection }
 }
 
 /** The pattern, empty for the default one; null if the task has ended. */

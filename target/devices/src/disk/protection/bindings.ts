@@ -3,6 +3,7 @@
 import {
   COMPARE_AND_WRITE,
   type Field,
+  FORMAT_UNIT,
   ORWRITE_16,
   ORWRITE_32,
   READ_10,
@@ -39,6 +40,7 @@ import {
   type ProtectFields,
   protectFields,
   usageOf,
+  withField,
 } from './protect-fields.ts'
 import type { CommandTags, Protection } from './protection.ts'
 import { readMemory, readWithTags } from './read.ts'
@@ -129,6 +131,8 @@ const READS: ReadonlySet<unknown> = new Set([READ_10, READ_12, READ_16, READ_32]
 /** The bindings of a disk, made to take protect fields; those without one as they are. */
 export const withProtection = (bindings: readonly Binding[]): readonly Binding[] =>
   bindings.map(binding => {
+    if (binding.command === FORMAT_UNIT)
+      return { ...binding, usage: withField(binding, FORMAT_UNIT.cdb.field.fmtpinfo) }
     const fields = protectFields(binding.command)
     if (fields === null) return binding
     if (READS.has(binding.command)) return reading(binding, fields)

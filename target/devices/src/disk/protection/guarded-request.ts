@@ -16,7 +16,8 @@ export interface Stores {
   done(request: GuardedRequest): void
 }
 
-export type Call = 'read' | 'write' | 'discard' | 'writeZeroes'
+/** `blank`: the tags alone. */
+export type Call = 'read' | 'write' | 'discard' | 'writeZeroes' | 'blank'
 
 /** Zeros, which are the escape value on the store, where it cannot write them by itself. */
 const BLANK = Buffer.alloc(64 * 1024)
@@ -178,7 +179,8 @@ export class GuardedRequest implements Held {
     } else {
       io.error = StoreError.none
       io.storeData = null
-      this.#stores.data[this.#call]!(io)
+      if (this.#call === 'blank') this.#dataDone()
+      else this.#stores.data[this.#call]!(io)
     }
   }
 

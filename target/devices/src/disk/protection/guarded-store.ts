@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A store with tags beside it: whatever is read is checked against them, whatever is written gets them.
+import type { ProtectionType } from '@lunkit/spec'
 import {
   type Ability,
   type BackingStore,
@@ -12,7 +13,7 @@ import {
 import { type Call, GuardedRequest, type Stores } from './guarded-request.ts'
 import type { Protection } from './protection.ts'
 import { RangeLock } from './range-lock.ts'
-import { tagBytes } from './tag-store.ts'
+import { ask, tagBytes, tagHeader } from './tag-store.ts'
 import { TAG_LENGTH } from './tags.ts'
 
 /**
@@ -102,6 +103,20 @@ export class GuardedStore implements BackingStore {
     this.#tags.flush(io)
   }
 
+  /** From the first range on the medium is formatted with `type`; blanks the tags of the range. */
+  format(io: StoreIo, type: ProtectionType): void {
+    if (io.offset > 0) this.#guard(io, 'blank')
+    else this.#formatFrom(io, type).catch(() => io.finish(StoreError.internal))
+  }
+
+  async #formatFrom(io: StoreIo, type: ProtectionType): Promise<void> {
+    const { error } = await ask(this.#tags, 'write', 0, tagHeader(type, this.protection.blockSize))
+    if (error === StoreError.none) {
+      this.protection.type = type
+      this.#guard(io, 'blank')
+    } else io.finish(error)
+  }
+
   abort(io: StoreIo): void {
     if (!(io.storeData instanceof GuardedRequest)) this.#data.abort?.(io)
   }
@@ -115,8 +130,12 @@ export class GuardedStore implements BackingStore {
   }
 
   #begin(io: StoreIo, call: Call): void {
-    if (!this.protection.formatted) this.#data[call]!(io)
-    else (this.#free.pop() ?? new GuardedRequest(this.#stores)).begin(io, call)
+    if (this.protection.formatted || call === 'blank') this.#guard(io, call)
+    else this.#data[call]!(io)
+  }
+
+  #guard(io: StoreIo, call: Call): void {
+    ;(this.#free.pop() ?? new GuardedRequest(this.#stores)).begin(io, call)
   }
 
   async #resize(size: number): Promise<void> {

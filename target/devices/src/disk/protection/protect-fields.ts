@@ -48,20 +48,29 @@ export function protectFields(command: AnyCommand): ProtectFields | null {
 }
 
 /** The CDB bits that a disk with protection takes beyond those that one without does. */
-export function usageOf({ command, usage }: Binding, fields: ProtectFields): Uint8Array {
+export function usageOf(
+  binding: Binding,
+  { protect, reference, application, mask }: ProtectFields,
+): Uint8Array {
+  let { usage } = binding
+  for (const field of [protect, reference, application, mask])
+    if (field !== null) usage = withField({ usage }, field)
+  return usage
+}
+
+/** The usage with the bits of one more field. */
+export function withField({ usage }: Pick<Binding, 'usage'>, field: CdbField<number>): Uint8Array {
   const wider = Uint8Array.from(usage)
-  const all = command.cdb.usage
-  for (const field of [fields.protect, fields.reference, fields.application, fields.mask]) {
-    if (field === null) continue
-    const last = field.byte + Math.ceil((field.width - field.bit - 1) / 8)
-    for (let byte = field.byte; byte <= last; byte++) wider[byte]! |= all[byte]! & bitsOf(field, byte)
+  let { byte, bit } = field
+  for (let left = field.width; left > 0; left--) {
+    wider[byte]! |= 1 << bit
+    if (bit-- === 0) {
+      bit = 7
+      byte++
+    }
   }
   return wider
 }
-
-/** Those bits of a byte that belong to the field; whole bytes but for the protect fields, which share theirs. */
-const bitsOf = (field: CdbField<number>, byte: number): number =>
-  field.width >= 8 || byte !== field.byte ? 0xff : ((1 << field.width) - 1) << (field.bit - field.width + 1)
 
 /** Whether the command moves tags: its data has eight bytes more for each block. */
 export const movesTags = (task: Task, fields: ProtectFields): boolean => fields.protect.get(task.cdb, 0) !== 0

@@ -2,7 +2,7 @@
 // The protection information of one disk (its type and the switches of the Control mode page) and of one command.
 import { CONTROL, ESCAPE_APPLICATION_TAG, ESCAPE_REFERENCE_TAG, ProtectionType } from '@lunkit/spec'
 import { Field } from './checks.ts'
-import type { SentTags } from './tags.ts'
+import { SentTags, TAG_LENGTH } from './tags.ts'
 
 /** LOGICAL BLOCK REFERENCE TAG of type 1: the low bits of the LBA. */
 const lowBits = (lba: number): number => lba % 0x1_0000_0000
@@ -72,3 +72,17 @@ export interface CommandTags {
   /** Where the tags that were read are wanted, for the blocks of the read under way; or null. */
   kept: Uint8Array | null
 }
+
+/** For what has no tags of its own to write: the escape value for each block. */
+export const BLANK_TAGS: CommandTags = Object.freeze({
+  checks: 0,
+  reference: -1,
+  application: 0,
+  applicationMask: 0,
+  sent: new SentTags(Buffer.alloc(TAG_LENGTH, 0xff), true, ProtectionType.type3),
+  makesGuards: false,
+  tagsZeros: false,
+  compared: null,
+  compares: 0,
+  kept: null,
+})
