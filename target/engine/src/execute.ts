@@ -16,8 +16,9 @@ export function execute(task: Task): void {
 
 function tellChange(task: Task, tell: NonNullable<Unit['onChange']>): void {
   const { command, lba, blocks } = task.binding
-  if (command.touches === 'medium-all') tell(0, Number.POSITIVE_INFINITY)
-  else if (command.touches !== 'medium-write') return
+  // A third-party copy is in no such order: what it writes, it writes by inner commands, which come by here.
+  if (command.order === 'medium') tell(0, Number.POSITIVE_INFINITY)
+  else if (command.order !== 'write' && command.order !== 'atomic') return
   else if (lba !== null && blocks !== null) tell(task.lba, task.blocks)
   else tell(0, Number.POSITIVE_INFINITY)
 }

@@ -1,14 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// What Linux does with a disk beyond reading and writing: space that is given back, several paths.
+// What Linux does with a disk beyond reading and writing: reservations, space given back, several paths.
 import assert from 'node:assert/strict'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { endsWell, folderFor, serving, succeeds } from './guest-target.ts'
+import { endsWell, folderFor, relayed, serving, succeeds } from './guest-target.ts'
 import { Relay } from './relay.ts'
 import { noGuest } from './skip.ts'
 
 const MIB = 1024 * 1024
+
+// Requirement: SPC-4, PERSISTENT RESERVE OUT command: reservations and registrations persist through power loss if APTPL asks for it.
+test('two Linux initiators fence each other by persistent reservations, which outlive the target', async t => {
+  if (noGuest(t)) return
+  const folder = folderFor(t)
+  const behind = await relayed(t, `${join(folder, 'disk.img')},size=64M`, '--state', join(folder, 'state'))
+  const { relay, portal, restart } = behind
+  await succeeds(t, behind.target, 'reservations.sh', { relay, on: { restart }, env: { PORTAL: portal } })
+  await endsWell(behind.target)
+})
 
 test('Linux gives space back, and the image on the host shrinks', async t => {
   if (noGuest(t)) return
