@@ -8,11 +8,18 @@ export type { ObjectStorage } from '@lunkit/target-stores/object'
 export {
   type ChapOptions,
   createTarget,
-  type LunView,
-  type RunningTarget,
   type TargetOptions,
 } from './target-face/create-target.ts'
+export type { Lun, LunView, Referral, UnitNames } from './target-face/lun.ts'
 export type { LunSpec } from './target-face/lun-spec.ts'
+export type { LunSource } from './target-face/open-lun.ts'
+export type {
+  AccessStateName,
+  PortGroupSetting,
+  PortGroupSettings,
+  PortGroupView,
+} from './target-face/port-groups.ts'
+export type { LunPlace, RunningTarget } from './target-face/running-target.ts'
 
 /** Keys that every disk takes, whatever its store. */
 export interface DiskOptions {
@@ -31,6 +38,14 @@ export interface DiskOptions {
   readonly vendor?: string
   readonly product?: string
   readonly revision?: string
+  /** EUI-64 designator: 16, 24 or 32 hex digits. */
+  readonly eui64?: string
+  /** SCSI name string: `iqn.…`, `eui.…` or `naa.…`. */
+  readonly scsiname?: string
+  /** What follows the vendor in the T10 designator; product and serial number if not given. */
+  readonly t10id?: string
+  /** URL where the unit is managed, for VPD page 85h. */
+  readonly management?: string
 }
 
 /** A disk image. `size` creates it, sparse, where it does not exist. */

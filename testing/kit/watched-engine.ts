@@ -47,6 +47,9 @@ export class WatchedEngine implements Engine {
   get observe(): Observer {
     return this.inner.observe
   }
+  get ports(): readonly TargetPort[] {
+    return this.inner.ports
+  }
   get targets(): readonly Target[] {
     return this.inner.targets
   }

@@ -6,7 +6,8 @@ import { Command } from 'commander'
 import { ExitCode } from '../exit.ts'
 import { readSecret } from '../secret.ts'
 import { defaultStateFolder } from '../state-folder.ts'
-import { createTarget, type RunningTarget } from '../target-face/create-target.ts'
+import { createTarget } from '../target-face/create-target.ts'
+import type { RunningTarget } from '../target-face/running-target.ts'
 import { formatBytes } from '../units.ts'
 
 interface ServeFlags {

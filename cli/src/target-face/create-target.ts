@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // createTarget(): opens LUNs, starts the engine and the iSCSI driver, and is what `lunkit serve` runs.
-import { EventEmitter } from 'node:events'
+import type { EventEmitter } from 'node:events'
 import {
   type Device,
   type DeviceType,
-  type Identity,
   type Observer,
   OperatorError,
   type TargetEvent,
-  type UnitRecords,
 } from '@lunkit/target-api'
 import { driver, type IscsiPort } from '@lunkit/target-driver-iscsi'
 import { TargetEngine } from '@lunkit/target-engine'
-import { openRecords } from '@lunkit/target-state'
-import type { ObjectStorage } from '@lunkit/target-stores/object'
-import { checkTargetName, defaultTargetName, makeIdentity } from './identity.ts'
-import { type LunSpec, parseLun, resolveLun } from './lun-spec.ts'
+import { checkTargetName, defaultTargetName } from './identity.ts'
+import { type LunSource, type OpenedLun, openLun } from './open-lun.ts'
+import { accessOptions, byTag, type PortGroupSettings } from './port-groups.ts'
 import { formatPortal, isLoopback, type Portal, parsePortal } from './portal.ts'
+import { RunningTarget } from './running-target.ts'
 
 /** CHAP credentials; `mutual` is what the target proves itself with. Secrets of 12 bytes or more are advised. */
 export interface ChapOptions {
@@ -26,10 +24,15 @@ export interface ChapOptions {
 }
 
 export interface TargetOptions {
-  /** A LUN argument (`disk.img,size=1G`), what `file()` and its kin give, or an object with size and read. */
-  readonly luns: readonly (string | LunSpec | ObjectStorage)[]
-  /** Where to listen: `127.0.0.1:0` if not given. */
+  /** They become LUN 0, 1, 2 … */
+  readonly luns: readonly LunSource[]
+  /**
+   * Where to listen: `127.0.0.1:0` if not given. `,TAG` behind an address names its portal group (1 if not given), which
+   * is a target port of its own: `['10.0.0.1:3260,1', '10.1.0.1:3260,2']` are two paths to the same LUNs.
+   */
   readonly portal?: string | readonly string[]
+  /** Asymmetric access (ALUA). If not given, several portal groups are a target port group each, active/optimized. */
+  readonly portGroups?: PortGroupSettings
   /** iSCSI name of the target; made from the host name if not given. */
   readonly name?: string
   readonly chap?: ChapOptions
@@ -44,65 +47,6 @@ export interface TargetOptions {
   readonly state?: string | null
   /** Closes the target when it fires. */
   readonly signal?: AbortSignal
-}
-
-export interface LunView {
-  readonly lun: number
-  readonly url: string
-  readonly bytes: number
-  readonly kind: string
-  readonly store: string
-}
-
-type EventsByName = { [T in TargetEvent['type']]: [event: Extract<TargetEvent, { type: T }>] } & {
-  event: [event: TargetEvent]
-  /** Nothing of the target is left. */
-  closed: []
-}
-
-/** How long a close waits for initiators to log out before it cuts them off. */
-const GRACE_MS = 2000
-
-/** A running target. Emits each TargetEvent under its type and under `event`. */
-export class RunningTarget extends EventEmitter<EventsByName> {
-  readonly name: string
-  /** As bound: `127.0.0.1:3260`. */
-  readonly portals: readonly string[]
-  readonly luns: readonly LunView[]
-  readonly #port: IscsiPort
-  readonly #engine: TargetEngine
-  #closing: Promise<void> | null = null
-
-  constructor(name: string, luns: readonly LunView[], port: IscsiPort, engine: TargetEngine) {
-    super()
-    this.name = name
-    this.portals = port.portals.map(formatPortal)
-    this.luns = luns
-    this.#port = port
-    this.#engine = engine
-  }
-
-  /** URL of LUN 0, as libiscsi and QEMU take it. */
-  get url(): string {
-    return this.luns[0]!.url
-  }
-
-  /** Asks initiators to log out, ends their sessions, flushes and closes the stores. May be called twice. */
-  close({ graceMs = GRACE_MS }: { graceMs?: number } = {}): Promise<void> {
-    this.#closing ??= (async () => {
-      try {
-        await this.#port.stop(graceMs)
-        await this.#engine.close()
-      } finally {
-        this.emit('closed')
-      }
-    })()
-    return this.#closing
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close()
-  }
 }
 
 /** Opens everything and listens; what was opened is closed again if anything fails. */
@@ -128,6 +72,8 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
   const absent = await openAbsent()
   const opened = await openLuns(options, name, observe)
   const engine = new TargetEngine({ observe, absent })
+  const groups = byTag(portals)
+  const ports: IscsiPort[] = []
   try {
     const target = engine.addTarget({ name })
     for (const [lun, { device, identity, records }] of opened.entries()) {
@@ -137,16 +83,15 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
       ...(options.chap && { chap: options.chap }),
       ...(options.initiators && { initiators: options.initiators }),
     }
-    const port = await driver.start(engine, { portals, access: { [name]: access } })
-    const luns = opened.map(({ device, spec }, lun) => ({
-      lun,
-      url: `iscsi://${formatPortal(reachable(port.portals[0]!))}/${name}/${lun}`,
-      bytes: device.blocks * device.blockSize,
-      kind: spec.kind,
-      store: spec.store,
-    }))
-    running = new RunningTarget(name, luns, port, engine)
+    const grouping = accessOptions([...groups.keys()], options.portGroups)
+    if (grouping !== null) target.setPortGroups(grouping)
+    for (const [tpgt, portals] of groups) {
+      ports.push(await driver.start(engine, { portals, tpgt, access: { [name]: access } }))
+    }
+    const state = options.state ?? null
+    running = new RunningTarget({ engine, device: target, ports, opened, state, observe })
   } catch (error) {
+    await Promise.all(ports.map(port => port.stop(0)))
     await engine.close()
     throw error
   }
@@ -177,88 +122,24 @@ function tell(target: RunningTarget, event: TargetEvent): void {
   emitter.emit(event.type, event)
 }
 
-interface OpenedLun {
-  readonly spec: LunSpec
-  /** What its names are made of. */
-  readonly storage: string
-  readonly device: Device
-  readonly identity: Identity
-  readonly records: UnitRecords | null
-}
-
 async function openLuns(options: TargetOptions, target: string, observe: Observer): Promise<OpenedLun[]> {
   const opened: OpenedLun[] = []
   try {
     for (const [lun, given] of options.luns.entries()) {
-      const spec = toSpec(given, `${target} LUN ${lun}`)
-      const { deviceType, store, beside, deviceValues, unitValues } = await resolveLun(spec)
-      try {
-        const storage = store.identity || `${spec.store}:${target}/${lun}`
-        const identity = makeIdentity(storage, unitValues)
-        refuseTwin(opened, { spec, storage, identity })
-        const lasts = store.identity !== '' || NAMING.some(key => Object.hasOwn(unitValues, key))
-        const records = await openState(lasts ? (options.state ?? null) : null, spec, identity, observe)
-        const device = await deviceType.open(store, deviceValues, beside)
-        if (store.note) observe({ type: 'warning', reason: `${spec.label}: ${store.note}` })
-        opened.push({ spec, storage, device, identity, records })
-      } catch (error) {
-        await store.close()
-        await beside?.close()
-        throw error
-      }
+      const label = `${target} LUN ${lun}`
+      opened.push(await openLun(given, { label, state: options.state ?? null, others: opened, observe }))
     }
   } catch (error) {
-    await closeAll(opened)
+    // What made the opening fail is the error to tell; closing the others must not hide it or stop half-way.
+    await Promise.allSettled(opened.map(({ device }) => device.close()))
     throw error
   }
   return opened
 }
 
-/** Keys that make a unit the same in every run, even if its storage has no name of its own (as memory has none). */
-const NAMING = ['serial', 'naa'] as const
-
-/** The unit's records; null if nothing is to be kept. */
-async function openState(
-  folder: string | null,
-  spec: LunSpec,
-  identity: Identity,
-  observe: Observer,
-): Promise<UnitRecords | null> {
-  if (folder === null) return null
-  return openRecords(folder, identity.naa, reason =>
-    observe({ type: 'warning', reason: `${spec.label}: ${reason}` }),
-  )
-}
-
-/** Two disks of one serial would be one to multipath software, which then mixes them. */
-function refuseTwin(opened: readonly OpenedLun[], one: Omit<OpenedLun, 'device' | 'records'>): void {
-  const twin = opened.find(
-    ({ identity, storage }) => identity.serial === one.identity.serial && storage !== one.storage,
-  )
-  if (twin === undefined) return
-  throw new OperatorError(
-    'SERIAL_TWICE',
-    `'${twin.spec.label}' and '${one.spec.label}' have one serial number`,
-    {
-      hint: 'give each its own, or none',
-    },
-  )
-}
-
-async function closeAll(opened: readonly OpenedLun[]): Promise<void> {
-  // What made the opening fail is the error to tell; closing the others must not hide it or stop half-way.
-  await Promise.allSettled(opened.map(({ device }) => device.close()))
-}
-
 async function openAbsent(): Promise<Device> {
   const { device } = (await import('@lunkit/target-devices/absent')) as { device: DeviceType }
   return device.open(null, {})
-}
-
-function toSpec(given: string | LunSpec | ObjectStorage, label: string): LunSpec {
-  if (typeof given === 'string') return parseLun(given)
-  if ('store' in given && 'keys' in given) return given
-  return { kind: 'disk', store: 'object', keys: {}, object: given, label }
 }
 
 function checkAccess(portals: readonly Portal[], options: TargetOptions): void {
@@ -269,10 +150,4 @@ function checkAccess(portals: readonly Portal[], options: TargetOptions): void {
     `Portal ${formatPortal(exposed)} can be reached from other machines, and anybody could log in`,
     { hint: 'set CHAP or a list of initiators, or say --open if that is wanted' },
   )
-}
-
-/** A wildcard address cannot be connected to: in URLs it becomes loopback. */
-function reachable(portal: Portal): Portal {
-  if (portal.host === '0.0.0.0') return { ...portal, host: '127.0.0.1' }
-  return portal.host === '::' ? { ...portal, host: '::1' } : portal
 }

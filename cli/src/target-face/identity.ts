@@ -51,7 +51,44 @@ export function makeIdentity(storage: string, values: ParameterValues): Identity
     revision: ascii('revision', values['revision'], 4) ?? '0001',
     serial,
     naa,
+    ...optional(values),
   }
+}
+
+/** Names that a unit has only if it was given them. */
+function optional(values: ParameterValues): Partial<Identity> {
+  const eui64 = parseEui64(values['eui64'])
+  const scsiName = parseScsiName(values['scsiname'])
+  const t10Id = ascii('t10id', values['t10id'], 200)
+  const management = ascii('management', values['management'], 255)
+  return {
+    ...(eui64 !== null && { eui64 }),
+    ...(scsiName !== null && { scsiName }),
+    ...(t10Id !== null && { t10Id }),
+    ...(management !== null && { management: [{ service: STORAGE_CONFIGURATION, address: management }] }),
+  }
+}
+
+/** SERVICE TYPE of a management address (SPC-4 Management Network Addresses VPD page). */
+const STORAGE_CONFIGURATION = 1
+
+function parseEui64(value: unknown): Uint8Array | null {
+  if (value === undefined) return null
+  if (/^(?:[0-9a-f]{16}|[0-9a-f]{24}|[0-9a-f]{32})$/i.test(String(value))) {
+    return Buffer.from(String(value), 'hex')
+  }
+  throw new OperatorError('EUI64', `'${value}' is no EUI-64 designator`, {
+    hint: 'give 16, 24 or 32 hex digits',
+  })
+}
+
+function parseScsiName(value: unknown): string | null {
+  if (value === undefined) return null
+  const parsed = parseIscsiName(String(value))
+  if (parsed.ok) return parsed.name
+  throw new OperatorError('SCSI_NAME', `'${value}' is no SCSI name string`, {
+    hint: 'give a name that begins with iqn., eui. or naa., as in iqn.2026-11.org.example:unit',
+  })
 }
 
 function naaFrom(serial: string, digest: Buffer, serialGiven: boolean): Uint8Array {

@@ -34,6 +34,10 @@ export const UNIT_PARAMETERS = Object.freeze({
   vendor: { type: 'string', help: 'Vendor identification, up to 8 characters' },
   product: { type: 'string', help: 'Product identification, up to 16 characters' },
   revision: { type: 'string', help: 'Product revision, up to 4 characters' },
+  eui64: { type: 'string', help: 'EUI-64 designator, 16, 24 or 32 hex digits (none if not given)' },
+  scsiname: { type: 'string', help: 'SCSI name string: iqn., eui. or naa. (none if not given)' },
+  t10id: { type: 'string', help: 'T10 identifier behind the vendor (product and serial if not given)' },
+  management: { type: 'string', help: 'URL where the unit is managed, for VPD page 85h (none if not given)' },
 } as const satisfies ParameterTable)
 
 /** Stores that a LUN argument can name; each is loaded when one does. */
@@ -164,6 +168,9 @@ export function keysOf(options: Readonly<Record<string, string | number | boolea
   }
   return keys
 }
+
+/** A size as a program gives it, in bytes. Throws OperatorError. */
+export const parseSizeOf = (size: number | string): number => parseSize(sizeText(size))!
 
 /** A size as number or text, checked. */
 export function sizeText(size: number | string): string {

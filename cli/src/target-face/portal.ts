@@ -6,12 +6,19 @@ import { OperatorError } from '@lunkit/target-api'
 export interface Portal {
   readonly host: string
   readonly port: number
+  /** Target portal group tag. */
+  readonly tag: number
 }
 
 const ISCSI_PORT = 3260
 
-/** `HOST`, `HOST:PORT`, `:PORT`, `[V6]`, `[V6]:PORT`; host `*` is every address. Port 0 picks a free one. */
-export function parsePortal(text: string): Portal {
+/**
+ * `HOST`, `HOST:PORT`, `:PORT`, `[V6]`, `[V6]:PORT`; host `*` is every address. Port 0 picks a free one. `,TAG` behind it
+ * names the portal group, 1 if not given.
+ */
+export function parsePortal(given: string): Portal {
+  const [, text = '', tagText = '1'] = /^(.*?)(?:,(\d+))?$/.exec(given) ?? []
+  const tag = Number(tagText)
   const match = /^(?:\[([^\]]+)\]|([^:[\]]*))(?::(\d+))?$/.exec(text)
   const bare = match === null && isIP(text) === 6 ? text : undefined
   const port = match?.[3] === undefined ? ISCSI_PORT : Number(match[3])
@@ -21,17 +28,19 @@ export function parsePortal(text: string): Portal {
     /^\d+$/.test(text) ||
     host === undefined ||
     port > 65535 ||
+    tag < 1 ||
+    tag > 65535 ||
     (match?.[1] !== undefined && isIP(match[1]) !== 6)
   ) {
-    throw new OperatorError('PORTAL', `'${text}' is no portal`, {
-      hint: 'write 127.0.0.1:3260, :3260 or [::1]:3260',
+    throw new OperatorError('PORTAL', `'${given}' is no portal`, {
+      hint: 'write 127.0.0.1:3260, :3260 or [::1]:3260; with a portal group 127.0.0.1:3260,2',
     })
   }
-  return { host: host === '' ? '127.0.0.1' : host === '*' ? '::' : host, port }
+  return { host: host === '' ? '127.0.0.1' : host === '*' ? '::' : host, port, tag }
 }
 
 /** As in URLs: IPv6 in brackets. */
-export const formatPortal = ({ host, port }: Portal): string =>
+export const formatPortal = ({ host, port }: Pick<Portal, 'host' | 'port'>): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 
 const loopback = new BlockList()

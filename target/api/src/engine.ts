@@ -62,6 +62,8 @@ export class Management {
 export interface Engine {
   readonly observe: Observer
   readonly targets: readonly Target[]
+  /** Ports that said that they are open. */
+  readonly ports: readonly TargetPort[]
   /** The target of that name, or null. */
   findTarget(name: string): Target | null
   /** A port begins to serve the targets, and has ended to. MAY be left out by a port that nobody is to hear of. */

@@ -99,6 +99,10 @@ export class TargetEngine implements Engine {
     this.#absent = this.#newUnit(absent, NOBODY, false, null)
   }
 
+  get ports(): readonly TargetPort[] {
+    return this.#ports
+  }
+
   get targets(): readonly Target[] {
     return this.#targets
   }

@@ -60,6 +60,13 @@ export class TargetDevice implements Target, AccessWatcher {
 
   /** Puts a unit behind a LUN, for the group of that name or for everybody who is in none. */
   map(lun: number, unit: Unit, group: string | null = null): void {
+    this.checkFree(lun, group)
+    this.#view(group).set(lun, unit)
+    this.#refresh()
+  }
+
+  /** Throws OperatorError if no unit can be put there. */
+  checkFree(lun: number, group: string | null = null): void {
     if (!Number.isInteger(lun) || lun < 0 || lun > HIGHEST_LUN) {
       throw new OperatorError('LUN_INVALID', `${lun} is no LUN`, { hint: `give 0 to ${HIGHEST_LUN}` })
     }
@@ -69,8 +76,6 @@ export class TargetDevice implements Target, AccessWatcher {
         hint: 'unmap it first or choose another number',
       })
     }
-    view.set(lun, unit)
-    this.#refresh()
   }
 
   /** Puts another unit behind a LUN; to initiators it is a new one there. Returns the unit that was. */

@@ -5,6 +5,7 @@ import { KeyAnswer, type TextPair } from '@lunkit/spec'
 import type { Connection } from './connection.ts'
 import { accessOf, mayUse } from './login/access.ts'
 import type { Portal } from './options.ts'
+import { IscsiTargetPort } from './port.ts'
 
 /** The answer to `SendTargets=<value>` on this connection. */
 export function sendTargets(connection: Connection, value: string): TextPair[] {
@@ -22,16 +23,25 @@ export function sendTargets(connection: Connection, value: string): TextPair[] {
     const visible = target !== null && (session.target === null || session.target === target)
     names = visible ? [target.name] : []
   }
-  const addresses = addressesOf(port.portals, connection.localAddress)
+  const groups = portsOf(port).map(({ portals, settings }) => ({
+    addresses: addressesOf(portals, connection.localAddress),
+    tag: settings.tpgt,
+  }))
   const pairs: TextPair[] = []
   for (const name of names) {
     if (!mayUse(accessOf(port.settings, name), session.identity.initiator)) continue
     pairs.push({ key: 'TargetName', value: name })
-    for (const address of addresses) {
-      pairs.push({ key: 'TargetAddress', value: `${address},${port.settings.tpgt}` })
+    for (const { addresses, tag } of groups) {
+      for (const address of addresses) pairs.push({ key: 'TargetAddress', value: `${address},${tag}` })
     }
   }
   return pairs
+}
+
+/** All portal groups of the engine: an initiator that comes to one is told of the others. */
+function portsOf(own: IscsiTargetPort): readonly IscsiTargetPort[] {
+  const open = own.engine.ports.filter(port => port instanceof IscsiTargetPort)
+  return open.includes(own) ? open : [own]
 }
 
 /**

@@ -127,7 +127,10 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     connection.session!.managed--
     if (!connection.over) sendManagementResponse(connection, itt, request.response, request.information)
     const isCold = request.fn === ManagementFunction.targetColdReset
-    if (isCold && request.response === ManagementResponse.complete) this.#dropTarget(request.nexus.target)
+    if (!isCold || request.response !== ManagementResponse.complete) return
+    for (const port of new Set([this, ...this.engine.ports])) {
+      if (port instanceof IscsiTargetPort) port.#dropTarget(request.nexus.target)
+    }
   }
 
   creditRestored(nexus: Nexus): void {

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// A LUN of a running target, as its operator holds it: what it is, and what can be changed while it is used.
+import { INQUIRY_DATA_HAS_CHANGED } from '@lunkit/spec'
+import { OperatorError, type ReferralSegment } from '@lunkit/target-api'
+import type { ResizeOptions, Unit } from '@lunkit/target-engine'
+import { makeIdentity } from './identity.ts'
+import { keysOf, parseSizeOf, UNIT_PARAMETERS } from './lun-spec.ts'
+import { type OpenedLun, refuseTwin } from './open-lun.ts'
+import { type AccessStateName, stateOf } from './port-groups.ts'
+
+/** The plain facts of a LUN. */
+export interface LunView {
+  readonly lun: number
+  /** Group of initiators that see it, or null: all that are in none. */
+  readonly group: string | null
+  readonly url: string
+  readonly bytes: number
+  readonly kind: string
+  readonly store: string
+}
+
+/** Names of a unit, as the keys of a LUN argument. */
+export type UnitNames = Partial<Record<keyof typeof UNIT_PARAMETERS, string>>
+
+/** Blocks that target port groups lead to each in their own way. */
+export interface Referral {
+  readonly firstLba: number
+  readonly lastLba: number
+  readonly groups: readonly { readonly id: number; readonly state: AccessStateName }[]
+}
+
+/** What a LUN asks of its target. */
+export interface LunHost {
+  urlOf(lun: number): string
+  /** Runs one change of the target at a time. */
+  change<T>(act: () => Promise<T>): Promise<T>
+  resize(unit: Unit, bytes: number, options: ResizeOptions): Promise<void>
+  rescan(unit: Unit): Promise<boolean>
+  /** Opened units beside this one. */
+  others(unit: Unit): readonly OpenedLun[]
+  /** Ids of its target port groups. */
+  readonly groupIds: readonly number[]
+}
+
+export class Lun implements LunView {
+  readonly lun: number
+  readonly group: string | null
+  readonly #host: LunHost
+  #opened: OpenedLun
+  #unit: Unit
+
+  constructor(host: LunHost, lun: number, group: string | null, opened: OpenedLun, unit: Unit) {
+    this.#host = host
+    this.lun = lun
+    this.group = group
+    this.#opened = opened
+    this.#unit = unit
+  }
+
+  get url(): string {
+    return this.#host.urlOf(this.lun)
+  }
+  get bytes(): number {
+    const { device } = this.#unit
+    return device.blocks * device.blockSize
+  }
+  get kind(): string {
+    return this.#opened.spec.kind
+  }
+  get store(): string {
+    return this.#opened.spec.store
+  }
+  get serial(): string {
+    return this.#unit.identity.serial
+  }
+  /** NAA designator as hex digits. */
+  get naa(): string {
+    return Buffer.from(this.#unit.identity.naa).toString('hex')
+  }
+
+  /**
+   * Makes the storage `size` bytes long (a number, or a text such as 10G); initiators hear of it and ask anew. Less than
+   * it is now needs `shrink`: what is behind the new end is lost. Rejects with OperatorError, and nothing has changed.
+   */
+  resize(size: number | string, options: ResizeOptions = {}): Promise<void> {
+    return this.#host.change(async () => this.#host.resize(this.#unit, parseSizeOf(size), options))
+  }
+
+  /** Looks how long the storage is now, should somebody else have changed it; true if it is another size. */
+  rescan(): Promise<boolean> {
+    return this.#host.change(() => this.#host.rescan(this.#unit))
+  }
+
+  /** Takes other names for those given; the others stay. Throws OperatorError. */
+  rename(names: UnitNames): void {
+    const { storage, spec, records } = this.#opened
+    const { naa, serial } = this.#unit.identity
+    const kept = { ...this.#opened.names, serial, naa: Buffer.from(naa).toString('hex') }
+    const unknown = Object.keys(names).find(name => !Object.hasOwn(UNIT_PARAMETERS, name))
+    if (unknown !== undefined) {
+      throw new OperatorError('LUN_KEY_UNKNOWN', `A unit has no name '${unknown}'`, {
+        hint: `names are ${Object.keys(UNIT_PARAMETERS).join(', ')}`,
+      })
+    }
+    const all = { ...kept, ...keysOf(names) }
+    const identity = makeIdentity(storage, all)
+    if (records !== null && !Buffer.from(identity.naa).equals(naa)) {
+      throw new OperatorError('NAA_FIXED', `'${spec.label}' keeps its records under its NAA`, {
+        hint: 'stop the target, give it the new NAA, and start it again',
+      })
+    }
+    refuseTwin(this.#host.others(this.#unit), { spec, storage, identity })
+    this.#opened = { ...this.#opened, names: all, identity }
+    this.#unit.rename(identity)
+  }
+
+  /** Tells initiators that what runs the unit has been changed, and its revision with it, if that is given. */
+  microcodeChanged(revision?: string): void {
+    if (revision !== undefined) makeIdentity(this.#opened.storage, { revision })
+    this.#unit.microcodeChanged(revision)
+  }
+
+  /** Says which target port groups lead to which blocks; an empty list: all lead to all. Throws OperatorError. */
+  setReferrals(referrals: readonly Referral[]): void {
+    const segments = referrals.map(
+      ({ firstLba, lastLba, groups }): ReferralSegment => ({
+        firstLba,
+        lastLba,
+        groups: groups.map(({ id, state }) => ({ id, state: stateOf(state) })),
+      }),
+    )
+    checkSegments(segments, this.#unit.device.blocks, this.#host.groupIds)
+    this.#unit.referrals = segments
+    this.#unit.attention(INQUIRY_DATA_HAS_CHANGED, null)
+  }
+
+  /** The plain facts. */
+  toJSON(): LunView {
+    const { lun, group, url, bytes, kind, store } = this
+    return { lun, group, url, bytes, kind, store }
+  }
+
+  /** For the target: what is behind it. */
+  get behind(): { readonly opened: OpenedLun; readonly unit: Unit } {
+    return { opened: this.#opened, unit: this.#unit }
+  }
+
+  /** For the target: another unit has taken the place. */
+  take(opened: OpenedLun, unit: Unit): void {
+    this.#opened = opened
+    this.#unit = unit
+  }
+}
+
+function checkSegments(
+  segments: readonly ReferralSegment[],
+  blocks: number,
+  groupIds: readonly number[],
+): void {
+  const wrong = (message: string, hint: string): OperatorError =>
+    new OperatorError('REFERRALS', message, { hint })
+  let next = 0
+  for (const { firstLba, lastLba, groups } of segments) {
+    if (firstLba !== next || !Number.isSafeInteger(lastLba) || lastLba < firstLba) {
+      throw wrong(`Segment of blocks ${firstLba} to ${lastLba} does not follow`, `begin it with ${next}`)
+    }
+    const stray = groups.find(({ id }) => !groupIds.includes(id))
+    if (stray !== undefined) {
+      throw wrong(`There is no target port group ${stray.id}`, `groups are ${groupIds.join(', ') || 'none'}`)
+    }
+    if (groups.length === 0 || groups.length > 255) {
+      throw wrong(`Segment from block ${firstLba} on has ${groups.length} groups`, 'give it 1 to 255')
+    }
+    next = lastLba + 1
+  }
+  if (segments.length > 0 && next !== blocks) {
+    throw wrong(`The segments end before block ${next}`, `end the last one with ${blocks - 1}`)
+  }
+}

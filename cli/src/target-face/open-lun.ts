@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// From what somebody wants to serve to an opened device with its names and records.
+import {
+  type Device,
+  type Identity,
+  type Observer,
+  OperatorError,
+  type ParameterValues,
+  type UnitRecords,
+} from '@lunkit/target-api'
+import { openRecords } from '@lunkit/target-state'
+import type { ObjectStorage } from '@lunkit/target-stores/object'
+import { makeIdentity } from './identity.ts'
+import { type LunSpec, parseLun, resolveLun } from './lun-spec.ts'
+
+/** A LUN argument (`disk.img,size=1G`), what `file()` and its kin give, or an object with size and read. */
+export type LunSource = string | LunSpec | ObjectStorage
+
+export interface OpenedLun {
+  readonly spec: LunSpec
+  /** What its names are made of. */
+  readonly storage: string
+  readonly device: Device
+  /** Names that the operator gave it. */
+  readonly names: ParameterValues
+  readonly identity: Identity
+  readonly records: UnitRecords | null
+}
+
+export interface OpenPlace {
+  /** What storage without a name of its own is called, such as `iqn… LUN 3`. */
+  readonly label: string
+  /** Folder of the records, or null: nothing is kept. */
+  readonly state: string | null
+  /** What is served beside it. */
+  readonly others: readonly OpenedLun[]
+  readonly observe: Observer
+}
+
+/** Opens stores and device. Rejects with OperatorError, and then nothing is left open. */
+export async function openLun(given: LunSource, place: OpenPlace): Promise<OpenedLun> {
+  const { label, observe } = place
+  const spec = toSpec(given, label)
+  const { deviceType, store, beside, deviceValues, unitValues } = await resolveLun(spec)
+  try {
+    const storage = store.identity || `${spec.store}:${label.replace(' LUN ', '/')}`
+    const identity = makeIdentity(storage, unitValues)
+    refuseTwin(place.others, { spec, storage, identity })
+    const lasts = store.identity !== '' || NAMING.some(key => Object.hasOwn(unitValues, key))
+    const warn = (reason: string): void => observe({ type: 'warning', reason: `${spec.label}: ${reason}` })
+    const records = lasts && place.state !== null ? await openRecords(place.state, identity.naa, warn) : null
+    const device = await deviceType.open(store, deviceValues, beside)
+    if (store.note) warn(store.note)
+    return { spec, storage, device, names: unitValues, identity, records }
+  } catch (error) {
+    await store.close()
+    await beside?.close()
+    throw error
+  }
+}
+
+/** Keys that make a unit the same in every run, even if its storage has no name of its own (as memory has none). */
+const NAMING = ['serial', 'naa'] as const
+
+/** Two disks of one serial would be one to multipath software, which then mixes them. */
+export function refuseTwin(
+  others: readonly OpenedLun[],
+  one: Pick<OpenedLun, 'spec' | 'storage' | 'identity'>,
+): void {
+  const twin = others.find(
+    ({ identity, storage }) => identity.serial === one.identity.serial && storage !== one.storage,
+  )
+  if (twin === undefined) return
+  throw new OperatorError(
+    'SERIAL_TWICE',
+    `'${twin.spec.label}' and '${one.spec.label}' have one serial number`,
+    { hint: 'give each its own, or none' },
+  )
+}
+
+function toSpec(given: LunSource, label: string): LunSpec {
+  if (typeof given === 'string') return parseLun(given)
+  if ('store' in given && 'keys' in given) return given
+  return { kind: 'disk', store: 'object', keys: {}, object: given, label }
+}

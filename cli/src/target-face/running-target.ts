@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+// A running target: its LUNs, ports and groups, how they are changed, and its end.
+import { EventEmitter } from 'node:events'
+import { type Observer, OperatorError, type TargetEvent } from '@lunkit/target-api'
+import type { IscsiPort } from '@lunkit/target-driver-iscsi'
+import type { RemoveOptions, TargetDevice, TargetEngine, Unit } from '@lunkit/target-engine'
+import { Lun, type LunHost } from './lun.ts'
+import { type LunSource, type OpenedLun, openLun } from './open-lun.ts'
+import { type AccessStateName, type PortGroupView, stateOf, viewOf } from './port-groups.ts'
+import { formatPortal } from './portal.ts'
+
+type EventsByName = { [T in TargetEvent['type']]: [event: Extract<TargetEvent, { type: T }>] } & {
+  event: [event: TargetEvent]
+  /** Nothing of the target is left. */
+  closed: []
+}
+
+/** How long a close waits for initiators to log out before it cuts them off. */
+const GRACE_MS = 2000
+
+/** Where a LUN is put. */
+export interface LunPlace {
+  /** The lowest number that is free if not given. */
+  readonly lun?: number
+  /** Group of initiators that are to see it (`addGroup`); if not given, all that are in none. */
+  readonly group?: string | null
+}
+
+export interface TargetParts {
+  readonly engine: TargetEngine
+  readonly device: TargetDevice
+  readonly ports: readonly IscsiPort[]
+  readonly opened: readonly OpenedLun[]
+  /** Folder of the units' records, or null. */
+  readonly state: string | null
+  readonly observe: Observer
+}
+
+/** A running target. Emits each TargetEvent under its type and under `event`. */
+export class RunningTarget extends EventEmitter<EventsByName> {
+  readonly name: string
+  /** As bound: `127.0.0.1:3260`. */
+  readonly portals: readonly string[]
+  readonly #parts: TargetParts
+  readonly #luns: Lun[] = []
+  readonly #host: LunHost
+  #closing: Promise<void> | null = null
+  /** The change that was asked for last. */
+  #changing: Promise<unknown> = Promise.resolve()
+
+  constructor(parts: TargetParts) {
+    super()
+    const { engine, device, ports, opened } = parts
+    this.#parts = parts
+    this.name = device.name
+    this.portals = ports.flatMap(port => port.portals.map(formatPortal))
+    const base = `iscsi://${formatPortal(reachable(ports[0]!.portals[0]!))}/${device.name}`
+    this.#host = {
+      urlOf: lun => `${base}/${lun}`,
+      change: act => this.#change(act),
+      resize: (unit, bytes, options) => engine.resizeUnit(unit, bytes, options),
+      rescan: unit => engine.rescanUnit(unit),
+      others: unit => this.#openedBeside(unit),
+      get groupIds() {
+        return device.portGroups?.all.map(({ id }) => id) ?? []
+      },
+    }
+    for (const [lun, one] of opened.entries()) this.#luns.push(this.#lun(lun, null, one, device.unitAt(lun)!))
+  }
+
+  /** By group and number. */
+  get luns(): readonly Lun[] {
+    return this.#luns
+  }
+
+  /** URL of the first LUN, as libiscsi and QEMU take it. */
+  get url(): string {
+    return this.#luns[0]?.url ?? this.#host.urlOf(0)
+  }
+
+  /** Initiators whose name matches (`*` and `?`) see the group's LUNs and no others. Throws OperatorError. */
+  addGroup(name: string, initiators: readonly string[]): void {
+    this.#parts.device.addGroup(name, initiators)
+  }
+
+  /**
+   * Serves one more LUN; initiators that see it hear of it. What is given is as for `createTarget`, or a LUN of this
+   * target, which then is seen at both places. Rejects with OperatorError, and nothing has changed.
+   */
+  addLun(given: LunSource | Lun, { lun, group = null }: LunPlace = {}): Promise<Lun> {
+    return this.#change(async () => {
+      const { engine, device } = this.#parts
+      const number = lun ?? this.#freeLun(group)
+      if (given instanceof Lun) {
+        const { opened, unit } = given.behind
+        device.map(number, unit, group)
+        return this.#keep(this.#lun(number, group, opened, unit))
+      }
+      device.checkFree(number, group)
+      const opened = await this.#open(given, number)
+      const unit = engine.addUnit(opened.device, opened.identity, opened.records)
+      device.map(number, unit, group)
+      return this.#keep(this.#lun(number, group, opened, unit))
+    })
+  }
+
+  /**
+   * Takes a LUN away: initiators hear of it, later commands get LOGICAL UNIT NOT SUPPORTED. Those under way end, or are
+   * aborted after the grace; then the storage is let go, if no other LUN leads to it.
+   */
+  removeLun(lun: number | Lun, options: RemoveOptions & { readonly group?: string } = {}): Promise<void> {
+    return this.#change(async () => {
+      const one = this.#find(lun, options.group ?? null)
+      const { unit } = one.behind
+      this.#parts.device.unmap(one.lun, one.group)
+      this.#luns.splice(this.#luns.indexOf(one), 1)
+      await this.#letGo(unit, options)
+    })
+  }
+
+  /** Puts other storage behind a LUN; to initiators it is a new disk there. What was there is let go as in `removeLun`. */
+  replaceLun(lun: number | Lun, given: LunSource, options: RemoveOptions & { readonly group?: string } = {}) {
+    return this.#change(async (): Promise<Lun> => {
+      const { engine, device } = this.#parts
+      const one = this.#find(lun, options.group ?? null)
+      const opened = await this.#open(given, one.lun, one.behind.unit)
+      const unit = engine.addUnit(opened.device, opened.identity, opened.records)
+      const before = device.replace(one.lun, unit, one.group)
+      one.take(opened, unit)
+      await this.#letGo(before, options)
+      return one
+    })
+  }
+
+  /** Target port groups (ALUA); empty if all ports are alike. */
+  get portGroups(): readonly PortGroupView[] {
+    return this.#parts.device.portGroups?.all.map(viewOf) ?? []
+  }
+
+  /** Puts a target port group into a state; resolves when it is there. Rejects with OperatorError. */
+  async setPortGroup(
+    id: number,
+    { state, preferred }: { readonly state?: AccessStateName; readonly preferred?: boolean },
+  ): Promise<void> {
+    const groups = this.#parts.device.portGroups
+    if (groups === null) {
+      throw new OperatorError('PORT_GROUP_MISSING', `Target ${this.name} has no target port groups`, {
+        hint: "give createTarget 'portGroups', or portals with tags, such as 127.0.0.1:3260,2",
+      })
+    }
+    const change = state === undefined ? null : { id, state: stateOf(state) }
+    if (change !== null && groups.all.some(group => group.id === id) && !groups.allows(change)) {
+      throw new OperatorError('ACCESS_STATE', `Target port group ${id} cannot be put into state '${state}'`)
+    }
+    if (preferred !== undefined) groups.prefer(id, preferred)
+    if (change !== null) await new Promise<void>(resolve => groups.change([change], null, resolve))
+  }
+
+  /** Asks initiators to log out, ends their sessions, flushes and closes the stores. May be called twice. */
+  close({ graceMs = GRACE_MS }: { graceMs?: number } = {}): Promise<void> {
+    this.#closing ??= (async () => {
+      const { ports, engine } = this.#parts
+      try {
+        await Promise.all(ports.map(port => port.stop(graceMs)))
+        await engine.close()
+      } finally {
+        this.emit('closed')
+      }
+    })()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #lun(lun: number, group: string | null, opened: OpenedLun, unit: Unit): Lun {
+    return new Lun(this.#host, lun, group, opened, unit)
+  }
+
+  #keep(lun: Lun): Lun {
+    this.#luns.push(lun)
+    this.#luns.sort((a, b) => (a.group ?? '').localeCompare(b.group ?? '') || a.lun - b.lun)
+    return lun
+  }
+
+  #open(given: LunSource, lun: number, instead: Unit | null = null): Promise<OpenedLun> {
+    const { state, observe } = this.#parts
+    const others = this.#openedBeside(instead)
+    return openLun(given, { label: `${this.name} LUN ${lun}`, state, others, observe })
+  }
+
+  #openedBeside(unit: Unit | null): readonly OpenedLun[] {
+    return this.#luns.filter(({ behind }) => behind.unit !== unit).map(({ behind }) => behind.opened)
+  }
+
+  #find(lun: number | Lun, group: string | null): Lun {
+    const found = this.#luns.find(one =>
+      lun instanceof Lun ? one === lun : one.lun === lun && one.group === group,
+    )
+    if (found !== undefined) return found
+    throw new OperatorError(
+      'LUN_MISSING',
+      `Target ${this.name} has no LUN ${lun instanceof Lun ? lun.lun : lun}`,
+      {
+        hint: 'its LUNs are in target.luns',
+      },
+    )
+  }
+
+  #freeLun(group: string | null): number {
+    const { device } = this.#parts
+    let lun = 0
+    while (device.unitAt(lun, group) !== null) lun++
+    return lun
+  }
+
+  async #letGo(unit: Unit, options: RemoveOptions): Promise<void> {
+    const { engine, device } = this.#parts
+    if (!device.units().has(unit)) await engine.removeUnit(unit, options)
+  }
+
+  #change<T>(act: () => Promise<T>): Promise<T> {
+    const next = this.#changing.then(async () => {
+      if (this.#closing !== null) {
+        throw new OperatorError('TARGET_CLOSED', `Target ${this.name} is closed`)
+      }
+      return act()
+    })
+    this.#changing = next.catch(() => undefined)
+    return next
+  }
+}
+
+/** A wildcard address cannot be connected to: in URLs it becomes loopback. */
+function reachable(portal: { readonly host: string; readonly port: number }) {
+  if (portal.host === '0.0.0.0') return { ...portal, host: '127.0.0.1' }
+  return portal.host === '::' ? { ...portal, host: '::1' } : portal
+}
