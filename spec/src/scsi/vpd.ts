@@ -291,6 +291,24 @@ export const REFERRALS = layout('Referrals', 'SBC-4 Referrals VPD page', 16, {
   segmentMultiplier: u32(12),
 })
 
+/** B5h of disks: how much use the device is made for. */
+export const BLOCK_CHARACTERISTICS_EXTENSION = layout(
+  'Block Device Characteristics Extension',
+  'SBC-4 Block Device Characteristics Extension VPD page',
+  16,
+  {
+    ...HEADER,
+    utilizationType: u8(5),
+    utilizationUnits: u8(6),
+    utilizationInterval: u8(7),
+    utilizationB: u32(8),
+    utilizationA: u32(12),
+  },
+)
+
+/** Coded values of page B5h, as far as they are of use: reads and writes together, exabytes, a day. */
+export const Utilization = Object.freeze({ combined: 1, exabytes: 6, perDay: 0x0a } as const)
+
 /** B7h of disks. */
 export const BLOCK_LIMITS_EXTENSION = layout(
   'Block Limits Extension',

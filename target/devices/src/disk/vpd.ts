@@ -2,18 +2,30 @@
 // The disk's vital product data pages; page 00h lists them by itself.
 import {
   BLOCK_CHARACTERISTICS,
+  BLOCK_CHARACTERISTICS_EXTENSION,
   BLOCK_LIMITS,
+  BLOCK_LIMITS_EXTENSION,
   EXTENDED_INQUIRY,
   LOGICAL_BLOCK_PROVISIONING,
   ProvisioningType,
+  SENSE_LENGTH_MAX,
   SUPPORTS_ALL_PROTECTION_TYPES,
+  Utilization,
   VpdCode,
 } from '@lunkit/spec'
 import { namingPages } from '../primary/identification.ts'
+import { modePagePolicy } from '../primary/mode-page-policy.ts'
+import { powerConditionPage } from '../primary/power-page.ts'
 import { type VpdPage, vpdBytes, vpdPage } from '../primary/vpd-page.ts'
 import { thirdPartyCopyDescriptors } from './copy/third-party-copy-page.ts'
 import type { Disk } from './disk.ts'
-import { MAX_COMPARE_AND_WRITE, MAX_UNMAP_BLOCKS, MAX_UNMAP_DESCRIPTORS, MAX_WRITE_SAME } from './limits.ts'
+import {
+  MAX_COMPARE_AND_WRITE,
+  MAX_UNMAP_BLOCKS,
+  MAX_UNMAP_DESCRIPTORS,
+  MAX_WRITE_SAME,
+  selfTestSeconds,
+} from './limits.ts'
 import { thresholdExponent } from './provisioning-thresholds.ts'
 import { referralsPage } from './referrals.ts'
 
@@ -35,8 +47,14 @@ export const diskVpdPages: readonly VpdPage[] = [
       noProtectionCheck: 1,
     }),
     volatile: disk.store.volatileCache ? 1 : 0,
+    // REPORT LUNS clears REPORTED LUNS DATA HAS CHANGED at every unit of the target.
+    luiClear: 1,
+    selfTestMinutes: Math.min(Math.ceil(selfTestSeconds(disk.blocks * disk.blockSize) / 60), 0xffff),
+    descriptorSenseLength: SENSE_LENGTH_MAX,
     referrals: disk.unit.referrals.length > 0 ? 1 : 0,
   })),
+  modePagePolicy,
+  powerConditionPage,
   vpdBytes(VpdCode.thirdPartyCopy, (disk: Disk) => thirdPartyCopyDescriptors(disk)),
   vpdPage(VpdCode.blockLimits, BLOCK_LIMITS, (disk: Disk) => ({
     optimalGranularity: disk.physicalBlock / disk.blockSize,
@@ -58,6 +76,9 @@ export const diskVpdPages: readonly VpdPage[] = [
     rotationRate: disk.rotation,
     // After SANITIZE with BLOCK ERASE, READ goes well.
     wabereq: disk.unmappedReadsZero ? 1 : 0,
+    // FUA and SYNCHRONIZE CACHE mean what SBC-4 says; VERIFY compares unmapped blocks with what they read as.
+    fuab: 1,
+    vbuls: 1,
   })),
   // No unit has a provisioning group of its own (DP).
   vpdPage(VpdCode.logicalBlockProvisioning, LOGICAL_BLOCK_PROVISIONING, (disk: Disk) =>
@@ -73,4 +94,13 @@ export const diskVpdPages: readonly VpdPage[] = [
         }
       : {},
   ),
+  // No use wears it out: whatever an initiator can ask of it, it is made for.
+  vpdPage(VpdCode.blockCharacteristicsExtension, BLOCK_CHARACTERISTICS_EXTENSION, () => ({
+    utilizationType: Utilization.combined,
+    utilizationUnits: Utilization.exabytes,
+    utilizationInterval: Utilization.perDay,
+    utilizationA: 0xffff_ffff,
+  })),
+  // Neither streams nor scattered writes.
+  vpdPage(VpdCode.blockLimitsExtension, BLOCK_LIMITS_EXTENSION, () => ({})),
 ]

@@ -59,7 +59,7 @@ test('refused: a page without EVPD, a page that is not there, CMDDT', async () =
   const plain = await bench.run(cdbOf(INQUIRY, { pageCode: 0x80, allocation: 255 }))
   assert.equal(plain.sense, INVALID_FIELD_IN_CDB)
   assert.deepEqual(plain.field, { byte: 2, bit: 7, inCdb: true })
-  assert.equal((await bench.run(page(0xb7))).sense, INVALID_FIELD_IN_CDB)
+  assert.equal((await bench.run(page(0xb6))).sense, INVALID_FIELD_IN_CDB)
   assert.equal((await bench.run([0x12, 2, 0, 0, 255, 0])).sense, INVALID_FIELD_IN_CDB)
 })
 
