@@ -4,11 +4,13 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { parseSize } from '@lunkit/target-api'
 import { ROOT } from '../../architecture/sources.ts'
 import { type ServedTarget, serve, workFolder } from '../kit/serve-process.ts'
 import { need } from '../peers.ts'
 import { FAMILIES, type Family, LATER, UNITS, type Unit } from './libiscsi-families.ts'
 import { type Outcome, runFamily, suite } from './libiscsi-run.ts'
+import { servePatiently } from './patient-target.ts'
 
 const PAGE = join(ROOT, 'docs/compliance/libiscsi.md')
 const ALL_UNITS = Object.keys(UNITS) as Unit[]
@@ -51,18 +53,21 @@ describe('libiscsi', { concurrency: 3 }, () => {
     describe(`unit ${unit}`, { concurrency: 1 }, () => {
       const folder = workFolder()
       let target: ServedTarget | null = null
+      let patient: Awaited<ReturnType<typeof servePatiently>> | null = null
       before(async () => {
         const { lun } = UNITS[unit]
-        target = await serve([/^[a-z]+:/.test(lun) ? lun : join(folder.path, lun)])
+        if (unit === 'vast') patient = await servePatiently(parseSize(lun.split(':')[1]!)!)
+        else target = await serve([/^[a-z]+:/.test(lun) ? lun : join(folder.path, lun)])
       })
       after(async () => {
         await target?.stop()
+        await patient?.stop()
         folder.dispose()
       })
       for (const family of runsOn(unit)) {
         test(family.name, async t => {
           if (!need(t, 'iscsi-test-cu')) return
-          const tests = await judge(family, unit, target!.ready.luns[0]!.url)
+          const tests = await judge(family, unit, patient?.url ?? target!.ready.luns[0]!.url)
           seen.set(
             `${family.name} ${unit}`,
             tests.map(({ name }) => name),
