@@ -11,6 +11,7 @@ import {
   FORMAT_UNIT,
   IDENTIFICATION_CSCD,
   INITIALIZATION_PATTERN,
+  LOG_SELECT,
   MODE_SELECT_6,
   MODE_SELECT_10,
   PERSISTENT_RESERVE_OUT_CLEAR,
@@ -30,6 +31,7 @@ import {
   ROD_TOKEN_LENGTH,
   SANITIZE_OVERWRITE,
   SANITIZE_OVERWRITE_HEADER,
+  SEND_DIAGNOSTIC,
   SET_IDENTIFYING_INFORMATION,
   SET_TARGET_PORT_GROUPS,
   SET_TIMESTAMP,
@@ -37,6 +39,7 @@ import {
   UNMAP,
   UNMAP_DESCRIPTOR,
   UNMAP_HEADER,
+  WRITE_BUFFER,
   WRITE_USING_TOKEN,
   WRITE_USING_TOKEN_LIST,
 } from '@lunkit/spec'
@@ -77,6 +80,7 @@ const row = (command: AnyCommand, list: readonly Uint8Array[], more: More = {}):
 /** Commands with a parameter list length that have no list here, and why. */
 export const WITHOUT_LIST: ReadonlyMap<AnyCommand, string> = new Map<AnyCommand, string>([
   [SET_IDENTIFYING_INFORMATION, 'each length makes a name of its own'],
+  [WRITE_BUFFER, 'each number of bytes is data'],
   [RESERVE_10, 'its list is for third parties, which are refused'],
   [RELEASE_10, 'its list is for third parties, which are refused'],
 ])
@@ -120,6 +124,12 @@ export const PARAMETER_LISTS: readonly ParameterListCase[] = [
   // The header alone changes nothing, and is whole.
   row(MODE_SELECT_6, [new Uint8Array(4), CACHING], { values: { pf: 1 }, goodAt: [0, 4] }),
   row(MODE_SELECT_10, [new Uint8Array(8), CACHING], { values: { pf: 1 }, goodAt: [0, 8] }),
+  // A page of one parameter, whose length is the device's to know.
+  row(LOG_SELECT, [Uint8Array.of(2, 0, 0, 8, 0, 3, 0x62, 4, 0, 0, 0, 0)], {
+    values: { pageControl: 1 },
+    needsMore: true,
+  }),
+  row(SEND_DIAGNOSTIC, [new Uint8Array(4)], { values: { pf: 1 } }),
   row(SET_TIMESTAMP, [TIMESTAMP_SETTING.write({ timestamp: 0x0102_0304_0506 })]),
   row(SET_TARGET_PORT_GROUPS, [new Uint8Array(4), Uint8Array.of(0, 0, 0, 1)], {
     goodAt: [0, 4],
