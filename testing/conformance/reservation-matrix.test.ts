@@ -30,8 +30,17 @@ type AnyCommand = Command<any>
 const OUT = PERSISTENT_RESERVE_OUT_REGISTER.opcode
 const changes = ({ opcode }: AnyCommand): boolean =>
   [OUT, RESERVE_6.opcode, RELEASE_6.opcode, RESERVE_10.opcode, RELEASE_10.opcode].includes(opcode)
+const PORTS = [1, 2]
 const KEYS = { holder: 1, registrant: 2, stranger: 0 } as const
 type Who = keyof typeof KEYS
+
+/** Two ports in groups of their own: only then are there commands about them. */
+async function openBench(): Promise<ReservationBench> {
+  const bench = await ReservationBench.open()
+  const groups = PORTS.map(port => ({ id: port, ports: [port] }))
+  bench.target.setPortGroups({ groups })
+  return bench
+}
 
 async function cast(bench: ReservationBench): Promise<Record<Who, Peer>> {
   const peers = {
@@ -46,7 +55,7 @@ async function cast(bench: ReservationBench): Promise<Record<Who, Peer>> {
 }
 
 async function reserved(type: number): Promise<{ bench: ReservationBench; peers: Record<Who, Peer> }> {
-  const bench = await ReservationBench.open()
+  const bench = await openBench()
   const peers = await cast(bench)
   const key = KEYS.holder
   assert.equal(await peers.holder.out(PERSISTENT_RESERVE_OUT_RESERVE, { key }, { type }), 'good')
@@ -174,7 +183,7 @@ test('RESERVE and RELEASE while a persistent reservation is there', async () => 
 // Requirement: SPC-4, Exceptions to SPC-2 RESERVE and RELEASE behavior: a RESERVE while somebody is registered is a
 // conflict, as SPC-2 has it.
 test('RESERVE and RELEASE while somebody is registered', async () => {
-  const bench = await ReservationBench.open()
+  const bench = await openBench()
   const peers = await cast(bench)
   for (const peer of Object.values(peers)) {
     for (const command of [RESERVE_6, RELEASE_6]) assert.equal((await peer.run(command)).word, 'conflict')
@@ -183,7 +192,7 @@ test('RESERVE and RELEASE while somebody is registered', async () => {
 })
 
 test('every command while another has the unit by RESERVE', async () => {
-  const bench = await ReservationBench.open()
+  const bench = await openBench()
   const first = await bench.peer('first')
   const second = await bench.peer('second')
   assert.equal((await first.run(RESERVE_6)).word, 'good')

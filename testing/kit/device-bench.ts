@@ -77,7 +77,7 @@ export interface RunOptions {
 const NO_RESERVATIONS: Reservations = {
   state: { generation: 0, aptpl: false, type: 0, holder: null, registrations: new Map() },
   canPersist: false,
-  perform: (_nexus, _request, done) => done('good'),
+  perform: (_task, _request, done) => done('good'),
   reserve: () => true,
   release: () => true,
 }

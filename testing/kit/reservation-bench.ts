@@ -17,7 +17,7 @@ import type { BackingStore, Device, Identity, TargetEvent } from '@lunkit/target
 import { device as absent } from '@lunkit/target-devices/absent'
 import { device as disk } from '@lunkit/target-devices/disk'
 import { type LocalNexus, openLocal } from '@lunkit/target-driver-local'
-import { TargetEngine } from '@lunkit/target-engine'
+import { type EngineOptions, type TargetDevice, TargetEngine } from '@lunkit/target-engine'
 import { cdbOf } from './device-bench.ts'
 import type { MemoryRecords } from './memory-records.ts'
 import { StandInStore } from './stand-in-store.ts'
@@ -180,10 +180,12 @@ export class ReservationBench {
   readonly engine: TargetEngine
   readonly events: TargetEvent[]
   readonly device: Device
+  readonly target: TargetDevice
   readonly #peers: Peer[] = []
 
-  private constructor(engine: TargetEngine, device: Device, events: TargetEvent[]) {
+  private constructor(engine: TargetEngine, target: TargetDevice, device: Device, events: TargetEvent[]) {
     this.engine = engine
+    this.target = target
     this.device = device
     this.events = events
   }
@@ -193,16 +195,18 @@ export class ReservationBench {
     records: MemoryRecords | null = null,
     store: BackingStore = new StandInStore({ size: 1024 * 1024, maps: true, atomicWrite: 65536 }),
     values: Record<string, string | number | boolean> = {},
+    limits: EngineOptions['limits'] = {},
   ): Promise<ReservationBench> {
     const events: TargetEvent[] = []
     const engine = new TargetEngine({
       observe: event => events.push(event),
       absent: await absent.open(null, {}),
+      limits,
     })
     const device = await disk.open(store, { block: 512, physical: 512, ...values })
     const target = engine.addTarget({ name: TARGET })
     target.map(0, engine.addUnit(device, identity, records))
-    return new ReservationBench(engine, device, events)
+    return new ReservationBench(engine, target, device, events)
   }
 
   /** Opens a nexus of that initiator port; its first unit attention is taken. */

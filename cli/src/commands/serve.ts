@@ -43,6 +43,8 @@ A LUN is KIND:ARGUMENT[,key=value...]; a bare path is a file. They become LUN 0,
 Keys of every disk: block, physical, readonly, removable, wce, rotation, cdb, serial, naa, vendor, product,
 revision; readonly=yes, for one. K, M, G and T are powers of 1024. A comma in a path is written '\\,'.
 Without a LUN, ./lunkit.img is served, and created with 1 GiB if it does not exist.
+Reservations that outlive the target and saved mode pages are in the state folder; 'lunkit state' shows them. Memory and
+null disks keep nothing unless they have a serial or naa.
 
 Secrets come from a file or from LUNKIT_CHAP_SECRET and LUNKIT_MUTUAL_SECRET, never from an argument.
 

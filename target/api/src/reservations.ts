@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The reservations of a logical unit as its device sees them: what commands ask for, and what is there.
 import type { Nexus } from './nexus.ts'
+import type { Task } from './task.ts'
 
 /** An I_T nexus as reservations know it: it may be open or not, and keeps its place when it is not. */
 export interface ReservedNexus {
@@ -85,10 +86,10 @@ export interface Reservations {
   /** Reservations can be kept beyond the process (PTPL_C). */
   readonly canPersist: boolean
   /**
-   * Carries out PERSISTENT RESERVE OUT for that nexus. `done` is called once, when the new state counts and, with APTPL, is
+   * Carries out PERSISTENT RESERVE OUT for the task's nexus; nothing, if the task is aborted before its turn. `done` is called once, when the new state counts and, with APTPL, is
    * durable; for preempt-and-abort, when the preempted commands have ended or been given up.
    */
-  perform(nexus: Nexus, request: ReservationRequest, done: (outcome: ReservationOutcome) => void): void
+  perform(task: Task, request: ReservationRequest, done: (outcome: ReservationOutcome) => void): void
   /** RESERVE and RELEASE of SPC-2; false is RESERVATION CONFLICT. */
   reserve(nexus: Nexus): boolean
   release(nexus: Nexus): boolean

@@ -135,6 +135,7 @@ function resetNexus(core: Core, nexus: ItNexus): Outcome {
     const { device } = itl.unit
     itl.preventsRemoval = false
     itl.unit.aca.clear(itl)
+    itl.unit.reservations.left(itl)
     core.guardDevice('nexusLost', device, () => device.nexusLost(nexus))
     itl.attentions.add(I_T_NEXUS_LOSS_OCCURRED)
   }

@@ -7,6 +7,7 @@ import type {
   ReservationRequest,
   Reservations,
   ReservedNexus,
+  Task,
 } from '@lunkit/target-api'
 import type { Unit } from '../logical-unit.ts'
 import type { ItlNexus, ItNexus } from '../nexus.ts'
@@ -111,8 +112,11 @@ export class UnitReservations implements Reservations {
 
   // ---- PERSISTENT RESERVE OUT ----
 
-  perform(nexus: Nexus, request: ReservationRequest, done: Done): void {
-    this.#waiting.push(() => this.#decide(nexus as ItNexus, request, done))
+  perform(task: Task, request: ReservationRequest, done: Done): void {
+    this.#waiting.push(() => {
+      if (task.aborted) done('failed')
+      else this.#decide(task.nexus as ItNexus, request, done)
+    })
     this.#run()
   }
 

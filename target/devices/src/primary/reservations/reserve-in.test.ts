@@ -116,9 +116,10 @@ test('RESERVE and RELEASE', async () => {
     ManagementFunction.logicalUnitReset,
     ManagementFunction.targetWarmReset,
     ManagementFunction.targetColdReset,
+    ManagementFunction.nexusReset,
   ]) {
     assert.equal((await a.run(RESERVE_6)).word, 'good')
-    await b.nexus.manage(fn)
+    await (fn === ManagementFunction.nexusReset ? a : b).nexus.manage(fn)
     await a.attentions()
     await b.attentions()
     assert.equal((await b.run(TEST_UNIT_READY)).word, 'good')

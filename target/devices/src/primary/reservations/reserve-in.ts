@@ -23,18 +23,19 @@ import {
   type Task,
 } from '@lunkit/target-api'
 
+const { allocation } = PERSISTENT_RESERVE_IN_READ_KEYS.cdb.field
+
 /** ALLOW COMMANDS (SPC-4, REPORT CAPABILITIES): TEST UNIT READY runs under every reservation; nothing is said of the others. */
 const ALLOWS_TEST_UNIT_READY = 1
 
 // biome-ignore lint/suspicious/noExplicitAny: the rows differ in their literal types only
 const answers = (command: Command<any>, data: (reservations: Reservations) => Uint8Array): Binding =>
-  on(command, (task: Task) =>
-    reply(
-      task,
-      data(task.nexusUnit.unit.reservations),
-      PERSISTENT_RESERVE_IN_READ_KEYS.cdb.field.allocation.get(task.cdb, 0),
-    ),
-  )
+  on(command, (task: Task) => {
+    const room = allocation.get(task.cdb, 0)
+    const all = data(task.nexusUnit.unit.reservations)
+    // Of a long list only what is taken is kept until it has left.
+    reply(task, all.length > room ? all.slice(0, room) : all)
+  })
 
 /** The header with the generation, and room for `length` bytes behind it. */
 function listOf({ generation }: PersistentState, length: number): Uint8Array {

@@ -20,6 +20,7 @@ import {
   TEST_UNIT_READY,
   WRITE_10,
 } from '@lunkit/spec'
+import { ManagementFunction } from '@lunkit/target-api'
 import { MemoryRecords } from '../../../../../testing/kit/memory-records.ts'
 import {
   moveList,
@@ -337,6 +338,37 @@ test('PREEMPT AND ABORT ends what the preempted one has under way, and nobody el
   await lost
   assert.equal((await theirs).word, 'good')
   assert.deepEqual(await a.attentions(), [REGISTRATIONS_PREEMPTED])
+})
+
+test('PREEMPT AND ABORT is answered though the store never ends what is aborted', async () => {
+  const store = new StandInStore({ size: 1024 * 1024 })
+  const bench = await ReservationBench.open(null, store, {}, { managementMs: 20 })
+  const [a, b] = [await bench.peer('a'), await bench.peer('b')]
+  await a.register(1)
+  await b.register(2)
+  await a.out(RESERVE, { key: 1 }, { type: 1 })
+  store.held = true
+  const stuck = assert.rejects(a.run(WRITE_10, { lba: 1, blocks: 1 }, Buffer.alloc(512)))
+  assert.equal(await b.out(PREEMPT_AND_ABORT, { key: 2, newKey: 1 }, { type: 1 }), 'good')
+  await stuck
+  assert.equal(await holderOf(b), 'b')
+  store.release()
+  await bench.close()
+})
+
+test('what is aborted while it waits for another to be saved is not done', async () => {
+  const records = new MemoryRecords()
+  const { a, b } = await trio(0, records)
+  assert.equal(await a.out(REGISTER, { key: 1, newKey: 1, aptpl: true }), 'good')
+  records.held = true
+  const first = a.out(RESERVE, { key: 1 }, { type: 1 })
+  const second = assert.rejects(b.out(CLEAR, { key: 2 }))
+  const aborted = b.nexus.manage(ManagementFunction.abortTaskSet)
+  records.release()
+  assert.equal(await first, 'good')
+  await second
+  await aborted
+  assert.equal(await holderOf(a), 'a')
 })
 
 // Requirement: SPC-4, REGISTER AND MOVE service action: the reservation goes to another nexus, which is registered for it.

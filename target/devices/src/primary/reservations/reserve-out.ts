@@ -72,9 +72,7 @@ function reserveOut(task: Task, action: ReservationAction) {
   if (typed && !wholeUnit && action !== 'release') return fail(task, INVALID_FIELD_IN_CDB, scope)
   const wanted = typed && wholeUnit ? type.get(cdb, 0) : typed ? NO_TYPE : 0
   const { reservations } = task.nexusUnit.unit
-  reservations.perform(task.nexus, { ...read.fields, action, type: wanted }, outcome =>
-    tell(task, action, outcome),
-  )
+  reservations.perform(task, { ...read.fields, action, type: wanted }, outcome => tell(task, action, outcome))
 }
 
 function failList(task: Task, { fault, byte, bit }: ParameterFault): void {
