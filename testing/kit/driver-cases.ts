@@ -14,6 +14,9 @@ import {
 import { ManagementFunction, ManagementResponse, StoreError } from '@lunkit/target-api'
 import { type Bench, BLOCK, endOf, type Limits, pattern, SIZE } from './driver-bench.ts'
 
+/** A number that no standard has given away. */
+const NO_FUNCTION = 13
+
 export interface Case {
   readonly name: string
   readonly limits?: Limits
@@ -226,7 +229,8 @@ export const CASES: readonly Case[] = [
       const { scripted } = await bench.connect()
       const { logicalUnitReset, abortTaskSet, clearAca } = ManagementFunction
       assert.equal(await scripted.manage(logicalUnitReset, 9), ManagementResponse.lunDoesNotExist)
-      assert.equal(await scripted.manage(clearAca, 0), ManagementResponse.notSupported)
+      assert.equal(await scripted.manage(clearAca, 0), ManagementResponse.complete)
+      assert.equal(await scripted.manage(NO_FUNCTION, 0), ManagementResponse.notSupported)
       assert.equal(await scripted.manage(abortTaskSet, 0), ManagementResponse.complete)
     },
   },

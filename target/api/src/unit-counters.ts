@@ -11,6 +11,7 @@ import {
   VERIFY_32,
 } from '@lunkit/spec'
 import type { Task } from './task.ts'
+import { UnknownCommands } from './unknown-commands.ts'
 
 /** What a command is to the counters. `other` touches the medium and neither reads, writes nor verifies blocks. */
 export const Access = Object.freeze({ none: 0, read: 1, write: 2, verify: 3, other: 4 } as const)
@@ -54,6 +55,8 @@ export class UnitCounters {
   otherErrors = 0
   /** Commands that touched the medium; never set back. Tells whether the unit was in use since. */
   accesses = 0
+  /** Commands that the unit does not have; never set back. */
+  readonly unknown = new UnknownCommands()
   #untilSample = 1
   #random = 1
 

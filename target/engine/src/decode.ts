@@ -14,6 +14,7 @@ export function decode(task: Task): boolean {
   const { dispatch, counters, device } = unitOf(task)
   const route = dispatch.find(cdb)
   if (route === null || (route.offered !== null && !route.offered(task, device))) {
+    counters.unknown.count(cdb)
     const action = dispatch.unknownAction(cdb)
     if (action === null) return refuseCdb(task, INVALID_COMMAND_OPERATION_CODE)
     return refuseCdb(task, INVALID_FIELD_IN_CDB, action.byte, action.bit)

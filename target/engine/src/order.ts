@@ -45,7 +45,7 @@ export function enter(core: Core, task: Task): boolean {
     task.state = TaskState.finish
     return false
   }
-  task.rangeEnd = route.blocks === null || task.blocks === 0 ? BEYOND : task.lba + task.blocks
+  task.rangeEnd = route.blocks === null ? BEYOND : task.lba + task.blocks
   itl.queued++
   if (unit.set.enter(task, kind, klass, unit.device.policies)) return true
   task.state = TaskState.waitOrder

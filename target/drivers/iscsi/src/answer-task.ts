@@ -2,6 +2,7 @@
 // The end of a task: data-in and status to the initiator, or nothing for an aborted one.
 import { Status } from '@lunkit/spec'
 import type { Engine, Task } from '@lunkit/target-api'
+import type { Connection } from './connection.ts'
 import type { IscsiTask } from './iscsi-task.ts'
 import { sendDataIn } from './outbound/data-in.ts'
 import { sendScsiResponse } from './outbound/response.ts'
@@ -15,7 +16,10 @@ export function answerTask(engine: Engine, task: Task): void {
     engine.responseSent(task)
     return
   }
-  if (one.unsolicited) {
+  const bidirectional = task.expectedIn > 0 && task.expectedOut > 0
+  const bidiResidual = bidirectional ? task.inLength - task.expectedIn : 0
+  // One with data-in to send cannot wait: what still comes for it is thrown away.
+  if (one.unsolicited && !bidirectional) {
     // The initiator still sends data without being asked: the answer waits for its end, the engine's task need not.
     one.answered = true
     one.task = null
@@ -34,10 +38,12 @@ export function answerTask(engine: Engine, task: Task): void {
   const residual = residualOf(task)
   const length = Math.min(task.inLength, task.expectedIn)
   if (length === 0) {
-    sendScsiResponse(connection, task.tag, task.status, residual, sequences, task.sense, task.senseLength)
+    respond(connection, task, residual, sequences, bidiResidual)
   } else {
-    const collapse = task.status === Status.good && task.senseLength === 0
-    const count = sendDataIn(connection, task, length, collapse, residual)
+    // RFC 7143, 11.7.3: status comes with data of plain reads only.
+    const collapse = task.status === Status.good && task.senseLength === 0 && !bidirectional
+    const first = bidirectional ? sequences : 0
+    const count = sendDataIn(connection, task, length, collapse, residual, first)
     if (count < 0) {
       connection.port.observe({
         type: 'warning',
@@ -48,11 +54,22 @@ export function answerTask(engine: Engine, task: Task): void {
       return
     }
     if (!collapse) {
-      sendScsiResponse(connection, task.tag, task.status, residual, count, task.sense, task.senseLength)
+      respond(connection, task, residual, first + count, bidiResidual)
     }
   }
   connection.out.endTask(task)
   connection.kick()
+}
+
+function respond(
+  connection: Connection,
+  task: Task,
+  residual: number,
+  sequences: number,
+  bidiResidual: number,
+): void {
+  const { tag, status, sense, senseLength } = task
+  sendScsiResponse(connection, tag, status, residual, sequences, sense, senseLength, bidiResidual)
 }
 
 /** What the command had more than the initiator expected, or less (negative), in the direction it expected. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Additional header segments: an extended CDB is used, others are skipped by their length (RFC 7143, 11.2.2).
-import { AHS, AhsType, BHS, BHS_LENGTH } from '@lunkit/spec'
+// Additional header segments: extended CDB, bidirectional read length; others are skipped by their length (RFC 7143, 11.2.2).
+import { AHS, AhsType, BHS, BHS_LENGTH, BIDIRECTIONAL_READ_AHS } from '@lunkit/spec'
 import { LONGEST_CDB } from '@lunkit/target-api'
 
 export const CDB_BYTES = LONGEST_CDB
@@ -30,4 +30,21 @@ export function extendedCdb(header: Buffer, at: number, cdb: Buffer | null): num
     from = next
   }
   return length < 0 ? IN_BASIC_HEADER : length
+}
+
+const { ahsType, expectedReadLength } = BIDIRECTIONAL_READ_AHS.field
+/** What AHSLength says in that segment. */
+const READ_LENGTH_BYTES = 5
+
+/** Bytes that the initiator of a bidirectional command will take, or -1 if it does not say; the segments fit the header. */
+export function bidirectionalReadLength(header: Buffer, at: number): number {
+  const end = at + BHS_LENGTH + BHS.field.totalAhsLength.get(header, at) * 4
+  for (let from = at + BHS_LENGTH; from < end; ) {
+    const bytes = AHS.field.ahsLength.get(header, from)
+    if (ahsType.get(header, from) === AhsType.bidirectionalRead && bytes === READ_LENGTH_BYTES) {
+      return expectedReadLength.get(header, from)
+    }
+    from += (LENGTH_AND_TYPE + bytes + 3) & ~3
+  }
+  return -1
 }

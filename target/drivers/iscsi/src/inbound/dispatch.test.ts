@@ -189,8 +189,8 @@ describe('PDUs that do not belong', () => {
       peer => peer.sendPdu(SNACK, { opcode: Opcode.snack, final: 1, itt: 1 }),
     ],
     [
-      'a command with data both ways',
-      RejectReason.commandNotSupported,
+      'a command with data both ways and no length for one of them',
+      RejectReason.invalidPduField,
       /both directions/,
       peer => void peer.command(read10(0, 1), { read: 1, write: 1, expectedDataTransferLength: 512 }),
     ],

@@ -14,7 +14,7 @@ import { DATA_DAMAGED, DATA_INCORRECT, DATA_UNEXPECTED } from '../condition.ts'
 import type { Connection } from '../connection.ts'
 import { sendScsiResponse } from '../outbound/response.ts'
 import type { Session } from '../session.ts'
-import { CDB_BYTES, extendedCdb, IN_BASIC_HEADER } from './additional-header.ts'
+import { bidirectionalReadLength, CDB_BYTES, extendedCdb, IN_BASIC_HEADER } from './additional-header.ts'
 
 const { immediate, final, read, write, attribute, itt, totalAhsLength } = SCSI_COMMAND.field
 const { expectedDataTransferLength } = SCSI_COMMAND.field
@@ -65,7 +65,8 @@ export function receiveScsiCommand(
   task.lun = decodeLun(header, at + 8)
   task.tag = tag
   task.attribute = attribute.get(header, at)
-  task.expectedIn = read.get(header, at) === 1 ? expected : 0
+  if (read.get(header, at) === 0) task.expectedIn = 0
+  else task.expectedIn = writes ? bidirectionalReadLength(header, at) : expected
   task.expectedOut = writes ? expected : 0
   const one = session.begin(task, tag, task.expectedOut)
   if (writes) one.keepLun(header, at + 8)
@@ -128,9 +129,6 @@ function isAcceptable(
   if (nexus === null) return reject(RejectReason.protocolError, 'SCSI command came in a discovery session')
   if (tag === RESERVED_TAG) return reject(RejectReason.invalidPduField, 'SCSI command has the reserved tag')
   if (session.tasks.has(tag)) return reject(RejectReason.taskInProgress, 'Tag is in use')
-  if (writes && read.get(header, at) === 1) {
-    return reject(RejectReason.commandNotSupported, 'Commands with data in both directions are not supported')
-  }
   if (!writes && (length > 0 || unfinished)) {
     return reject(RejectReason.protocolError, 'Data comes with a command that is no write')
   }
@@ -143,6 +141,9 @@ function isAcceptable(
     if (longest > CDB_BYTES) {
       return reject(RejectReason.commandNotSupported, `CDB of ${longest} bytes is longer than ${CDB_BYTES}`)
     }
+  }
+  if (writes && read.get(header, at) === 1 && bidirectionalReadLength(header, at) < 0) {
+    return reject(RejectReason.invalidPduField, 'Command with data in both directions has no read length')
   }
   if (immediate.get(header, at) === 1 && session.tasks.size >= nexus.credit + IMMEDIATE_TASKS) {
     return reject(RejectReason.immediateCommandReject, 'Too many commands are in flight')

@@ -13,7 +13,7 @@ const COPY_BYTES = 1024
 
 /**
  * Sends the first `length` bytes of the task's segments; with `collapse` the last PDU carries status GOOD and the
- * residual. Returns the number of PDUs, or -1 if the segments hold less.
+ * residual. `first` is the DataSN to begin with: R2Ts of the same command have used up those before. Returns the number of PDUs, or -1 if the segments hold less.
  */
 export function sendDataIn(
   connection: Connection,
@@ -21,6 +21,7 @@ export function sendDataIn(
   length: number,
   collapse: boolean,
   residual: number,
+  first = 0,
 ): number {
   const { sendLimit, maxBurst } = connection.session!.parameters
   if (length <= sendLimit && length <= maxBurst) {
@@ -28,12 +29,12 @@ export function sendDataIn(
       const segment = task.segments[0]!
       if (segment.length < length) return -1
       if (task.pooled.length === 1) {
-        sendPooled(connection, task, length, collapse, residual)
+        sendPooled(connection, task, length, collapse, residual, first)
         return 1
       }
     }
   }
-  return sendPieces(connection, task, length, collapse, residual)
+  return sendPieces(connection, task, length, collapse, residual, first)
 }
 
 /** The usual case: header, data, padding and digest lie one behind the other in the pool's buffer. */
@@ -43,11 +44,12 @@ function sendPooled(
   length: number,
   collapse: boolean,
   residual: number,
+  first: number,
 ): void {
   const { whole } = task.pooled[0]!
   const at = HEADROOM - connection.headerBytes
   for (let i = at; i < HEADROOM; i++) whole[i] = 0
-  writeDataHead(connection, whole, at, task.tag, length, 0, 0, true, collapse, residual)
+  writeDataHead(connection, whole, at, task.tag, length, first, 0, true, collapse, residual)
   let end = HEADROOM + length
   if ((length & 3) !== 0) {
     const to = HEADROOM + padded(length)
@@ -67,6 +69,7 @@ function sendPieces(
   length: number,
   collapse: boolean,
   residual: number,
+  first: number,
 ): number {
   const { sendLimit, maxBurst } = connection.session!.parameters
   let have = 0
@@ -96,7 +99,8 @@ function sendPieces(
     const next = offset + part
     const last = next === length
     const endsBurst = last || next % maxBurst === 0
-    sendPiece(connection, task.tag, slices, part, count, offset, endsBurst, last && collapse, residual)
+    const number = first + count
+    sendPiece(connection, task.tag, slices, part, number, offset, endsBurst, last && collapse, residual)
     offset = next
     count++
   }

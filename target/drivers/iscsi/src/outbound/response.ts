@@ -5,10 +5,12 @@ import type { Connection } from '../connection.ts'
 import { claimPdu, countStatus, sealHeader, sealPdu, writeHead } from './pdu.ts'
 
 const { status, overflow, underflow, expDataSn, residualCount } = SCSI_RESPONSE.field
+const { bidiOverflow, bidiUnderflow, bidiResidualCount } = SCSI_RESPONSE.field
 
 /**
  * `sequences` counts the Data-In or R2T PDUs sent before; `residual` is what the command had more (positive) or less
- * (negative) than the initiator expected.
+ * (negative) than the initiator expected; of a bidirectional command the residual of its data-out, and `bidiResidual` that
+ * of its data-in.
  */
 export function sendScsiResponse(
   connection: Connection,
@@ -18,6 +20,7 @@ export function sendScsiResponse(
   sequences: number,
   sense: Buffer,
   senseLength: number,
+  bidiResidual = 0,
 ): void {
   const length = senseLength === 0 ? 0 : senseLength + 2
   const at = claimPdu(connection, length)
@@ -26,6 +29,10 @@ export function sendScsiResponse(
   status.set(arena, at, code)
   if (residual > 0) overflow.set(arena, at, 1)
   else if (residual < 0) underflow.set(arena, at, 1)
+  if (bidiResidual !== 0) {
+    ;(bidiResidual > 0 ? bidiOverflow : bidiUnderflow).set(arena, at, 1)
+    bidiResidualCount.set(arena, at, Math.abs(bidiResidual))
+  }
   countStatus(connection, arena, at)
   expDataSn.set(arena, at, sequences)
   residualCount.set(arena, at, residual < 0 ? -residual : residual)
