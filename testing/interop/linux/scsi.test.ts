@@ -39,3 +39,10 @@ test('Linux keeps a file system alive over two portals while one path is cut', a
   await succeeds(t, target, 'multipath.sh', { relay, timeoutSeconds: 180 })
   await endsWell(target)
 })
+
+test('Linux formats and sanitizes a disk, waiting for it or asking how far it is', async t => {
+  if (noGuest(t)) return
+  const target = await serving(t, 'memory:512M')
+  await succeeds(t, target, 'maintenance.sh')
+  await endsWell(target)
+})
