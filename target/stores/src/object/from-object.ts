@@ -113,7 +113,8 @@ class ObjectStore implements BackingStore {
   readonly discardedReadsZero: boolean
   readonly writesZeroes: 'none' | 'emulated'
   readonly identity: string
-  /** Only where the object has one. */
+  // Only where the object has one.
+  readonly usage?: () => Promise<StoreUsage | null>
   readonly resize?: (size: number) => Promise<void>
   readonly #object: ObjectStorage
   readonly #patience: number
@@ -133,6 +134,12 @@ class ObjectStore implements BackingStore {
     this.discardedReadsZero = object.discardedReadsZero === true
     this.writesZeroes = this.canWrite ? 'emulated' : 'none'
     this.identity = object.identity ?? ''
+    if (object.usage !== undefined) {
+      this.usage = async () => {
+        const said = (await object.usage!()) ?? null
+        return said !== null && said.used >= 0 && said.available >= 0 ? said : null
+      }
+    }
     if (this.canWrite && object.resize !== undefined) {
       this.resize = async size => {
         await object.resize!(checkedSize(size))
@@ -213,11 +220,6 @@ class ObjectStore implements BackingStore {
         return StoreError.none
       }
     })
-  }
-
-  async usage(): Promise<StoreUsage | null> {
-    const said = (await this.#object.usage?.()) ?? null
-    return said !== null && said.used >= 0 && said.available >= 0 ? said : null
   }
 
   async rescan(): Promise<void> {

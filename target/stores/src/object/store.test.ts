@@ -74,6 +74,32 @@ function exchangeOf(changed: Partial<ObjectStorage>, patience?: number): StoreEx
   return new StoreExchange(fromObject(object, patience === undefined ? {} : { patience }))
 }
 
+test('usage and another size are there where the object has them', async () => {
+  const { size, read, write } = inBuffer()
+  const plain = fromObject({ size, read, write })
+  assert.deepEqual([plain.usage, plain.resize], [undefined, undefined])
+  const answers = [{ used: 5, available: 7 }, null, { used: -1, available: 0 }]
+  const telling = fromObject({ size, read, write, usage: () => answers.shift()! })
+  const told = [await telling.usage!(), await telling.usage!(), await telling.usage!()]
+  assert.deepEqual(told, [{ used: 5, available: 7 }, null, null], 'what makes no sense is not known')
+})
+
+test("a map that makes no sense is the object's fault", async () => {
+  const answers: unknown[] = [
+    null,
+    { held: 1, length: 512 },
+    { held: true, length: 0 },
+    { held: true, length: 1e9 },
+  ]
+  const exchange = exchangeOf({ map: () => answers.shift() as never })
+  while (answers.length > 0) {
+    const io = exchange.io()
+    io.length = 4096
+    assert.equal((await exchange.put('map', io)).error, StoreError.internal)
+  }
+  await exchange.close()
+})
+
 test('an error is told apart by its code', async () => {
   const cases: [unknown, StoreError, StoreError][] = [
     [Object.assign(new Error('x'), { code: 'ENOSPC' }), StoreError.noSpace, StoreError.noSpace],
