@@ -5,7 +5,18 @@ import { join } from 'node:path'
 import { files, ROOT } from '../../architecture/sources.ts'
 
 /** Documents that a tag may name, in the order of the page. */
-const DOCUMENTS = ['SAM-5', 'SPC-2', 'SPC-3', 'SPC-4', 'SPC-5', 'SBC-3', 'SBC-4', 'RFC 7143', 'RFC 7144']
+const DOCUMENTS = [
+  'SAM-5',
+  'SPC-2',
+  'SPC-3',
+  'SPC-4',
+  'SPC-5',
+  'SBC-3',
+  'SBC-4',
+  'RFC 7143',
+  'RFC 7144',
+] as const
+export type Document = (typeof DOCUMENTS)[number]
 
 export interface Requirement {
   readonly document: Document

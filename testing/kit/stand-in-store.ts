@@ -24,6 +24,8 @@ export interface StandInOptions {
   /** What `usage` tells; it may be changed later. */
   readonly room?: { used: number; available: number }
   readonly atomicWrite?: number
+  /** What is discarded cannot be brought back. */
+  readonly destroys?: boolean
 }
 
 /** What blocks hold at first, behind their number in the first four bytes. */
@@ -40,6 +42,7 @@ export class StandInStore implements BackingStore {
   readonly identity = 'stand-in:1'
   readonly discardGranularity = 4096
   readonly discardedReadsZero: boolean
+  readonly discardDestroys: boolean
   readonly usage?: () => Promise<StoreUsage | null>
   readonly anchor?: (io: StoreIo) => void
   /** One where a unit of 4096 bytes is held, two where room is kept for it. */
@@ -66,6 +69,7 @@ export class StandInStore implements BackingStore {
     this.volatileCache = options.volatileCache ?? true
     this.discards = options.thin || options.maps ? 'native' : 'none'
     this.discardedReadsZero = options.maps === true
+    this.discardDestroys = options.destroys === true
     if (options.maps) this.anchor = io => this.#anchor(io)
     const { room } = options
     if (room !== undefined) this.usage = async () => ({ ...room })

@@ -61,6 +61,8 @@ export interface BackingStore {
   readonly discardGranularity?: number
   /** MAY. Whether every byte of a discard reads as zero then, even where it was too short to give room back (SBC: LBPRZ). */
   readonly discardedReadsZero?: boolean
+  /** MAY. Discarded bytes are nowhere any more and nobody can bring them back, as in memory: good for a cryptographic erase. */
+  readonly discardDestroys?: boolean
   /**
    * MAY. Tells whether the bytes from `io.offset` on are held by the store (`io.held`) and cuts `io.length` to a run
    * for which that is so; at least one byte, and maybe not all of them. What is not held reads as discarded bytes do.

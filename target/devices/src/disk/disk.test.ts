@@ -40,6 +40,7 @@ const GOLDEN = `
 48/1 SANITIZE OVERWRITE
 48/1f SANITIZE EXIT FAILURE MODE
 48/2 SANITIZE BLOCK ERASE
+48/3 SANITIZE CRYPTOGRAPHIC ERASE
 4c LOG SELECT
 4d LOG SENSE
 55 MODE SELECT (10)
@@ -117,8 +118,12 @@ test('the command list is the golden one; UNMAP and WRITE ATOMIC are there where
   assert.deepEqual(listOf(device).sort(), golden)
   const listWith = async (store: Partial<StandInOptions>) =>
     listOf((await openDisk({}, store)).disk.type).sort()
-  assert.deepEqual(await listWith({ maps: true, atomicWrite: 4096 }), golden)
-  const torn = golden.filter(line => !/ATOMIC|BLOCK ERASE/.test(line))
+  assert.deepEqual(await listWith({ maps: true, destroys: true, atomicWrite: 4096 }), golden)
+  assert.deepEqual(
+    await listWith({ maps: true, atomicWrite: 4096 }),
+    golden.filter(line => !line.includes('CRYPTOGRAPHIC')),
+  )
+  const torn = golden.filter(line => !/ATOMIC|BLOCK ERASE|CRYPTOGRAPHIC/.test(line))
   assert.deepEqual(await listWith({ thin: true }), torn)
   assert.deepEqual(
     await listWith({ thin: false }),

@@ -71,6 +71,9 @@ export const canUnmap = (store: BackingStore): boolean =>
 /** Whether blocks that it takes back read as zeros, so that what they held is gone. */
 export const canErase = (store: BackingStore): boolean => canUnmap(store) && store.discardedReadsZero === true
 
+/** Whether they are gone for whoever holds the medium, too: as good as a key that was thrown away. */
+export const canDestroy = (store: BackingStore): boolean => canErase(store) && store.discardDestroys === true
+
 export class Disk implements Device, PrimaryDevice {
   readonly type: DeviceType
   readonly store: BackingStore

@@ -39,7 +39,12 @@ import { preFetches } from './commands/pre-fetch.ts'
 import { reads } from './commands/read.ts'
 import { capacities } from './commands/read-capacity.ts'
 import { defectLists } from './commands/read-defect-data.ts'
-import { sanitizeBlockErase, sanitizeExitFailureMode, sanitizeOverwrite } from './commands/sanitize.ts'
+import {
+  sanitizeBlockErase,
+  sanitizeCryptographicErase,
+  sanitizeExitFailureMode,
+  sanitizeOverwrite,
+} from './commands/sanitize.ts'
 import { seeks } from './commands/seek.ts'
 import { synchronizations } from './commands/synchronize-cache.ts'
 import { unmap } from './commands/unmap.ts'
@@ -50,7 +55,7 @@ import { writeSames } from './commands/write-same.ts'
 import { copiesByList } from './copy/extended-copy.ts'
 import { tokenCopies } from './copy/token-copy.ts'
 import { receiveRodTokenInformation } from './copy/token-information.ts'
-import { canErase, canUnmap, Disk, type DiskOptions } from './disk.ts'
+import { canDestroy, canErase, canUnmap, Disk, type DiskOptions } from './disk.ts'
 import { withProtection } from './protection/bindings.ts'
 import { GuardedStore } from './protection/guarded-store.ts'
 import { Protection } from './protection/protection.ts'
@@ -141,6 +146,7 @@ export const device: DeviceType = {
     formatUnit,
     sanitizeOverwrite,
     sanitizeBlockErase,
+    sanitizeCryptographicErase,
     sanitizeExitFailureMode,
   ],
   besideBytes: (store, values) =>
@@ -154,6 +160,7 @@ function commandsOn(store: BackingStore, values: ParameterValues): readonly Bind
   const impossible = new Set<Binding>([
     ...(canUnmap(store) ? [] : [unmap]),
     ...(canErase(store) ? [] : [sanitizeBlockErase]),
+    ...(canDestroy(store) ? [] : [sanitizeCryptographicErase]),
     ...((store.atomicWrite ?? 0) > 0 ? [] : atomicWrites),
   ])
   return device.bindings.filter(one => !impossible.has(one) && one.command.length <= longest)

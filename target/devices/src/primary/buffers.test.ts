@@ -112,7 +112,7 @@ test('what cannot be done is refused, with its place, and writes nothing', async
   for (const mode of [0, 2]) assert.equal((await write(bench, bytes(0), { mode })).status, Status.good)
 })
 
-// Requirement: SPC-4, READ MEDIA SERIAL NUMBER command.
+// Requirement: SPC-4, READ MEDIA SERIAL NUMBER command: the serial number, filled to a multiple of four bytes.
 test('the medium has the unit’s serial number, filled to four bytes', async () => {
   const { bench } = await openDisk()
   const { data } = await bench.run(cdbOf(READ_MEDIA_SERIAL_NUMBER, { allocation: 100 }))

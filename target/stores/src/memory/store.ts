@@ -28,6 +28,7 @@ export class MemoryStore implements BackingStore {
   readonly writesZeroes = 'native'
   readonly discardGranularity = CHUNK
   readonly discardedReadsZero = true
+  readonly discardDestroys = true
   readonly identity = ''
   /** A write is one turn of the process, and nothing outlives the process. */
   readonly atomicWrite = MOST_AT_ONCE

@@ -14,6 +14,7 @@ import {
   readSense,
   SANITIZE_BLOCK_ERASE,
   SANITIZE_COMMAND_FAILED,
+  SANITIZE_CRYPTOGRAPHIC_ERASE,
   SANITIZE_EXIT_FAILURE_MODE,
   SANITIZE_OVERWRITE,
   SANITIZE_OVERWRITE_HEADER,
@@ -77,6 +78,15 @@ test('BLOCK ERASE gives all blocks back, where they read zeros then', async () =
   assert.ok(store.bytes.every(byte => byte === 0))
   const { type } = (await openDisk({}, { thin: true })).disk
   assert.ok(!type.bindings.some(({ command }) => command === SANITIZE_BLOCK_ERASE))
+})
+
+// Requirement: SBC-4, SANITIZE command, CRYPTOGRAPHIC ERASE: nothing of what was there can be read again.
+test('CRYPTOGRAPHIC ERASE gives all blocks back, where nothing of them is kept', async () => {
+  const { bench, store } = await openDisk({}, { maps: true, destroys: true })
+  assert.equal((await bench.run(cdbOf(SANITIZE_CRYPTOGRAPHIC_ERASE))).status, Status.good)
+  assert.deepEqual(store.takeCalls(), ['discard 0+2097152', 'flush'])
+  const { type } = (await openDisk({}, { maps: true })).disk
+  assert.ok(!type.bindings.some(({ command }) => command === SANITIZE_CRYPTOGRAPHIC_ERASE))
 })
 
 // Requirement: SBC-4, Performing a sanitize operation: others end with SANITIZE IN PROGRESS and how far it is; no reset stops it.

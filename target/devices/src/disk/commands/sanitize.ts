@@ -7,6 +7,7 @@ import {
   PARAMETER_LIST_LENGTH_ERROR,
   SANITIZE_BLOCK_ERASE,
   SANITIZE_COMMAND_FAILED,
+  SANITIZE_CRYPTOGRAPHIC_ERASE,
   SANITIZE_EXIT_FAILURE_MODE,
   SANITIZE_OVERWRITE,
   SANITIZE_OVERWRITE_HEADER,
@@ -92,15 +93,16 @@ function overwrites(block: Buffer, count: number, invert: boolean): Pass[] {
   }))
 }
 
+function giveAllBack(task: Task, disk: Disk): void {
+  if (hasList(task) || isBarred(task, disk)) return
+  sanitize(task, disk, [{ block: null, discards: true }])
+}
+
 /** For disks whose store takes blocks back and reads zeros then. */
-export const sanitizeBlockErase = on(
-  SANITIZE_BLOCK_ERASE,
-  (task: Task, disk: Disk) => {
-    if (hasList(task) || isBarred(task, disk)) return
-    sanitize(task, disk, [{ block: null, discards: true }])
-  },
-  { refuses },
-)
+export const sanitizeBlockErase = on(SANITIZE_BLOCK_ERASE, giveAllBack, { refuses })
+
+/** For those whose store keeps nothing of what it takes back: that is what throwing the key away is for. */
+export const sanitizeCryptographicErase = on(SANITIZE_CRYPTOGRAPHIC_ERASE, giveAllBack, { refuses })
 
 export const sanitizeExitFailureMode = on(
   SANITIZE_EXIT_FAILURE_MODE,
