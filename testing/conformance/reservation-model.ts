@@ -105,6 +105,7 @@ export class ReservationModel {
 
   #register(who: string, { verb, key, newKey, aptpl, allPorts }: Ask): string {
     if (verb === 'register' && key !== this.keyOf(who)) return 'conflict'
+    if (newKey === 0 && this.keyOf(who) === 0) return 'good'
     const nexuses = allPorts ? this.#ports.map(port => `${who[0]}${port}`) : [who]
     this.aptpl = aptpl
     if (newKey === 0) {

@@ -114,7 +114,7 @@ test('a reservation with APTPL outlives kill -9; a damaged one is repaired or gi
   const third = await start()
   assert.equal(await writeOutcome(await open(third, 'stranger', 2)), '4/3')
   await third.stop('SIGKILL')
-  assert.match(JSON.stringify(third.events), /reservations are lost/)
+  assert.match(JSON.stringify(third.events), /reservations of unit [0-9a-f]{16} are lost/)
   const refused = lunkit('repair', unit, 'reservations')
   assert.equal(refused.code, 2)
   assert.match(refused.output, /lunkit state forget/)
@@ -124,4 +124,17 @@ test('a reservation with APTPL outlives kill -9; a damaged one is repaired or gi
   const fourth = await start()
   assert.equal(await writeOutcome(await open(fourth, 'stranger', 2)), 'good')
   assert.equal(await fourth.stop(), 0)
+})
+
+test('memory is another disk in every run, and keeps nothing unless it is named', async () => {
+  target = await serve(['memory:1M', 'memory:1M,serial=kept', '--state', state])
+  for (const [lun, wanted] of [Status.checkCondition, Status.good].entries()) {
+    const disk = await connect(target.ready.luns[lun]!.url)
+    await disk.capacity()
+    const dataOut = RESERVE_OUT_LIST.write({ newKey: 1n, aptpl: 1 })
+    const cdb = cdbOf(PERSISTENT_RESERVE_OUT_REGISTER, { parameterLength: dataOut.length })
+    assert.equal((await disk.execute(cdb, { dataOut })).status, wanted)
+    await disk.close()
+  }
+  assert.equal(await target.stop(), 0)
 })

@@ -63,7 +63,11 @@ export class Unit implements LogicalUnit {
     this.identity = identity
     this.dispatch = dispatch
     this.#warn = warn
-    this.reservations = new UnitReservations(this, new LocalReservations(records, warn), abortPreempted)
+    this.reservations = new UnitReservations(
+      this,
+      new LocalReservations(records, identity.naa, warn),
+      abortPreempted,
+    )
     this.managementLimit = managementLimit
   }
 

@@ -114,6 +114,7 @@ function register(
   if (request.action === 'register' && (own?.key ?? 0n) !== request.key) return refused(state, 'conflict')
   // Others are registered together with oneself, not later.
   if (request.others !== null && (own !== undefined || request.newKey === 0n)) return refused(state, 'ports')
+  if (own === undefined && request.newKey === 0n) return good(state)
   const mine = (request.allPorts ? ports : [self.port]).map(port => ({ ...self, port }))
   if (request.newKey === 0n) return unregister(state, self, mine.map(reservedName), request)
   const registrations = new Map(state.registrations)

@@ -24,16 +24,18 @@ export class LocalReservations implements ReservationStore {
   lost = false
   readonly #records: UnitRecords | null
 
-  /** `warn` is told if the record cannot be read. */
-  constructor(records: UnitRecords | null, warn: (reason: string) => void) {
+  /** `warn` is told if the record of the unit with that NAA cannot be read. */
+  constructor(records: UnitRecords | null, naa: Uint8Array, warn: (reason: string) => void) {
     this.#records = records
     try {
       const text = records?.read('reservations') ?? null
       if (text !== null) this.state = parseRecord(text)
     } catch (error) {
       this.lost = true
+      const name = Buffer.from(naa).toString('hex')
+      const cause = (error as Error).message
       warn(
-        `Its reservations are lost (${(error as Error).message}): it is not ready until 'lunkit state' repairs or forgets them`,
+        `The reservations of unit ${name} are lost (${cause}): it is not ready until 'lunkit state' repairs or forgets them`,
       )
     }
   }

@@ -142,7 +142,8 @@ export class UnitReservations implements Reservations {
       this.#busy = false
       if (error === null) this.#changed(result, request, done)
       else {
-        this.#unit.warn(`Its reservations could not be saved: ${error.message}`)
+        const naa = Buffer.from(this.#unit.identity.naa).toString('hex')
+        this.#unit.warn(`The reservations of unit ${naa} could not be saved: ${error.message}`)
         done('failed')
       }
       this.#run()

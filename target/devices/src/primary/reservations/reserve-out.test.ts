@@ -126,11 +126,12 @@ test('REGISTER AND IGNORE EXISTING KEY does so with any key', async () => {
 
 // Requirement: SPC-4, READ KEYS service action: PRGENERATION counts registering, clearing and preempting that went well.
 test('the generation counts what changes registrations, and nothing else', async () => {
-  const { a, b } = await trio()
+  const { a, b, c } = await trio()
   assert.equal(await generation(a), 2)
   await a.out(RESERVE, { key: 1 }, { type: 1 })
   await a.out(RELEASE, { key: 1 }, { type: 1 })
   await a.out(REGISTER, { key: 9, newKey: 1 })
+  await c.out(REGISTER, { key: 0, newKey: 0 })
   await a.out(PREEMPT, { key: 1, newKey: 99 }, { type: 1 })
   assert.equal(await generation(a), 2)
   await a.out(PREEMPT, { key: 1, newKey: 2 }, { type: 1 })
@@ -554,7 +555,7 @@ test('a damaged record: not ready for what it could forbid, until it is replaced
     const a = await bench.peer('a')
     const { asc, ascq } = LOGICAL_UNIT_NOT_READY_MANUAL_INTERVENTION_REQUIRED
     const notReady = `02/${Buffer.of(asc, ascq).toString('hex')}`
-    assert.match(bench.warnings().join(), /reservations are lost/)
+    assert.match(bench.warnings().join(), /reservations of unit 3000000000000003 are lost/)
     assert.equal((await a.run(WRITE_10, { blocks: 0 })).word, notReady)
     assert.equal((await a.run(TEST_UNIT_READY)).word, notReady)
     assert.equal((await a.in(READ_KEYS)).word, notReady)
