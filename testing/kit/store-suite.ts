@@ -170,6 +170,12 @@ const READING: readonly Case[] = [
     const answers = await Promise.all([exchange.flush(), exchange.flush(), exchange.flush()])
     for (const { error } of answers) assert.equal(error, StoreError.none)
   }),
+  reading('flushes with a request that asked a longer store before', async exchange => {
+    const io = exchange.io()
+    io.offset = exchange.store.size + MIB
+    io.length = 4096
+    assert.equal((await exchange.put('flush', io)).error, StoreError.none)
+  }),
 ]
 
 const WRITING: readonly Case[] = [

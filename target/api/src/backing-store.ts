@@ -45,7 +45,7 @@ export interface BackingStore {
   readonly note?: string
   read(io: StoreIo): void
   write(io: StoreIo): void
-  /** Makes all writes finished before this call durable. */
+  /** Makes all writes finished before this call durable. Offset and length of the request mean nothing. */
   flush(io: StoreIo): void
   discard?(io: StoreIo): void
   writeZeroes?(io: StoreIo): void

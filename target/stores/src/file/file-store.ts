@@ -308,7 +308,9 @@ export class FileStore implements BackingStore, TransferEnd {
 
   /** The rare road: the file is looked at before the request, or the request cannot be served. */
   #doubted(io: StoreIo, road: Road): void {
-    if (this.#closed || io.offset < 0 || io.offset + io.length > this.size) {
+    // A flush has no range: what stands in the request is from one before, perhaps to a longer store.
+    const outside = road !== flushRoad && (io.offset < 0 || io.offset + io.length > this.size)
+    if (this.#closed || outside) {
       this.#giveBack(io)
       io.finish(this.#closed ? StoreError.gone : StoreError.internal)
       return

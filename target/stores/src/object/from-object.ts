@@ -176,9 +176,10 @@ class ObjectStore implements BackingStore {
   }
 
   flush(io: StoreIo): void {
-    if (!this.#takes(io, false)) return
-    if (!this.volatileCache) {
-      io.finish(StoreError.none)
+    // It has no range: what stands in the request is from one before, perhaps to a longer store.
+    const gone = this.#closed || this.#strays > 0
+    if (gone || !this.volatileCache) {
+      io.finish(gone ? StoreError.gone : StoreError.none)
       return
     }
     this.#call(io, false, async options => {
