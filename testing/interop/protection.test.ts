@@ -120,10 +120,16 @@ test('tags beside an image outlive the target, and find what was changed in betw
   await writeFile(path, image)
   {
     await using target = await createTarget({ luns: [file(path, { protection: 3 })] })
+    const told: string[] = []
+    target.on('command-failed', ({ reason }) => told.push(reason))
     await using disk = await open(target.url)
     const { sense } = await disk.execute(cdbOf(READ_10, { lba: 7, blocks: 2 }), { expectedIn: 1024 })
     const { asc, ascq, information } = readSense(sense)!
     assert.deepEqual([asc, ascq, Number(information)], [0x10, 0x01, 8])
+    assert.match(
+      told.join(),
+      /^LOGICAL BLOCK GUARD CHECK FAILED: block 8 has [0-9a-f]+h where [0-9a-f]+h belongs$/,
+    )
   }
   await truncate(path, 8 << 20)
   {

@@ -100,10 +100,12 @@ function addSense(core: Core, task: Task): void {
       fieldPointer: { byte: task.fieldByte, bit: task.fieldBit, inCdb: task.fieldInCdb },
     }),
   })
-  if (code.key !== SenseKey.mediumError && code.key !== SenseKey.hardwareError) return
+  const { reason } = task.io
+  // Blocks that do not fit their tags are an aborted command, by SBC-4; on the medium they have a reason.
+  const unfit = code.key === SenseKey.abortedCommand && reason !== ''
+  if (code.key !== SenseKey.mediumError && code.key !== SenseKey.hardwareError && !unfit) return
   // What an exception led to has been told with its stack already.
   if (core.tainted.has(task)) return
-  const { reason } = task.io
   core.reportFailed(task, reason === '' ? code.text : `${code.text}: ${reason}`)
 }
 

@@ -46,3 +46,11 @@ test('Linux formats and sanitizes a disk, waiting for it or asking how far it is
   await succeeds(t, target, 'maintenance.sh')
   await endsWell(target)
 })
+
+test('Linux uses a disk with protection information, checks it and formats it to other types', async t => {
+  if (noGuest(t)) return
+  const disk = `${join(folderFor(t), 'disk.img')},size=64M,protection=1`
+  const target = await serving(t, disk)
+  await succeeds(t, target, 'protection.sh')
+  await endsWell(target)
+})
