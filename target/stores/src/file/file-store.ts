@@ -123,7 +123,8 @@ export class FileStore implements BackingStore, TransferEnd {
   /** Looks, as a durable write does, whether the file still has a name: nothing is kept of an unlinked one. */
   flush(io: StoreIo): void {
     if (!this.canWrite) io.finish(StoreError.none)
-    else this.#doubted(io, flushRoad)
+    else if (this.#closed) io.finish(StoreError.gone)
+    else this.#look(() => this.#proceed(io, flushRoad))
   }
 
   /** What is discarded reads as zeros, whether it makes a hole or is too short for one. */
@@ -308,9 +309,7 @@ export class FileStore implements BackingStore, TransferEnd {
 
   /** The rare road: the file is looked at before the request, or the request cannot be served. */
   #doubted(io: StoreIo, road: Road): void {
-    // A flush has no range: what stands in the request is from one before, perhaps to a longer store.
-    const outside = road !== flushRoad && (io.offset < 0 || io.offset + io.length > this.size)
-    if (this.#closed || outside) {
+    if (this.#closed || io.offset < 0 || io.offset + io.length > this.size) {
       this.#giveBack(io)
       io.finish(this.#closed ? StoreError.gone : StoreError.internal)
       return
