@@ -3,15 +3,19 @@
 
 import { OperatorError, type TargetEvent } from '@lunkit/target-api'
 import { Command } from 'commander'
-import { ExitCode } from '../exit.ts'
+import { describeError, ExitCode } from '../exit.ts'
 import { readSecret } from '../secret.ts'
 import { defaultStateFolder } from '../state-folder.ts'
-import { createTarget } from '../target-face/create-target.ts'
+import { createTarget, type TargetOptions } from '../target-face/create-target.ts'
+import type { AccessStateName } from '../target-face/port-groups.ts'
+import { parsePortal } from '../target-face/portal.ts'
 import type { RunningTarget } from '../target-face/running-target.ts'
 import { formatBytes } from '../units.ts'
 
 interface ServeFlags {
   readonly portal?: string[]
+  readonly portGroup?: string[]
+  readonly explicitAlua?: true
   readonly name?: string
   readonly chapUser?: string
   readonly chapSecretFile?: string
@@ -41,15 +45,19 @@ A LUN is KIND:ARGUMENT[,key=value...]; a bare path is a file. They become LUN 0,
   null:1T                      for measuring: writes are dropped, reads are zeros
   object:./storage.js          your own: a module whose default export has size and read
 Keys of every disk: block, physical, readonly, removable, wce, rotation, cdb, serial, naa, vendor, product,
-revision; readonly=yes, for one. K, M, G and T are powers of 1024. A comma in a path is written '\\,'.
+revision, eui64, scsiname, t10id, management; readonly=yes, for one. K, M, G and T are powers of 1024. A comma in a path is written '\\,'.
 Without a LUN, ./lunkit.img is served, and created with 1 GiB if it does not exist.
 Reservations that outlive the target and saved mode pages are in the state folder; 'lunkit state' shows them. Memory and
 null disks keep nothing unless they have a serial or naa.
+
+Portals with different tags are paths of their own to the same LUNs (multipath, ALUA); SIGUSR2 has it look again
+how long each storage is, so that initiators hear of a disk that has grown.
 
 Secrets come from a file or from LUNKIT_CHAP_SECRET and LUNKIT_MUTUAL_SECRET, never from an argument.
 
   lunkit serve disk.img --portal 0.0.0.0 --chap-user alice --chap-secret-file ./secret
   exec 3< <(lunkit serve disk.img --json) && read -r ready <&3     # bash; it serves until it is killed
+  lunkit serve disk.img --portal 10.0.0.1,1 --portal 10.1.0.1,2 --port-group 2=standby --initiator 'iqn.*:host1'
   qemu-img info "$(jq -r '.luns[0].url' <<< "$ready")"`
 
 const collect = (value: string, all: string[] = []): string[] => [...all, value]
@@ -57,7 +65,13 @@ const collect = (value: string, all: string[] = []): string[] => [...all, value]
 export function build(): Command {
   return new Command('serve')
     .argument('[lun...]', 'what to serve')
-    .option('--portal <address>', 'listen there; repeatable, port 0 picks one (127.0.0.1:3260)', collect)
+    .option('--portal <address>', 'HOST[:PORT][,TAG]; repeatable, port 0 picks one (127.0.0.1:3260)', collect)
+    .option(
+      '--port-group <tag=state>',
+      'asymmetric access state of the portals of that tag; repeatable',
+      collect,
+    )
+    .option('--explicit-alua', 'initiators may change these states')
     .option('--name <iqn>', "the target's iSCSI name")
     .option('--chap-user <name>', 'initiators must log in as this user')
     .option('--chap-secret-file <path>', 'their secret')
@@ -82,11 +96,41 @@ async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> 
     ...(chap !== null && { chap }),
     ...(flags.initiator && { initiators: flags.initiator }),
     ...(flags.open && { open: true }),
+    ...portGroupsOf(flags),
   })
   const stopped = stopOnSignal(target)
+  lookOnSignal(target, flags.json === true)
   announce(target, flags.json === true)
   target.on('event', event => tell(event, flags.json === true))
   await stopped
+}
+
+/** Target port groups, if anything is said of them: one for each tag. */
+function portGroupsOf({
+  portal = [],
+  portGroup = [],
+  explicitAlua,
+}: ServeFlags): Pick<TargetOptions, 'portGroups'> {
+  if (portGroup.length === 0 && explicitAlua === undefined) return {}
+  const states = new Map(portGroup.map(text => text.split('=') as [string, AccessStateName | undefined]))
+  const tags = new Set(portal.map(text => parsePortal(text).tag))
+  for (const [tag, state] of states) {
+    if (state !== undefined && tags.has(Number(tag))) continue
+    throw new OperatorError(
+      'PORT_GROUP_VALUE',
+      `No portal has the tag of '--port-group ${tag}=${state ?? ''}'`,
+      {
+        hint: 'write --portal 10.1.0.1,2 --port-group 2=standby',
+      },
+    )
+  }
+  const groups = [...tags]
+    .sort((a, b) => a - b)
+    .map(tag => {
+      const state = states.get(String(tag))
+      return { portals: [tag], ...(state !== undefined && { state }) }
+    })
+  return { portGroups: { explicit: explicitAlua === true, ...(groups.length > 0 && { groups }) } }
 }
 
 async function readChap(flags: ServeFlags) {
@@ -135,6 +179,25 @@ function tell(event: TargetEvent, json: boolean): void {
   const { type, ...fields } = event
   const words = Object.entries(fields).filter(([, value]) => value !== '')
   process.stderr.write(`${type} ${words.map(([name, value]) => `${name}=${value}`).join(' ')}\n`)
+}
+
+/** SIGUSR2: somebody has changed the size of a storage by other means. Windows has no such signal. */
+function lookOnSignal(target: RunningTarget, json: boolean): void {
+  if (process.platform === 'win32') return
+  const look = async (): Promise<void> => {
+    for (const one of [...target.luns]) {
+      const { lun } = one
+      try {
+        if (!(await one.rescan())) continue
+        const { bytes } = one
+        if (json) process.stdout.write(`${JSON.stringify({ event: 'resized', lun, bytes })}\n`)
+        else process.stderr.write(`LUN ${lun} has ${formatBytes(bytes)} now\n`)
+      } catch (error) {
+        tell({ type: 'warning', reason: `LUN ${lun}: ${describeError(error).message}` }, json)
+      }
+    }
+  }
+  process.on('SIGUSR2', () => void look())
 }
 
 /** Resolves when a signal has been answered by a drained, closed target. A second signal ends at once. */
