@@ -17,6 +17,7 @@ import {
 import { connect, discover } from 'lunkit/initiator'
 import { createTarget, file, memory } from 'lunkit/target'
 import { scratch } from '../kit/scratch.ts'
+import { serve } from '../kit/serve-process.ts'
 
 const MIB = 1 << 20
 const NO_RECONNECT = { reconnect: { attempts: 0, delays: [] } }
@@ -244,4 +245,32 @@ test('portals and groups that cannot be are refused, and nothing stays open', as
   await using target = await createTarget({ luns })
   assert.deepEqual(target.portGroups, [])
   await assert.rejects(target.setPortGroup(1, { state: 'standby' }), { code: 'PORT_GROUP_MISSING' })
+})
+
+test('the command line serves two paths, and takes a new size when it is told to look', async t => {
+  const folder = await scratch(t)
+  const path = join(folder, 'disk.img')
+  const words = ['--portal', '127.0.0.1:0,1', '--portal', '127.0.0.1:0,2', '--port-group', '2=standby']
+  const target = await serve([`${path},size=1M`, ...words, '--explicit-alua'])
+  t.after(() => target.stop())
+  const { url } = target.ready.luns[0]!
+  await using one = await attach(url)
+  await using two = await attach(url.replace(/127\.0\.0\.1:\d+/, target.ready.portals[1]!))
+  assert.deepEqual([await probe(one), await probe(two)], ['good', '2/4/b'])
+  assert.equal(
+    (await one.execute(Uint8Array.of(0x12, 0, 0, 0, 96, 0), { expectedIn: 96 })).dataIn[5]! & 0x30,
+    0x30,
+  )
+  truncateSync(path, 2 * MIB)
+  process.kill(target.pid, 'SIGUSR2')
+  while (target.events.every(({ event }) => event !== 'resized')) {
+    await new Promise(resolve => setTimeout(resolve, 5))
+  }
+  assert.deepEqual(await hears(one), ['6/2a/9'])
+  assert.equal((await one.capacity()).bytes, 2 * MIB)
+})
+
+test('a port group that no portal has is refused on the command line', async () => {
+  await assert.rejects(serve(['memory:1M', '--port-group', '3=standby']), /--port-group 3=standby/)
+  await assert.rejects(serve(['memory:1M', '--portal', '127.0.0.1:0,2', '--port-group', '2=off']), /'off'/)
 })
