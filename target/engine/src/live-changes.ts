@@ -89,7 +89,8 @@ export async function retireUnit(
   const all = [...findTasks(core, [unit], () => true), ...lostAt(core, unit)]
   if (await drained(core, all, options.graceMs ?? GRACE_MS)) return close()
   await abortAll(core, unit)
-  const late = lostAt(core, unit)
+  // What devices sent themselves is never given up.
+  const late = [...findTasks(core, [unit], () => true), ...lostAt(core, unit)]
   if (late.length === 0) return close()
   const end = (): void =>
     void close().catch((error: unknown) => unit.warn(`${nameOf(unit)} could not be closed: ${String(error)}`))

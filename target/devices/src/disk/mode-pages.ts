@@ -84,7 +84,12 @@ export const diskModePages: readonly ModePageRow[] = [
       values: { tst: [0, 1], queueAlgorithm: [0, 1], qerr: [0, 1, 3], uaInterlock: [0, 2, 3] },
     },
   ),
-  modePage(ModeCode.control, 1, CONTROL_EXTENSION, () => ({ maxSenseLength: SENSE_LENGTH_MAX })),
+  // The clock is the machine's (TCMOS) until an initiator sets it, and then that counts (SCSIP).
+  modePage(ModeCode.control, 1, CONTROL_EXTENSION, () => ({
+    tcmos: 1,
+    scsip: 1,
+    maxSenseLength: SENSE_LENGTH_MAX,
+  })),
   modePage(
     ModeCode.powerCondition,
     0,
