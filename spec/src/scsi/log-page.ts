@@ -123,10 +123,10 @@ export const TAPE_ALERT = layout('TapeAlert flag', 'SSC-4 TapeAlert log page', 5
   flag: bit(4, 0),
 })
 
-/** 2Fh, parameter 0000h. */
+/** 2Fh, parameter 0000h. `trip`, a temperature limit, is a vendor's byte that common tools read so. */
 export const EXCEPTIONS_LOG = layout(
   'Informational exceptions general parameter',
   'SPC-4 Informational Exceptions log page',
   8,
-  { ...PARAMETER, asc: u8(4), ascq: u8(5), celsius: u8(6) },
+  { ...PARAMETER, asc: u8(4), ascq: u8(5), celsius: u8(6), trip: u8(7) },
 )

@@ -68,7 +68,7 @@ export class Task {
   outLength = 0
   /** Data-in bytes that the command has; the driver sends min(inLength, expectedIn) and counts the residual. */
   inLength = 0
-  /** When it was decoded, by performance.now(), where its time is taken; else 0. */
+  /** When it was decoded, by performance.now(); -1 where its time is not taken, 0 where the unit's counters leave it out. */
   began = 0
   /** Bytes charged to the memory budget. */
   charged = 0

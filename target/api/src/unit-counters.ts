@@ -36,6 +36,9 @@ export function accessOf(command: Pick<Command, 'touches' | 'data' | 'opcode' | 
  */
 const SAMPLE = 16
 
+/** `task.began` of a command whose time is not taken. */
+const UNTIMED = -1
+
 /** Numbers since the unit was made or since LOG SELECT set them back; each below 2^53. */
 export class UnitCounters {
   reads = 0
@@ -57,6 +60,13 @@ export class UnitCounters {
   accesses = 0
   /** Commands that the unit does not have; never set back. */
   readonly unknown = new UnknownCommands()
+  /** Those that have begun and not ended. */
+  running = 0
+  /** For each read and write, how many commands were running then, itself included. */
+  weighted = 0
+  /** Time with any command running, in milliseconds, by samples. */
+  busyTime = 0
+  #busySince = 0
   #untilSample = 1
   #random = 1
 
@@ -64,17 +74,30 @@ export class UnitCounters {
   began(task: Task, access: Access): void {
     if (access === Access.none) return
     this.accesses++
+    task.began = UNTIMED
+    if (access <= Access.write) this.weighted += this.running + 1
     if (--this.#untilSample === 0) this.#sample(task)
+    this.running++
   }
 
   #sample(task: Task): void {
     task.began = performance.now()
+    // The first command of a busy time stands for so many of them, as each sample stands for its like.
+    if (this.running === 0) this.#busySince = task.began
     this.#random = (this.#random * 69_069 + 1) & 0x7fff_ffff
     this.#untilSample = 1 + ((this.#random >>> 16) % (2 * SAMPLE - 1))
   }
 
-  /** It has its answer. */
+  /** It has its answer, or it was aborted. A command that never began is not counted. */
   ended(task: Task, access: Access): void {
+    const { began } = task
+    if (began === 0) return
+    task.began = 0
+    if (--this.running === 0 && this.#busySince !== 0) {
+      this.busyTime += SAMPLE * (performance.now() - this.#busySince)
+      this.#busySince = 0
+    }
+    if (task.aborted) return
     if (task.status !== Status.good) {
       this.#failed(task, access)
       return
@@ -82,11 +105,11 @@ export class UnitCounters {
     if (access === Access.read) {
       this.reads++
       this.blocksRead += task.blocks
-      if (task.began !== 0) this.readTime += SAMPLE * (performance.now() - task.began)
+      if (began !== UNTIMED) this.readTime += SAMPLE * (performance.now() - began)
     } else if (access === Access.write) {
       this.writes++
       this.blocksWritten += task.blocks
-      if (task.began !== 0) this.writeTime += SAMPLE * (performance.now() - task.began)
+      if (began !== UNTIMED) this.writeTime += SAMPLE * (performance.now() - began)
     } else if (access === Access.verify) {
       this.verifies++
       this.blocksVerified += task.blocks

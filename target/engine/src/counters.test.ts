@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { READ_10, START_STOP_UNIT, TEST_UNIT_READY, WRITE_10 } from '@lunkit/spec'
-import { Access, accessOf } from '@lunkit/target-api'
+import { Access, accessOf, ManagementFunction } from '@lunkit/target-api'
 import { bench, Initiator } from './stand-in.test-kit.ts'
 
 test('good reads and writes count with their blocks, others do not', () => {
@@ -43,4 +43,21 @@ test('what a row is to the counters', () => {
   assert.equal(accessOf(WRITE_10), Access.write)
   assert.equal(accessOf(TEST_UNIT_READY), Access.none)
   assert.equal(accessOf(START_STOP_UNIT), Access.none)
+})
+
+test('running commands: those that wait, end, are refused and are aborted', () => {
+  const { unit, device, port } = bench()
+  const initiator = new Initiator(port)
+  const { counters } = unit
+  device.holds = true
+  const first = initiator.send(READ_10, { blocks: 1 })
+  const second = initiator.send(READ_10, { blocks: 1 })
+  initiator.send(READ_10, { lba: 0xffff_ffff, blocks: 1 })
+  assert.equal(counters.running, 2)
+  // One, two, and the one that was refused while two ran.
+  assert.equal(counters.weighted, 1 + 2 + 3)
+  initiator.manage(ManagementFunction.abortTask, { tag: second })
+  device.end(first)
+  device.end(second)
+  assert.deepEqual([counters.running, counters.reads], [0, 1])
 })

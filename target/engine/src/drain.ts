@@ -2,6 +2,7 @@
 // Waiting for aborted tasks to end, for a limited time: after it, what a store still has is let go without its answer.
 import { type Task, TaskState } from '@lunkit/target-api'
 import type { Core, Wait } from './core.ts'
+import type { Route } from './dispatch.ts'
 import { answerDriver } from './finish.ts'
 import { unitOf } from './logical-unit.ts'
 import { forget } from './order.ts'
@@ -44,5 +45,6 @@ function lose(core: Core, task: Task): void {
   const name = task.binding.command.name
   core.reportFailed(task, `The store has not ended an aborted ${name} in ${core.limits.managementMs} ms`)
   forget(core, task)
+  unit.counters.ended(task, (task.binding as Route).access)
   answerDriver(core, task)
 }

@@ -19,9 +19,9 @@ import { refuseStatus } from './refuse.ts'
 
 export function finish(core: Core, task: Task): void {
   leave(core, task)
+  const route = task.binding as Route | null
+  if (route !== null) unitOf(task).counters.ended(task, route.access)
   if (!task.aborted) {
-    const route = task.binding as Route | null
-    if (route !== null) unitOf(task).counters.ended(task, route.access)
     if (task.status === Status.checkCondition) {
       addSense(core, task)
       afterCheckCondition(core, task)

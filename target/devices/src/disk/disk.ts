@@ -246,8 +246,13 @@ export class Disk implements Device, PrimaryDevice {
     return true
   }
 
+  /** Milliseconds since it was opened. */
+  age(): number {
+    return performance.now() - this.#opened
+  }
+
   minutesOn(): number {
-    return Math.floor((performance.now() - this.#opened) / 60_000)
+    return Math.floor(this.age() / 60_000)
   }
 
   /** WP and DPOFUA (SBC-4, mode parameter header for direct access block devices). */

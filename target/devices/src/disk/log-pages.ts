@@ -72,17 +72,28 @@ const STATISTICS = {
   blocksSent: part(({ blocksRead }) => blocksRead),
   readIntervals: part(({ readTime }) => readTime * PER_MS),
   writeIntervals: part(({ writeTime }) => writeTime * PER_MS),
+  weightedCommands: part(({ weighted }) => weighted),
+  weightedIntervals: part(({ readTime, writeTime }) => (readTime + writeTime) * PER_MS),
 } as const
+
+/** Time without a command of the medium. */
+const IDLE = counter(-1, (disk: Disk) => (disk.age() - disk.unit.counters.busyTime) * PER_MS)
 
 function statistics(disk: Disk, _task: Task, initial: boolean): readonly LogParameter[] {
   const values: Partial<Record<keyof typeof STATISTICS, number>> = {}
   for (const name of Object.keys(STATISTICS) as (keyof typeof STATISTICS)[]) {
     values[name] = initial ? 0 : Math.floor(counterValue(disk, STATISTICS[name]))
   }
+  const idle = Buffer.alloc(8)
+  idle.writeBigUInt64BE(BigInt(initial ? 0 : Math.max(Math.floor(counterValue(disk, IDLE)), 0)))
   const interval = Buffer.alloc(8)
   interval.writeInt32BE(INTERVAL.exponent, 0)
   interval.writeUInt32BE(INTERVAL.integer, 4)
-  return [laidOut(GENERAL_STATISTICS, 1, values), logParameter(3, LogFormat.binary, interval)]
+  return [
+    laidOut(GENERAL_STATISTICS, 1, values),
+    logParameter(2, LogFormat.bounded, idle),
+    logParameter(3, LogFormat.binary, interval),
+  ]
 }
 
 /** Minutes since the disk was opened; no scan of the medium runs, and none did. */
@@ -114,7 +125,7 @@ export const diskLogPages: readonly LogPage[] = [
   startStopPage,
   selfTestPage,
   listPage(LogCode.backgroundScan, scanStatus),
-  listPage(LogCode.generalStatistics, statistics, { counters: Object.values(STATISTICS) }),
+  listPage(LogCode.generalStatistics, statistics, { counters: [...Object.values(STATISTICS), IDLE] }),
   powerTransitionsPage,
   exceptionsPage,
 ]

@@ -30,6 +30,7 @@ export const exceptionsPage: LogPage = listPage(
       asc: exceptions.current?.asc ?? 0,
       ascq: exceptions.current?.ascq ?? 0,
       celsius: NOT_KNOWN,
+      trip: NOT_KNOWN,
     }),
   ],
 )

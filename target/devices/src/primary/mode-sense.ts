@@ -34,8 +34,11 @@ function modeSense(task: Task, device: PrimaryDevice, form: ModeForm, fields: Fi
   const descriptor = fields.dbd.get(cdb, 0) === 1 ? NONE : (device.blockDescriptor(long) ?? NONE)
   const head = form.header.length
   const length = pages.reduce((sum, { current }) => sum + current.length, head + descriptor.length)
-  const list = new Uint8Array(length)
   const { field } = form.header
+  // SPC-4: MODE DATA LENGTH of the short form cannot tell of more.
+  if (length - form.uncounted >= 2 ** field.dataLength.width)
+    return fail(task, INVALID_FIELD_IN_CDB, fields.pageCode)
+  const list = new Uint8Array(length)
   field.dataLength.set(list, 0, length - form.uncounted)
   list[field.writeProtect.byte] = device.modeParameter()
   field.blockDescriptorLength.set(list, 0, descriptor.length)
