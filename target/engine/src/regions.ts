@@ -3,7 +3,9 @@
 
 /** Blocks of one region, as a power of two. */
 const REGION = 6
+const BLOCKS = 1 << REGION
 const SLOTS = 512
+const MASK = SLOTS - 1
 /** Commands in more regions than this are counted as being everywhere. */
 const SPAN = 8
 
@@ -19,20 +21,23 @@ export class Regions {
     this.length += sign
     const first = lba >>> REGION
     const count = spanOf(lba, end)
-    if (count > SPAN) {
-      this.#everywhere += sign
-      return
-    }
-    for (let i = 0; i < count; i++) this.#slots[(first + i) % SLOTS]! += sign
+    if (count > SPAN) this.#everywhere += sign
+    else for (let at = first; at < first + count; at++) this.#slots[at & MASK]! += sign
   }
 
   isFree(lba: number, end: number): boolean {
     if (this.length === 0) return true
-    if (this.#everywhere > 0) return false
     const first = lba >>> REGION
     const count = spanOf(lba, end)
-    if (count > SPAN) return false
-    for (let i = 0; i < count; i++) if (this.#slots[(first + i) % SLOTS] !== 0) return false
+    if (this.#everywhere > 0 || count > SPAN) return false
+    for (let at = first; at < first + count; at++) if (this.#slots[at & MASK] !== 0) return false
+    return true
+  }
+
+  /** Adds the range if nobody is there. */
+  tryAdd(lba: number, end: number): boolean {
+    if (!this.isFree(lba, end)) return false
+    this.add(lba, end, 1)
     return true
   }
 }
@@ -40,5 +45,5 @@ export class Regions {
 /** How many regions a range touches; any number above SPAN for a long one. */
 function spanOf(lba: number, end: number): number {
   const blocks = end - lba
-  return blocks > SPAN << REGION ? SPAN + 1 : (((lba & 63) + blocks - 1) >> REGION) + 1
+  return blocks > SPAN << REGION ? SPAN + 1 : (((lba & (BLOCKS - 1)) + blocks - 1) >> REGION) + 1
 }

@@ -35,6 +35,9 @@ const READ = ClassNumber.read
 const WRITE = ClassNumber.write
 const ATOMIC = ClassNumber.atomic
 
+const PLAIN_READ = Kind.simple | (READ << CLASS_SHIFT)
+const PLAIN_WRITE = Kind.simple | (WRITE << CLASS_SHIFT)
+
 /** The policies that ordering needs. */
 interface Policies {
   readonly tst: number
@@ -61,6 +64,17 @@ export class TaskSet {
   /** Adds the task, whose `lba` and `rangeEnd` are set; false if it has to wait. */
   enter(task: Task, kind: number, klass: number, policies: Policies): boolean {
     const restricted = policies.queueAlgorithm === 0
+    // The usual case, and all that it needs: a plain read or write that nobody is in the way of.
+    if (kind === Kind.simple && this.#loud === 0 && !restricted) {
+      if (
+        klass === READ ? this.#atomic === 0 : klass === WRITE && this.#writes.tryAdd(task.lba, task.rangeEnd)
+      ) {
+        task.order = klass === READ ? PLAIN_READ : PLAIN_WRITE
+        this.length++
+        this.#addYoungest(task)
+        return true
+      }
+    }
     const quiet = kind === Kind.simple && this.#loud === 0 && this.#isFree(task, klass, restricted)
     task.order = kind | (klass << CLASS_SHIFT) | (restricted ? COUNTED : 0)
     this.#count(task, 1)
@@ -80,7 +94,8 @@ export class TaskSet {
   leave(task: Task, policies: Policies, go: (task: Task) => void): void {
     if (task.blocker !== null) unhang(task)
     const elder = task.older
-    this.#count(task, -1)
+    if (task.order === PLAIN_READ) this.length--
+    else this.#count(task, -1)
     this.#unlink(task)
     task.order = 0
     if (task.firstWaiter !== null) wake(task, elder, policies, go)
