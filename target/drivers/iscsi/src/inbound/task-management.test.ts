@@ -206,7 +206,7 @@ describe('task management', () => {
     withBench({}, async bench => {
       const peer = await bench.peer()
       for (const [code, response] of [
-        [3, 5],
+        [3, 0],
         [8, 4],
         [0, 5],
         [9, 5],
