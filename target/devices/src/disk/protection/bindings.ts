@@ -76,8 +76,16 @@ const writeSame: Prepare = (task, protection, fields, tags) => {
   const taken = takeTags(task, protection, tags, 1)
   if (taken === null) return null
   // What is unmapped has the escape value: other tags have to be written.
-  if (!taken.equals(ESCAPE)) fields.unmap?.set(task.cdb, 0, 0)
+  if (!taken.equals(ESCAPE)) writeInstead(task, fields)
   return { ...tags, sent: new SentTags(taken, true, type), tagsZeros: true }
+}
+
+function writeInstead(task: Task, { unmap, anchor }: ProtectFields): void {
+  // Where nothing can be anchored, the command's own check refuses that.
+  const refused = anchor?.get(task.cdb, 0) === 1 && !(task.nexusUnit.unit.device as Disk).anchors
+  if (refused || unmap?.get(task.cdb, 0) !== 1) return
+  unmap.set(task.cdb, 0, 0)
+  anchor?.set(task.cdb, 0, 0)
 }
 
 /** With data the medium's tags are compared with those sent, else they are checked. */

@@ -17,7 +17,7 @@ export interface Stores {
 }
 
 /** `blank`: the tags alone. */
-export type Call = 'read' | 'write' | 'discard' | 'writeZeroes' | 'blank'
+export type Call = 'read' | 'write' | 'discard' | 'anchor' | 'writeZeroes' | 'blank'
 
 /** Zeros, which are the escape value on the store, where it cannot write them by itself. */
 const BLANK = Buffer.alloc(64 * 1024)

@@ -27,6 +27,7 @@ export class GuardedStore implements BackingStore {
   readonly #stores: Stores
   readonly #free: GuardedRequest[] = []
   readonly discard?: (io: StoreIo) => void
+  readonly anchor?: (io: StoreIo) => void
   readonly writeZeroes?: (io: StoreIo) => void
   readonly map?: (io: StoreIo) => void
   readonly usage?: () => Promise<StoreUsage | null>
@@ -40,6 +41,7 @@ export class GuardedStore implements BackingStore {
     const done = (request: GuardedRequest): void => void this.#free.push(request)
     this.#stores = { data, tags, protection, lock: new RangeLock(), done }
     if (data.discard !== undefined) this.discard = io => this.#begin(io, 'discard')
+    if (data.anchor !== undefined) this.anchor = io => this.#begin(io, 'anchor')
     if (data.writeZeroes !== undefined) this.writeZeroes = io => this.#begin(io, 'writeZeroes')
     if (data.map !== undefined) this.map = io => data.map!(io)
     if (data.usage !== undefined) this.usage = () => data.usage!()
@@ -76,6 +78,9 @@ export class GuardedStore implements BackingStore {
   }
   get discardedReadsZero(): boolean {
     return this.#data.discardedReadsZero ?? false
+  }
+  get discardDestroys(): boolean {
+    return this.#data.discardDestroys === true && this.#tags.discardDestroys === true
   }
 
   /** Only where neither store loses anything in between, as in memory. */

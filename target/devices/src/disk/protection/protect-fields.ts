@@ -21,6 +21,7 @@ export interface ProtectFields {
   readonly bytchk: CdbField<number> | null
   readonly ndob: CdbField<number> | null
   readonly unmap: CdbField<number> | null
+  readonly anchor: CdbField<number> | null
   /** EXPECTED INITIAL LOGICAL BLOCK REFERENCE TAG and the two of the application tag, in CDBs of 32 bytes. */
   readonly reference: CdbField<number> | null
   readonly application: CdbField<number> | null
@@ -39,6 +40,7 @@ export function protectFields(command: AnyCommand): ProtectFields | null {
     bytchk: fields['bytchk'] ?? null,
     ndob: fields['ndob'] ?? null,
     unmap: fields['unmap'] ?? null,
+    anchor: fields['anchor'] ?? null,
     reference: fields['referenceTag'] ?? null,
     application: fields['applicationTag'] ?? null,
     mask: fields['applicationTagMask'] ?? null,

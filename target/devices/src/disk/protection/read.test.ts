@@ -18,7 +18,7 @@ import {
   WRITE_32,
   WRITE_ERROR,
 } from '@lunkit/spec'
-import { StoreError } from '@lunkit/target-api'
+import { StoreError, type Task } from '@lunkit/target-api'
 import { cdbOf } from '../../../../../testing/kit/device-bench.ts'
 import { openProtected, selectControl, someBlocks, withTags } from './protection.test-kit.ts'
 import { TAGS_AT } from './tag-store.ts'
@@ -239,4 +239,17 @@ test('escape values are not checked, and are shown', async () => {
       if (protect === 1) assert.deepEqual(data.subarray(512), Buffer.alloc(8, 0xff))
     }
   }
+})
+
+test('memory is charged for what leaves and for a piece of what is read, data-out with its tags', async () => {
+  const { bench, disk } = await openProtected(1)
+  const bound = (command: unknown) => bench.device.type.bindings.find(one => one.command === command)!
+  const task = (protect: number, expectedIn: number) =>
+    ({ cdb: cdbOf(READ_16, { protect, blocks: 8 }), blocks: 8, expectedIn }) as unknown as Task
+  const { memoryIn } = bound(READ_16)
+  assert.deepEqual([memoryIn!(task(0, 1 << 20), disk), memoryIn!(task(0, 600), disk)], [8 * 512, 2 * 512])
+  assert.deepEqual(
+    [memoryIn!(task(1, 1 << 20), disk), memoryIn!(task(1, 600), disk)],
+    [8 * 520 + 8 * 512, 2 * 520 + 2 * 512],
+  )
 })
