@@ -52,7 +52,7 @@ const GOLDEN: readonly (readonly [number, number, string, string])[] = [
   [0x07, 0, `070a${'00'.repeat(10)}`, `070a${'00'.repeat(10)}`],
   [0x08, 0, `081204${'00'.repeat(17)}`, `081204${'00'.repeat(17)}`],
   [0x0a, 0, '0a0a02100000000000000002', '0a0af4f63840000000000000'],
-  [0x0a, 1, `4a01001c000030${'00'.repeat(25)}`, `4a01001c${'00'.repeat(28)}`],
+  [0x0a, 1, `4a01001c060030${'00'.repeat(25)}`, `4a01001c${'00'.repeat(28)}`],
   [0x1a, 0, `1a26${'00'.repeat(37)}54`, `1a26010f${'ff'.repeat(20)}${'00'.repeat(16)}`],
   [0x1c, 0, '1c0a00060000000000000000', '1c0a1c0fffffffffffffffff'],
 ]
