@@ -168,7 +168,7 @@ test('SEND DIAGNOSTIC: wrong fields', async () => {
   assert.equal((await send(bench, {})).status, Status.good)
 })
 
-// Requirement: SPC-4, Supported Diagnostic Pages diagnostic page.
+// Requirement: SPC-4, Supported Diagnostic Pages diagnostic page: it lists the pages there are.
 test('diagnostic pages: the list of pages, sent and received', async () => {
   const { bench } = await openDisk()
   const page = (out: number[]) =>

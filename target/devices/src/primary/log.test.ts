@@ -113,7 +113,7 @@ test('02h, 03h, 05h and 06h count bytes and errors', async () => {
   assert.deepEqual(await bytes(), [3 * 512, 6 * 512, 8 * 512])
 })
 
-// Requirement: SPC-4, General Statistics and Performance log page.
+// Requirement: SPC-4, General Statistics and Performance log page: it counts commands, blocks and times.
 test('19h counts commands, blocks and times', async () => {
   const { bench } = await openDisk()
   for (let i = 0; i < 40; i++) {
@@ -131,8 +131,8 @@ test('19h counts commands, blocks and times', async () => {
   assert.equal((await page(bench, 0x19)).get(3), 'fffffffa00000001')
 })
 
-// Requirement: SPC-4, Temperature, Start-Stop Cycle Counter, Power Condition Transitions and Informational Exceptions
-// log pages.
+// Requirement: SPC-4, Log parameters: the Temperature, Start-Stop Cycle Counter, Power Condition Transitions and
+// Informational Exceptions log pages have the parameters that make sense for a virtual disk.
 test('0Dh, 0Eh, 1Ah and 2Fh', async () => {
   const { bench } = await openDisk()
   assert.equal((await page(bench, 0x0d)).get(0), '00ff')

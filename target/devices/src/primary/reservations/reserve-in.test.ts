@@ -92,7 +92,7 @@ test('READ FULL STATUS', async () => {
   await bench.close()
 })
 
-// Requirement: SPC-2, RESERVE (6) command: it ends with RELEASE, with the nexus, and with resets.
+// SPC-2, RESERVE (6) command: it ends with RELEASE, with the nexus, and with resets.
 test('RESERVE and RELEASE', async () => {
   const bench = await ReservationBench.open()
   const b = await bench.peer('b')
