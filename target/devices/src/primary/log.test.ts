@@ -238,3 +238,20 @@ test('LOG SELECT with a list: values are taken, and a list that is cut or wrong 
   await read(bench, 1)
   assert.equal(await count(bench, 3, 5), 0x2200)
 })
+
+// Requirement: SBC-4, Logical Block Provisioning log page: available and used resources, in threshold sets.
+test('0Ch counts a thin disk’s room in sets of 1 MiB, what is used in part as used', async () => {
+  const room = { used: 3 * 1024 * 1024 + 1, available: 8 * 1024 * 1024 - 1 }
+  const { bench } = await openDisk({}, { thin: true, room })
+  assert.deepEqual(
+    [...(await page(bench, 0x0c))],
+    [
+      [1, '0000000702000000'],
+      [2, '0000000401000000'],
+    ],
+  )
+  // Lists have no thresholds, so PC does not count.
+  assert.equal((await sense(bench, 0x0c, { pageControl: 0 })).status, Status.good)
+  const thick = await openDisk()
+  assert.equal((await sense(thick.bench, 0x0c)).sense, INVALID_FIELD_IN_CDB)
+})
