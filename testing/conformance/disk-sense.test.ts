@@ -111,6 +111,13 @@ const ROWS: readonly Row[] = [
   { command: spec.GET_LBA_STATUS_16, code: spec.LBA_OUT_OF_RANGE, values: { lba: BLOCKS } },
   { command: spec.GET_LBA_STATUS_32, code: spec.INVALID_FIELD_IN_CDB, values: { reportType: 0xff } },
   { command: spec.GET_LBA_STATUS_32, code: spec.LBA_OUT_OF_RANGE, values: { lba: BLOCKS } },
+  { command: spec.REASSIGN_BLOCKS, code: spec.PARAMETER_LIST_LENGTH_ERROR, values: {}, out: Buffer.alloc(3) },
+  {
+    command: spec.REASSIGN_BLOCKS,
+    code: spec.LBA_OUT_OF_RANGE,
+    values: {},
+    out: Uint8Array.of(0, 0, 0, 4, 0, 0, 0, BLOCKS),
+  },
   { command: spec.READ_DEFECT_DATA_10, code: spec.INVALID_FIELD_IN_CDB, values: { defectListFormat: 7 } },
   { command: spec.READ_DEFECT_DATA_12, code: spec.INVALID_FIELD_IN_CDB, values: { defectListFormat: 7 } },
   { ...overwrite(), code: spec.INVALID_FIELD_IN_CDB, values: { parameterLength: 4 } },

@@ -25,6 +25,8 @@ import {
   PERSISTENT_RESERVE_OUT_RESERVE,
   POPULATE_TOKEN,
   POPULATE_TOKEN_LIST,
+  REASSIGN_BLOCKS,
+  REASSIGN_SHORT_HEADER,
   RELEASE_10,
   RESERVE_10,
   RESERVE_OUT_LIST,
@@ -171,6 +173,7 @@ export const PARAMETER_LISTS: readonly ParameterListCase[] = [
     ],
     { values: { listId: 9 }, needsMore: true },
   ),
+  row(REASSIGN_BLOCKS, [REASSIGN_SHORT_HEADER.write({ length: 8 }), Buffer.alloc(8)], { goodAt: [] }),
   row(
     FORMAT_UNIT,
     [

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import {
   INQUIRY,
+  REASSIGN_BLOCKS,
   REPORT_SUPPORTED_OPERATION_CODES,
   REQUEST_SENSE,
   ReportingOptions,
@@ -112,7 +113,9 @@ function suite(type: DeviceType, options: DeviceSuiteOptions, later: boolean): v
           store!.failNext(call, error, 0)
           const answer = await bench.run(busyCdb(binding), { out: USEFUL })
           check(answer, binding)
-          if (store!.failures.length === 0) {
+          // It is there to mend blocks that cannot be read.
+          const mends = binding.command === REASSIGN_BLOCKS && call === 'read' && error === StoreError.medium
+          if (store!.failures.length === 0 && !mends) {
             seen++
             assert.equal(answer.status, Status.checkCondition, `${binding.command.name}: ${call} failed`)
           }

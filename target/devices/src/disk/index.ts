@@ -39,6 +39,7 @@ import { preFetches } from './commands/pre-fetch.ts'
 import { reads } from './commands/read.ts'
 import { capacities } from './commands/read-capacity.ts'
 import { defectLists } from './commands/read-defect-data.ts'
+import { reassignBlocks } from './commands/reassign-blocks.ts'
 import {
   sanitizeBlockErase,
   sanitizeCryptographicErase,
@@ -143,6 +144,7 @@ export const device: DeviceType = {
     ...defectLists,
     ...tokenCopies,
     receiveRodTokenInformation,
+    reassignBlocks,
     formatUnit,
     sanitizeOverwrite,
     sanitizeBlockErase,
