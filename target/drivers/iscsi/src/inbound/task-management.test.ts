@@ -52,6 +52,34 @@ const LUN_RESET = 5
 const COLD_RESET = 7
 
 describe('task management', () => {
+  test('a store that never answers: every function is answered, the session goes on, a new one can take its place', () =>
+    withBench({ engineLimits: { managementMs: 20 } }, async bench => {
+      const options = { keys: { iSCSIProtocolLevel: '2' } }
+      const peer = await bench.peer(options)
+      bench.store.held = true
+      for (const fn of [ABORT_TASK, ABORT_TASK_SET, 4, LUN_RESET, 6, 11]) {
+        const itt = peer.command(
+          write10(fn, 1),
+          { write: 1, expectedDataTransferLength: 512 },
+          Buffer.alloc(512),
+        )
+        await bench.until(() => bench.store.underWay > 0)
+        ask(peer, { function: fn, referencedTaskTag: itt })
+        assert.equal(await answer(peer), 0, `function ${fn}`)
+        let status = -1
+        for (let i = 0; i < 4 && status !== 0; i++) {
+          peer.command(testUnitReady())
+          status = fieldsOf(SCSI_RESPONSE, await peer.receive(Opcode.scsiResponse)).status
+        }
+        assert.equal(status, 0)
+      }
+      // Its initiator comes again: the nexus is free in time although the store still has a task of it.
+      peer.command(write10(20, 1), { write: 1, expectedDataTransferLength: 512 }, Buffer.alloc(512))
+      const again = await bench.peer(options)
+      again.command(testUnitReady())
+      assert.equal(fieldsOf(SCSI_RESPONSE, await again.receive(Opcode.scsiResponse)).status, 0)
+    }))
+
   test('the functions of RFC 7144 are there where the login settled on iSCSIProtocolLevel 2', () =>
     withBench({}, async bench => {
       const old = await bench.peer()
