@@ -11,6 +11,8 @@ import { walk, walkAfter } from './road.ts'
 
 /** No initiator's tag is negative: ABORT TASK does not find inner tasks. */
 const NO_TAG = -1
+/** Behind it is no unit. */
+const NO_LUN = -1
 
 export class EngineInnerCommands implements InnerCommands {
   readonly #core: Core
@@ -19,10 +21,12 @@ export class EngineInnerCommands implements InnerCommands {
     this.#core = core
   }
 
-  take({ nexus, lun }: NexusUnit): Task {
-    const task = this.#core.takeTask(nexus as ItNexus)
+  take({ nexus, unit, lun }: NexusUnit): Task {
+    const itNexus = nexus as ItNexus
+    const task = this.#core.takeTask(itNexus)
     task.cdb.fill(0)
-    task.lun = lun
+    // Another unit may be behind the LUN by now: it is not the one that is meant.
+    task.lun = itNexus.at(lun).unit === unit ? lun : NO_LUN
     task.tag = NO_TAG
     return task
   }

@@ -41,5 +41,5 @@ export async function copyBench(blocks: readonly number[] = [512, 512]) {
     send(cdbOf(READ_16, { lba, blocks: count }), new Uint8Array(0), count * block, lun)
   // The first commands hear of the power on.
   for (const lun of blocks.keys()) await read(0, 0, lun)
-  return { engine, nexus, stores, send, read }
+  return { engine, target, nexus, stores, send, read }
 }
