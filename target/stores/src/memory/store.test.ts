@@ -57,6 +57,23 @@ test('room is kept for what is anchored until it is written or given back', asyn
   await exchange.close()
 })
 
+test('a copy does not take for zeros what its source has lost meanwhile', async () => {
+  const changes: ((source: MemoryStore) => Promise<void>)[] = [
+    source => source.close(),
+    source => source.resize(262144),
+  ]
+  for (const change of changes) {
+    const length = 2 ** 24
+    const source = new MemoryStore(length)
+    await new StoreExchange(source).wrote(length - 4096, pattern(4096, 1))
+    const exchange = new StoreExchange(new MemoryStore(length))
+    const answer = exchange.copy(source, 0, 0, length)
+    await change(source)
+    assert.deepEqual(await answer, { error: StoreError.internal, failedAt: 2 ** 22 })
+    await exchange.close()
+  }
+})
+
 test('no memory for a write is no space, not a crash', async context => {
   const opened = new MemoryStore(2 ** 20)
   const exchange = new StoreExchange(opened)

@@ -167,10 +167,8 @@ export class MemoryStore implements BackingStore {
   }
 
   copy(io: StoreIo, source: BackingStore, sourceOffset: number): void {
-    const from = source as MemoryStore
-    const outside = sourceOffset < 0 || sourceOffset + io.length > from.size
-    if (outside || !this.#fits(io, false)) io.finish(StoreError.internal)
-    else this.#copy(io, from, sourceOffset, 0)
+    if (sourceOffset < 0 || !this.#fits(io, false)) io.finish(StoreError.internal)
+    else this.#copy(io, source as MemoryStore, sourceOffset, 0)
   }
 
   async resize(size: number): Promise<void> {
@@ -180,6 +178,7 @@ export class MemoryStore implements BackingStore {
   }
 
   async close(): Promise<void> {
+    this.size = 0
     this.#chunks.clear()
     this.#anchored.clear()
   }
@@ -205,6 +204,12 @@ export class MemoryStore implements BackingStore {
   }
 
   #copy(io: StoreIo, from: MemoryStore, sourceOffset: number, start: number): void {
+    // It may have been closed or made shorter since: what is not there is no zeros.
+    if (sourceOffset + io.length > from.size) {
+      io.failedAt = io.offset + start
+      io.finish(StoreError.internal)
+      return
+    }
     const stop = Math.min(start + COPIED_AT_ONCE, io.length)
     for (let done = start; done < stop; ) {
       const fromRest = CHUNK - ((sourceOffset + done) % CHUNK)
