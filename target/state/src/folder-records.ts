@@ -57,9 +57,11 @@ class FolderRecords implements UnitRecords {
   }
 
   async #replace(name: RecordName, text: string | null): Promise<Error | null> {
-    const old = this.#found.get(name)!
+    const { text: old, condition } = this.#found.get(name)!
+    // A damaged record is not put back as none: that would forget it.
+    const known = condition === 'damaged' ? undefined : old
     try {
-      await replaceCopies(this.#files, this.#folder, name, text, old.text)
+      await replaceCopies(this.#files, this.#folder, name, text, known)
     } catch (error) {
       return error as Error
     }

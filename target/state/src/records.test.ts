@@ -178,3 +178,27 @@ for (const [old, next] of changes) {
     }
   })
 }
+
+// Requirement: SPC-4, Preserving persistent reservations and registrations: what was lost is not taken for nothing.
+test('a failure at each step of replacing a damaged record: it is not forgotten', async () => {
+  const damaged = new Map(
+    ['reservations', 'reservations.backup'].map(name => [
+      join('/s', NAA.toString('hex'), name),
+      Buffer.from('x'),
+    ]),
+  )
+  for (let step = 1; ; step++) {
+    const files = new CutFiles(damaged, true)
+    const records = await openRecords('/s', NAA, () => {}, files)
+    files.left = step
+    const error = await write(records, 'reservations', 'new')
+    const after = await openRecords('/s', NAA, () => {}, new CutFiles(files.after('lost')))
+    if (error === null) break
+    let found: string | null | undefined
+    try {
+      found = after.read('reservations')
+    } catch {}
+    assert.ok(found === undefined || found === 'new', `${found} after a failure at step ${step}`)
+    assert.ok(step < 50)
+  }
+})

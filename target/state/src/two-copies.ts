@@ -43,14 +43,14 @@ async function readCopy(files: RecordFiles, path: string, name: RecordName): Pro
 
 /**
  * Puts `text` in place of both copies, or takes both away if it is null. Rejects with what went wrong; the old text then
- * stands if `old` could be put back, which is tried.
+ * stands if `old` could be put back, which is tried. Nobody knows an `old` that is undefined: what is there then stays.
  */
 export async function replaceCopies(
   files: RecordFiles,
   folder: string,
   name: RecordName,
   text: string | null,
-  old: string | null,
+  old: string | null | undefined,
 ): Promise<void> {
   let touched = false
   const touch = (): void => {
@@ -60,7 +60,7 @@ export async function replaceCopies(
     await replace(files, folder, name, text, touch)
   } catch (error) {
     // What failed once may well fail again: the first error is the one to tell.
-    if (touched) await replace(files, folder, name, old, () => {}).catch(() => {})
+    if (touched && old !== undefined) await replace(files, folder, name, old, () => {}).catch(() => {})
     throw error
   }
 }
