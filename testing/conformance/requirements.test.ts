@@ -16,6 +16,9 @@ test('a tag belongs to the test or the row that follows it', () => {
 // Requirement: SAM-5, Task attributes: more than one is allowed.
 test('others are kept out', () => {})
 
+// Requirement: SBC-4, READ (10) command.
+test('says it all', () => {})
+
   // Requirement: SBC-4, UNMAP command: a row has a name
   {
     name: \`a row\`,
@@ -36,6 +39,7 @@ test('others are kept out', () => {})
         'others are kept out',
       ],
       ['SAM-5', 'Task attributes', 'more than one is allowed.', 'others are kept out'],
+      ['SBC-4', 'READ (10) command', 'says it all', 'says it all'],
       ['SBC-4', 'UNMAP command', 'a row has a name', 'a row'],
     ],
   )
@@ -45,6 +49,7 @@ test('a malformed tag, an unknown document and a tag before nothing are told by 
   for (const [line, message] of [
     ['// Requirement SPC-4, x: y\ntest("a")', /x\.test\.ts:1: not \/\/ Requirement/],
     ['// Requirement: SPC-4 x y\ntest("a")', /x\.test\.ts:1: not \/\/ Requirement/],
+    ['// Requirement: SPC-4\ntest("a")', /x\.test\.ts:1: not \/\/ Requirement/],
     ['// Requirement: SPQ-4, x: y\ntest("a")', /x\.test\.ts:1: no document SPQ-4/],
     ['// Requirement: SPC-4, x: y', /x\.test\.ts:1: a requirement stands before no test/],
   ] as const) {

@@ -29,7 +29,8 @@ export interface Requirement {
   readonly test: string
 }
 
-const TAG = /^\s*\/\/ Requirement: ([^,]+), ([^:]+): (.+)$/
+/** Without a text the title of the test says it. */
+const TAG = /^\s*\/\/ Requirement: ([^,]+), ([^:]+?)\.?(?:: (.+))?$/
 const COMMENT = /^\s*\/\/ ?(.*)$/
 /** The first literal of a line: the title of a test, or the name of a row in a table of cases. */
 const TITLE = /(['"`])((?:\\.|(?!\1).)+)\1/
@@ -47,7 +48,7 @@ export function requirementsIn(file: string, source: string): Requirement[] {
     if (tag !== null) {
       const [, document, clause, text] = tag
       if (!DOCUMENTS.includes(document as Document)) wrong(at, `no document ${document} is known`)
-      open.push({ document: document as Document, clause: clause!, text: text! })
+      open.push({ document: document as Document, clause: clause!, text: text ?? '' })
       return
     }
     if (/^\s*\/\/ Requirement\b/.test(line)) wrong(at, 'not // Requirement: DOCUMENT, CLAUSE TITLE: TEXT')
@@ -59,7 +60,8 @@ export function requirementsIn(file: string, source: string): Requirement[] {
     }
     const title = TITLE.exec(line)?.[2]
     if (title === undefined) return
-    found.push(...open.map(one => ({ ...one, file, test: title.replaceAll('\\', '') })))
+    const name = title.replaceAll('\\', '')
+    found.push(...open.map(one => ({ ...one, text: one.text.trim() || name, file, test: name })))
     open = []
   })
   if (open.length > 0) wrong(lines.length - 1, 'a requirement stands before no test')
