@@ -34,7 +34,15 @@ test('Linux gives space back, and the image on the host shrinks', async t => {
 test('Linux keeps a file system alive over two portals while one path is cut', async t => {
   if (noGuest(t)) return
   const disk = `${join(folderFor(t), 'disk.img')},size=128M`
-  const target = await serving(t, disk, '--portal', '127.0.0.1:0', '--portal', '127.0.0.1:0')
+  const target = await serving(
+    t,
+    disk,
+    '--portal',
+    '127.0.0.1:0,1',
+    '--portal',
+    '127.0.0.1:0,2',
+    '--explicit-alua',
+  )
   await using relay = await Relay.start(Number(target.ready.portals[1]!.split(':')[1]))
   await succeeds(t, target, 'multipath.sh', { relay, timeoutSeconds: 180 })
   await endsWell(target)
@@ -52,5 +60,21 @@ test('Linux uses a disk with protection information, checks it and formats it to
   const disk = `${join(folderFor(t), 'disk.img')},size=64M,protection=1`
   const target = await serving(t, disk)
   await succeeds(t, target, 'protection.sh')
+  await endsWell(target)
+})
+
+test('the block commands of sg3_utils do what a plain read then finds', async t => {
+  if (noGuest(t)) return
+  // Memory has them all: atomic writes and a cryptographic erase, too.
+  const target = await serving(t, 'memory:16M')
+  await succeeds(t, target, 'blocks.sh')
+  await endsWell(target)
+})
+
+test('what a disk tells sg3_utils of itself agrees', async t => {
+  if (noGuest(t)) return
+  const folder = folderFor(t)
+  const target = await serving(t, `${join(folder, 'disk.img')},size=16M`, '--state', join(folder, 'state'))
+  await succeeds(t, target, 'pages.sh')
   await endsWell(target)
 })

@@ -1,6 +1,6 @@
 #!/bin/sh
-# A file system on one disk that is reached over two portals (PORTAL and the relay's RELAY), under dm-multipath: a
-# path that is cut or falls silent does not stop it. Variables as in lib.sh.
+# A file system on one disk that is reached over two portals (PORTAL and the relay's RELAY), under dm-multipath with the
+# ALUA handler: a path that is cut or falls silent does not stop it. Variables as in lib.sh.
 . /job/lib.sh
 
 path() { # PORTAL
@@ -16,8 +16,12 @@ find_paths() {
   return 1
 }
 same_unit() { [ "$(sg_vpd --page=di_lu --quiet "$a_name")" = "$(sg_vpd --page=di_lu --quiet "$b_name")" ]; }
+# Target port groups by the other path, which belongs to group 1
+settle() { for tries in 1 2 3 4 5; do sg_turs "$1" && return; done; return 1; }
+stpg() { sg_stpg "--$2" --tp="$1" "$b_name" && settle "$b_name"; } # GROUP STATE
+state() { sg_rtpg --decode "$b_name" | grep -A 3 "group id : 0x$1" | grep -q "$2"; }
 table() {
-  dmsetup create both --table "0 $size multipath 1 queue_if_no_path 0 2 1 \
+  dmsetup create both --table "0 $size multipath 1 queue_if_no_path 1 alua 2 1 \
     service-time 0 1 1 $a 1 service-time 0 1 1 $b 1" && dmsetup mknodes
 }
 failed() { dmsetup status both | grep -o '[0-9]*:[0-9]* F' | grep -c F; }
@@ -50,7 +54,11 @@ check_paths() {
   checker=$!
 }
 first_failed() { until dmsetup status both | grep -q "$a F"; do usleep 50000; done; }
-reinstated() { until [ "$(failed)" = 0 ]; do usleep 50000; done; }
+# Both are good, and the first is used again: multipathd calls that failback
+reinstated() {
+  until [ "$(failed)" = 0 ]; do usleep 50000; done
+  dmsetup message both 0 "switch_group 1"
+}
 remove() { touch /run/unchecked && wait $checker && dmsetup remove both; }
 stop_writer() { touch /run/stop && wait $writer; }
 
@@ -62,8 +70,16 @@ step 'a path over the relay' path "127.0.0.1:$RELAY"
 step 'a path over the other portal' path "$PORTAL"
 step 'two disks' find_paths
 step 'both are one unit' same_unit
+step 'the states of the target ports can be asked' sg_rtpg --decode "$a_name"
+step 'the first path goes to standby' stpg 2 standby
+step 'and says so' state 2 standby
+step 'it is not ready then' not sg_turs "$a_name"
+step 'the first path is used again' stpg 2 optimized
+step 'and says so' state 2 'active/optimized'
+step 'it is ready' eval 'settle "$a_name" && settle "$b_name"'
 modprobe -a dm_multipath dm_service_time scsi_dh_alua
 step 'one device of both' table
+step 'the ALUA handler is at work' sh -c 'dmesg | grep "alua: port group"'
 step 'a file system' mkfs.ext4 -q -F /dev/mapper/both
 step 'mount' mount -t ext4 /dev/mapper/both /mnt
 step 'the paths are checked' check_paths
