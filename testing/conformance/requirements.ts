@@ -47,8 +47,10 @@ export function requirementsIn(file: string, source: string): Requirement[] {
     const tag = TAG.exec(line)
     if (tag !== null) {
       const [, document, clause, text] = tag
-      if (!DOCUMENTS.includes(document as Document)) wrong(at, `no document ${document} is known`)
-      open.push({ document: document as Document, clause: clause!, text: text ?? '' })
+      for (const one of document!.split(' and ')) {
+        if (!DOCUMENTS.includes(one as Document)) wrong(at, `no document ${one} is known`)
+        open.push({ document: one as Document, clause: clause!, text: text ?? '' })
+      }
       return
     }
     if (/^\s*\/\/ Requirement\b/.test(line)) wrong(at, 'not // Requirement: DOCUMENT, CLAUSE TITLE: TEXT')

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // CDBs that fuzz peers send: right ones, and any bytes at all.
 
+import { device } from '@lunkit/target-devices/disk'
 import { BLOCKS } from './lun.ts'
 import type { Random } from './random.ts'
 
@@ -26,25 +27,26 @@ export function inquiry(length: number): Buffer {
 }
 
 /**
- * Left out, as they change for everybody what the others' checks rest on: FORMAT UNIT, START STOP UNIT, UNMAP, SANITIZE,
- * WRITE SAME, the reservations, SET ... (maintenance out) and MODE SELECT.
+ * Left out, as they change for everybody what the others' checks rest on: FORMAT UNIT, START STOP UNIT, SEND DIAGNOSTIC, UNMAP,
+ * SANITIZE, WRITE SAME, ORWRITE, the copies, the reservations, SET ... (maintenance out) and MODE SELECT.
  */
 const HANDS_OFF: ReadonlySet<number> = new Set([
-  0x04, 0x15, 0x16, 0x1b, 0x41, 0x42, 0x48, 0x55, 0x56, 0x5f, 0x93, 0xa4,
+  0x04, 0x15, 0x16, 0x1b, 0x1d, 0x41, 0x42, 0x48, 0x55, 0x56, 0x5f, 0x83, 0x8b, 0x93, 0xa4,
 ])
 
-const KNOWN = [
-  0x00, 0x03, 0x08, 0x12, 0x1a, 0x1e, 0x25, 0x28, 0x2a, 0x2e, 0x2f, 0x35, 0x4d, 0x5a, 0x5e, 0x88, 0x8a, 0x8e,
-  0x8f, 0x91, 0x9e, 0xa0, 0xa3, 0xa8, 0xaa, 0xaf,
-]
+/** What a disk knows, but for those. */
+const KNOWN = device.bindings.map(({ command }) => command).filter(({ opcode }) => !HANDS_OFF.has(opcode))
 
 /** Any bytes with any opcode, the known ones often; about half with a small address, so that some get far. */
 export function anyCdb(random: Random): Buffer {
   const cdb = random.bytes(16)
-  do cdb[0] = random.chance(0.7) ? random.pick(KNOWN) : random.range(0, 255)
+  const known = random.chance(0.7) ? random.pick(KNOWN) : null
+  do cdb[0] = known?.opcode ?? random.range(0, 255)
   while (HANDS_OFF.has(cdb[0]))
   if (random.chance(0.5)) cdb.fill(0, 2, random.pick([4, 8, 9, 13]))
   if (random.chance(0.5)) cdb[1] = 0
   if (random.chance(0.5)) cdb.fill(0, 14)
+  const action = known?.cdb.field['serviceAction']
+  if (action !== undefined && random.chance(0.8)) action.set(cdb, 0, known!.serviceAction)
   return cdb
 }
