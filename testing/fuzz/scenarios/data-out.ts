@@ -4,6 +4,7 @@ import { LOGOUT_REQUEST, Opcode, R2T, RESERVED_TAG, SCSI_RESPONSE } from '@lunki
 import { somewhere, write10 } from '../cdb.ts'
 import { payload } from '../content.ts'
 import { strictLun } from '../lun.ts'
+import { patientWrite } from '../patient-write.ts'
 import { lunField } from '../pdu.ts'
 import type { Peer } from '../peer.ts'
 import type { Random } from '../random.ts'
@@ -27,13 +28,10 @@ async function asked(peer: Peer, random: Random, digests = random.chance(0.3)): 
   await peer.login({ ...keys, ...(digests && { HeaderDigest: 'CRC32C', DataDigest: 'CRC32C' }) })
   const blocks = random.range(8, 128)
   const lun = strictLun(random)
-  const { itt, pdu } = peer.command(write10(somewhere(random, blocks), blocks), {
-    lun,
-    write: true,
-    expected: blocks * 512,
-  })
-  peer.send(pdu)
-  const answer = await peer.answer(({ opcode }) => opcode === Opcode.r2t)
+  const write = { lun, write: true, expected: blocks * 512 }
+  const { itt, answer } = await patientWrite(peer, () =>
+    peer.command(write10(somewhere(random, blocks), blocks), write),
+  )
   if (answer === null) throw new Error('Write got no R2T')
   const { ttt, bufferOffset, desiredLength } = R2T.read(answer.header)
   return { itt, ttt, lun: lunField(lun), offset: bufferOffset, length: desiredLength }

@@ -15,6 +15,7 @@ import {
 import { anyCdb, inquiry, read10, somewhere, write10 } from '../cdb.ts'
 import { payload } from '../content.ts'
 import { Lun, strictLun } from '../lun.ts'
+import { patientWrite } from '../patient-write.ts'
 import { lunField, text } from '../pdu.ts'
 import type { Peer } from '../peer.ts'
 import type { Random } from '../random.ts'
@@ -115,10 +116,11 @@ export const REQUESTS: readonly Scenario[] = [
     owed: 'reject',
     async run(peer, random) {
       await peer.login({ InitialR2T: 'Yes', ImmediateData: 'No' })
-      const { itt, pdu } = peer.command(write10(somewhere(random, 8), 8), { write: true, expected: 4096 })
-      peer.send(pdu)
-      if ((await peer.answer(({ opcode }) => opcode === Opcode.r2t)) === null)
-        throw new Error('Write got no R2T')
+      const write = { write: true, expected: 4096 }
+      const { itt, answer } = await patientWrite(peer, () =>
+        peer.command(write10(somewhere(random, 8), 8), write),
+      )
+      if (answer === null) throw new Error('Write got no R2T')
       peer.send(peer.command(inquiry(96), { read: true, expected: 96, fields: { itt } }).pdu)
     },
   },

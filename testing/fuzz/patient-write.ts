@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// A write that the target asks the data for: sent again while it is BUSY with what another peer left behind.
+import { BHS, Opcode, SCSI_RESPONSE, Status } from '@lunkit/spec'
+import type { Peer } from './peer.ts'
+
+type Sent = ReturnType<Peer['command']>
+type Answer = NonNullable<Awaited<ReturnType<Peer['answer']>>>
+
+/** An ACA condition lasts until the session that had it is cut off: that takes longer than any of its peers waits. */
+const TRIES = 100
+const PAUSE_MS = 100
+
+/** The command's tag, and its R2T; null if there was none. */
+export async function patientWrite(
+  peer: Peer,
+  command: () => Sent,
+): Promise<{ itt: number; answer: Answer | null }> {
+  for (let tries = 1; ; tries++) {
+    const { itt, pdu } = command()
+    peer.send(pdu)
+    const answer = await peer.answer(
+      ({ opcode, header }) =>
+        BHS.field.itt.get(header, 0) === itt && (opcode === Opcode.r2t || opcode === Opcode.scsiResponse),
+    )
+    if (answer === null || answer.opcode === Opcode.r2t) return { itt, answer }
+    if (SCSI_RESPONSE.field.status.get(answer.header, 0) !== Status.busy || tries === TRIES)
+      return { itt, answer: null }
+    await new Promise(resolve => setTimeout(resolve, PAUSE_MS))
+  }
+}
