@@ -181,7 +181,7 @@ function waitsFor(task: Task, other: Task, policies: Policies): boolean {
     if (kind === Kind.ordered ? theirs !== Kind.inner : theirs === Kind.ordered || theirs === Kind.head) {
       if (policies.tst === 0 || task.nexus === other.nexus) return true
     }
-  } else if (other.blocker !== null && !(isUrgent(other) && other.entered < task.entered)) return false
+  } else if (other.blocker !== null && (kind === Kind.inner || !isBefore(other, task))) return false
   // What an auto contingent allegiance holds up will not end before it is cleared.
   else if (kind === Kind.aca && other.state !== TaskState.execute) return false
   const rule = RULES[classOf(task) * CLASSES + classOf(other)]!
@@ -190,6 +190,9 @@ function waitsFor(task: Task, other: Task, policies: Policies): boolean {
   if (rule === Rule.restricted && policies.queueAlgorithm !== 0) return false
   return task.lba < other.rangeEnd && other.lba < task.rangeEnd
 }
+
+/** Of two urgent ones; an inner one does not look at it: the other may wait for the very command that it is part of. */
+const isBefore = (other: Task, task: Task): boolean => isUrgent(other) && other.entered < task.entered
 
 function hang(task: Task, blocker: Task): void {
   task.blocker = blocker
