@@ -136,7 +136,8 @@ class ObjectStore implements BackingStore {
     this.identity = object.identity ?? ''
     if (object.usage !== undefined) {
       this.usage = async () => {
-        const said = (await object.usage!()) ?? null
+        // Nobody waits for an object that never answers, a close least of all.
+        const said = await inTime(object.usage!(), patience)
         return said !== null && said.used >= 0 && said.available >= 0 ? said : null
       }
     }
@@ -246,15 +247,7 @@ class ObjectStore implements BackingStore {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<void>(resolve => {
-      timer = setTimeout(resolve, this.#patience)
-    })
-    try {
-      await Promise.race([this.#object.close?.(), late])
-    } finally {
-      clearTimeout(timer)
-    }
+    await inTime(this.#object.close?.(), this.#patience)
   }
 
   /** Answers what cannot be served; true if the request can go to the object. */
@@ -307,6 +300,19 @@ class ObjectStore implements BackingStore {
     }
     io.failedAt = io.offset + count
     return StoreError.medium
+  }
+}
+
+/** The answer, or null if there is none in `ms`. */
+async function inTime<T>(answer: T, ms: number): Promise<Awaited<T> | null> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<null>(resolve => {
+    timer = setTimeout(resolve, ms, null)
+  })
+  try {
+    return (await Promise.race([answer, late])) ?? null
+  } finally {
+    clearTimeout(timer)
   }
 }
 

@@ -74,6 +74,13 @@ function exchangeOf(changed: Partial<ObjectStorage>, patience?: number): StoreEx
   return new StoreExchange(fromObject(object, patience === undefined ? {} : { patience }))
 }
 
+test('an object that never tells its usage is not waited for', async () => {
+  const object: ObjectStorage = { size: 512, read: () => {}, usage: () => new Promise(() => {}) }
+  const opened = fromObject(object, { patience: 1 })
+  assert.equal(await opened.usage!(), null)
+  await opened.close()
+})
+
 test('usage and another size are there where the object has them', async () => {
   const { size, read, write } = inBuffer()
   const plain = fromObject({ size, read, write })
