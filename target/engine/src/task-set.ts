@@ -103,7 +103,7 @@ export class TaskSet {
 
   /**
    * No initiator waits for the task any more, but the store may still change its blocks: it holds up only what would
-   * touch them.
+   * touch them, reads too: whoever took over after it (PREEMPT AND ABORT, a reset) is not to see them before and after.
    */
   forget(task: Task, policies: Policies, go: (task: Task) => void): void {
     if (task.order === 0) return
@@ -113,7 +113,7 @@ export class TaskSet {
       return
     }
     this.#count(task, -1)
-    task.order = Kind.inner | (klass << CLASS_SHIFT) | (task.order & COUNTED)
+    task.order = Kind.inner | ((klass === WRITE ? ATOMIC : klass) << CLASS_SHIFT) | (task.order & COUNTED)
     this.#count(task, 1)
     // Those that waited look again; they may find this one again.
     if (task.firstWaiter !== null) wake(task, task, policies, go)

@@ -40,7 +40,7 @@ import { BackgroundFlush } from './background-flush.ts'
 import { CopyResults } from './copy/copy-results.ts'
 import { TokenOperations } from './copy/token-operations.ts'
 import { TokenTable } from './copy/tokens.ts'
-import { MAX_TRANSFER } from './limits.ts'
+import { MAX_PROTECTED_TRANSFER, MAX_TRANSFER } from './limits.ts'
 import { diskLogPages } from './log-pages.ts'
 import { MediumOperation } from './medium-operation.ts'
 import { diskModePages } from './mode-pages.ts'
@@ -82,7 +82,7 @@ export class Disk implements Device, PrimaryDevice {
   readonly physicalBlock: number
   readonly removable: boolean
   readonly rotation: number
-  readonly maxTransfer = MAX_TRANSFER
+  readonly maxTransfer: number
   readonly versions = [
     VersionDescriptor.sam5,
     VersionDescriptor.spc4,
@@ -149,7 +149,8 @@ export class Disk implements Device, PrimaryDevice {
     this.unmappedReadsZero = canErase(store)
     this.anchors = this.unmappedReadsZero && store.anchor !== undefined
     this.unmapGranularity = Math.max(store.discardGranularity ?? store.preferredBlock, options.physical)
-    this.maxAtomic = Math.floor(Math.min(store.atomicWrite ?? 0, MAX_TRANSFER) / options.block)
+    this.maxTransfer = protection === null ? MAX_TRANSFER : MAX_PROTECTED_TRANSFER
+    this.maxAtomic = Math.floor(Math.min(store.atomicWrite ?? 0, this.maxTransfer) / options.block)
     this.initialWriteCache = store.volatileCache && options.writeCache
     this.#readonly = options.readonly || !store.canWrite
     this.#background = new BackgroundFlush(store)

@@ -3,6 +3,8 @@
 
 /** Longest transfer of one command, in bytes: the buffers that the engine lets one session hold at one unit. */
 export const MAX_TRANSFER = 32 * 1024 * 1024
+/** With protection information: the guards of so much are computed in one turn, at some 5 ms a MiB. */
+export const MAX_PROTECTED_TRANSFER = 4 * 1024 * 1024
 /** Longest WRITE SAME, in bytes: a few hundred milliseconds where the store has to write every block. */
 export const MAX_WRITE_SAME = 256 * 1024 * 1024
 /** COMPARE AND WRITE: as many blocks as its CDB can name. */

@@ -287,3 +287,11 @@ test('ORWRITE checks both, makes the guard, and keeps the sent tags', async () =
     assert.deepEqual([sense, information], [LOGICAL_BLOCK_GUARD_CHECK_FAILED, LBA + 1])
   }
 })
+
+test('no command has so many blocks that their guards would keep other work waiting', async () => {
+  const { disk, bench } = await openProtected(1, { blocks: 9000 })
+  const blocks = disk.maxTransfer / 512 + 1
+  assert.equal(disk.maxTransfer, 4 * 1024 * 1024)
+  const answer = await bench.run(cdbOf(WRITE_16, { blocks }), { out: Buffer.alloc(blocks * 512) })
+  assert.equal(answer.sense, INVALID_FIELD_IN_CDB)
+})
