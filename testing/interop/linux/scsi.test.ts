@@ -16,7 +16,8 @@ test('two Linux initiators fence each other by persistent reservations, which ou
   const folder = folderFor(t)
   const behind = await relayed(t, `${join(folder, 'disk.img')},size=64M`, '--state', join(folder, 'state'))
   const { relay, portal, restart } = behind
-  await succeeds(t, behind.target, 'reservations.sh', { relay, on: { restart }, env: { PORTAL: portal } })
+  const run = { relay, on: { restart }, env: { PORTAL: portal }, timeoutSeconds: 240 }
+  await succeeds(t, behind.target, 'reservations.sh', run)
   await endsWell(behind.target)
 })
 

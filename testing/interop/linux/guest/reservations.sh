@@ -36,6 +36,8 @@ holder() { # DISK KEY TYPE
 # A writer that goes on until it is refused
 start_writer() { dd if=/dev/zero of="$b" bs=16k oflag=direct & writer=$!; usleep 500000; kill -0 "$writer"; }
 stopped() { wait "$writer"; [ $? != 0 ]; }
+# A write that was under way has no answer (TAS is 0): the kernel waits for its time limit, and may reset the unit then
+settle() { for tries in 1 2 3 4 5; do sg_turs "$1" && return; done; return 1; }
 is_kept() { dd if="$a" bs=4096 count=1 iflag=direct | cmp - /run/block; }
 
 head -c 4096 /dev/urandom > /run/block
@@ -62,6 +64,7 @@ step 'the first registers again' register "$a" 0xa2
 step 'the second writes without end' start_writer
 step 'the first preempts and aborts it' pr --out --preempt-abort --param-rk=0xa2 --param-sark=0xb2 --prout-type=5 "$a"
 step 'the writer is stopped' stopped
+step 'what became of it is told' eval 'settle "$a" && settle "$b"'
 step 'the first holds it: write exclusive, registrants only' holder "$a" 0xa2 'Write Exclusive, registrants only'
 step 'one key' keys "$a" 1
 step 'the first writes again' write "$a"
