@@ -29,6 +29,12 @@ export interface DiskOptions {
   readonly physical?: number
   readonly readonly?: boolean
   readonly removable?: boolean
+  /** Write cache on at first, where the storage has one: true if not given. */
+  readonly wce?: boolean
+  /** Turns a minute; 1 (default) for a disk that does not turn, 0 to say nothing. */
+  readonly rotation?: number
+  /** Longest CDB in bytes: 32 if not given. 16 leaves out commands that some initiators stumble over. */
+  readonly cdb?: 16 | 32
   /** Keeps protection information: 1 to 3 the type of new tags, 0 none until the disk is formatted with it. */
   readonly protection?: 0 | 1 | 2 | 3
   /** File for its tags; if not given, the image's path and `.pi`, or memory. */

@@ -125,6 +125,7 @@ test('ls, info and ping say what is there', async () => {
   assert.equal(facts.blockSize, 4096)
   assert.equal(facts.vendor, 'LUNKIT')
   assert.ok(facts.pages.length >= 7)
+  assert.deepEqual([facts.naa, facts.readOnly, facts.protection], [target.ready.luns[1]!.naa, false, 0])
   const ping = JSON.parse((await lunkit(['ping', url(0), '-c', '3', '-i', '0', '--json'])).stdout.toString())
   assert.equal(ping.count, 3)
   assert.ok(ping.unit.median > 0)
@@ -132,6 +133,13 @@ test('ls, info and ping say what is there', async () => {
 
 const FAILURES: readonly [what: string, words: () => string[], code: number, said: RegExp][] = [
   ['a missing file', () => ['serve', at('none.img')], 3, /none\.img[\s\S]*size=/],
+  ['tags of no protection', () => ['serve', at('none.img,size=1M,tags=x')], 2, /'tags=x'[\s\S]*protection=1/],
+  [
+    'a state folder that is a file',
+    () => ['serve', 'memory:1M', '--state', process.execPath],
+    2,
+    /no folder[\s\S]*--no-state/,
+  ],
   ['a missing folder', () => ['serve', at('no/none.img,size=1M')], 3, /none\.img/],
   ['a folder', () => ['serve', folder.path], 3, /folder|directory/],
   ['a file that another lunkit serves', () => ['serve', at('disk.img')], 3, /disk\.img[\s\S]*(lunkit|use)/],
@@ -275,6 +283,22 @@ test('help teaches', async () => {
   const serveHelp = (await lunkit(['help', 'serve'])).stdout.toString()
   for (const word of ['size=10G', 'memory:', '--chap-user', 'LUNKIT_CHAP_SECRET', '--json']) {
     assert.ok(serveHelp.includes(word), word)
+  }
+})
+
+test('help names every key that a LUN takes', async () => {
+  const help = (await lunkit(['help', 'serve'])).stdout.toString()
+  for (const lun of [at('keys.img,nokey=1'), 'memory:1M,nokey=1']) {
+    const { stderr } = await lunkit(['serve', lun])
+    const keys = /keys of \w+ are (.+)/
+      .exec(stderr)![1]!
+      .split(', ')
+      .filter(key => key !== 'path')
+    assert.ok(keys.length > 15, stderr)
+    assert.deepEqual(
+      keys.filter(key => !new RegExp(`\\b${key}\\b`).test(help)),
+      [],
+    )
   }
 })
 

@@ -199,3 +199,24 @@ async function heap(): Promise<number> {
   }
   return least
 }
+
+test('what is no LUN is refused in words, and one object is one unit', async () => {
+  const refusal = { name: 'OperatorError', code: 'LUN_ARGUMENT' }
+  await assert.rejects(createTarget({ luns: [5 as never] }), refusal)
+  const storage: ObjectStorage = { size: MIB, read() {}, write() {} }
+  await using target = await createTarget({ luns: [storage] })
+  await assert.rejects(target.addLun(true as never), refusal)
+  await assert.rejects(target.addLun(storage), { code: 'OBJECT_TWICE' })
+  assert.equal((await target.addLun(target.luns[0]!)).lun, 1)
+  assert.equal((await target.addLun(disk(storage, { readonly: true }))).lun, 2)
+  const reader: ObjectStorage = { size: MIB, read() {} }
+  await target.addLun(reader)
+  assert.equal((await target.addLun(disk(reader))).lun, 4)
+})
+
+test('the options of a disk are its keys', async () => {
+  await using target = await createTarget({ luns: [memory('1M', { rotation: 7200, cdb: 16, wce: false })] })
+  await using unit = await connect(target.url)
+  // MEDIUM ROTATION RATE of the Block Device Characteristics page.
+  assert.equal(Buffer.from(await unit.vpd(0xb1)).readUInt16BE(4), 7200)
+})

@@ -14,7 +14,14 @@ const MAIN = join(dirname(fileURLToPath(import.meta.url)), '../../cli/src/main.t
 export interface Ready {
   readonly event: 'ready'
   readonly portals: readonly string[]
-  readonly luns: readonly { lun: number; url: string; bytes: number; kind: string; store: string }[]
+  readonly luns: readonly {
+    lun: number
+    url: string
+    bytes: number
+    kind: string
+    store: string
+    naa: string
+  }[]
 }
 
 export interface ServedTarget {

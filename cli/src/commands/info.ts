@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lunkit info`: what a LUN says of itself.
+
+import { buildCdb } from '@lunkit/initiator-core'
 import { connect } from '@lunkit/initiator-driver-iscsi'
+import {
+  DesignatorType,
+  MODE_HEADER_6,
+  MODE_SENSE_6,
+  readDesignators,
+  Status,
+  VPD_HEADER,
+} from '@lunkit/spec'
 import { Command } from 'commander'
 import { type ConnectionFlags, connectOptions, withConnection } from '../connection-options.ts'
 import { peripheralTypeName, vpdPageName } from '../names.ts'
@@ -23,6 +33,27 @@ export function build(): Command {
 }
 
 const SERIAL_PAGE = 0x80
+const NAMES_PAGE = 0x83
+/** PAGE CODE of all mode pages. */
+const ALL_PAGES = 0x3f
+
+/** Whether the unit refuses writes; null where it has no mode pages. */
+async function isReadOnly(disk: Awaited<ReturnType<typeof connect>>): Promise<boolean | null> {
+  const { length } = MODE_HEADER_6
+  const cdb = buildCdb(MODE_SENSE_6, { dbd: 1, pageCode: ALL_PAGES, allocation: length })
+  const { status, dataIn } = await disk.execute(cdb, { expectedIn: length })
+  if (status !== Status.good || dataIn.length < length) return null
+  return MODE_HEADER_6.field.writeProtect.get(dataIn, 0) === 1
+}
+
+/** NAA designator of the unit in hex, or null. */
+function naaOf(page: string | undefined): string | null {
+  if (page === undefined) return null
+  const found = readDesignators(Buffer.from(page, 'hex'), VPD_HEADER.length).find(
+    ({ type, association }) => type === DesignatorType.naa && association === 0,
+  )
+  return found === undefined ? null : Buffer.from(found.value).toString('hex')
+}
 
 async function ask(disk: Awaited<ReturnType<typeof connect>>) {
   const inquiry = await disk.inquiry()
@@ -42,12 +73,15 @@ async function ask(disk: Awaited<ReturnType<typeof connect>>) {
     revision: inquiry.revision,
     serial:
       serial === undefined ? null : Buffer.from(serial.hex, 'hex').subarray(4).toString('latin1').trim(),
+    naa: naaOf(pages.find(({ code }) => code === NAMES_PAGE)?.hex),
+    readOnly: await isReadOnly(disk),
     removable: inquiry.removable,
     bytes: capacity.bytes,
     blocks: capacity.blocks,
     blockSize: capacity.blockSize,
     physicalBlockSize: capacity.physicalBlockSize,
     thin: capacity.thin,
+    protection: capacity.protection,
     maxTransferBlocks: limits.maxTransfer,
     pages,
   }

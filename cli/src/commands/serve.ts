@@ -44,20 +44,28 @@ A LUN is KIND:ARGUMENT[,key=value...]; a bare path is a file. They become LUN 0,
   memory:256M                  in memory, gone at the end
   null:1T                      for measuring: writes are dropped, reads are zeros
   object:./storage.js          your own: a module whose default export has size and read
-Keys of every disk: block, physical, readonly, removable, wce, rotation, cdb, serial, naa, vendor, product,
-revision, eui64, scsiname, t10id, management; readonly=yes, for one. K, M, G and T are powers of 1024. A comma in a path is written '\\,'.
-Without a LUN, ./lunkit.img is served, and created with 1 GiB if it does not exist.
-Reservations that outlive the target and saved mode pages are in the state folder; 'lunkit state' shows them. Memory and
-null disks keep nothing unless they have a serial or naa.
 
-Portals with different tags are paths of their own to the same LUNs (multipath, ALUA); SIGUSR2 has it look again
-how long each storage is, so that initiators hear of a disk that has grown.
+Keys of every disk (readonly=yes, for one; K, M, G and T are powers of 1024; a comma in a path is written '\\,'):
+  readonly, removable          refuse every write; a medium that can be ejected
+  block, physical              logical and physical block size: 512 and 4096 if not given
+  protection, tags             protection information of type 1, 2 or 3, and its file (PATH.pi if not given)
+  wce, rotation, cdb           write cache on at first; turns a minute, 1 for none; longest CDB, 16 or 32 bytes
+  serial, naa, eui64, scsiname, t10id, vendor, product, revision, management
+                               its names; serial and naa follow from the machine and the path if not given
+Without a LUN, ./lunkit.img is served, and created with 1 GiB if it does not exist.
+
+Reservations that outlive the target and saved mode pages are in the state folder; 'lunkit state' shows them. Memory,
+null disks and objects keep nothing unless they have a serial or naa.
+
+Portals with different tags are paths of their own to the same LUNs (multipath, ALUA). Their states are
+active/optimized, active/non-optimized, standby, unavailable and offline. SIGUSR2 has it look again how long each
+storage is, so that initiators hear of a disk that has grown.
 
 Secrets come from a file or from LUNKIT_CHAP_SECRET and LUNKIT_MUTUAL_SECRET, never from an argument.
 
   lunkit serve disk.img --portal 0.0.0.0 --chap-user alice --chap-secret-file ./secret
-  exec 3< <(lunkit serve disk.img --json) && read -r ready <&3     # bash; it serves until it is killed
   lunkit serve disk.img --portal 10.0.0.1,1 --portal 10.1.0.1,2 --port-group 2=standby --initiator 'iqn.*:host1'
+  exec 3< <(lunkit serve disk.img --json) && read -r ready <&3     # bash; it serves until it is killed
   qemu-img info "$(jq -r '.luns[0].url' <<< "$ready")"`
 
 const collect = (value: string, all: string[] = []): string[] => [...all, value]

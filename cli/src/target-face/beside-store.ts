@@ -38,6 +38,14 @@ const lengthOf = async (path: string): Promise<number> =>
     () => 0,
   )
 
+/** A file for tags that nobody keeps is a mistake; told before anything is made. */
+export function checkTags({ tags, protection }: ParameterValues): void {
+  if (tags === undefined || protection !== undefined) return
+  throw new OperatorError('TAGS_UNUSED', `'tags=${tags}' is given, but no protection information is kept`, {
+    hint: 'add protection=1, 2 or 3, or protection=0 for a disk that is formatted with it later',
+  })
+}
+
 /** Written without them, the blocks would not fit their tags any more, and every reader would be told so later. */
 const unused = (path: string, tags: string): OperatorError =>
   new OperatorError('TAGS_UNUSED', `'${path}' has protection information in '${tags}'`, {

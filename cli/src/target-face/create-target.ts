@@ -10,6 +10,7 @@ import {
 } from '@lunkit/target-api'
 import { driver, type IscsiPort } from '@lunkit/target-driver-iscsi'
 import { TargetEngine } from '@lunkit/target-engine'
+import { checkStateFolder } from '@lunkit/target-state'
 import { checkTargetName, defaultTargetName } from './identity.ts'
 import { type LunSource, type OpenedLun, openLun } from './open-lun.ts'
 import { accessOptions, byTag, type PortGroupSettings } from './port-groups.ts'
@@ -69,6 +70,7 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
     if (running === null) early.push(event)
     else tell(running, event)
   }
+  if (options.state) await checkStateFolder(options.state)
   const absent = await openAbsent()
   const opened = await openLuns(options, name, observe)
   const engine = new TargetEngine({ observe, absent })

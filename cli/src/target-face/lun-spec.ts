@@ -11,7 +11,7 @@ import {
   type StoreType,
 } from '@lunkit/target-api'
 import type { ObjectStorage } from '@lunkit/target-stores/object'
-import { openBeside } from './beside-store.ts'
+import { checkTags, openBeside } from './beside-store.ts'
 
 /** Which plug-ins make the unit, and the texts of their keys. */
 export interface LunSpec {
@@ -102,6 +102,7 @@ export async function resolveLun(spec: LunSpec): Promise<ResolvedLun> {
   const unitValues = readParameters(spec.label, UNIT_PARAMETERS, dealt.unit)
   const storeValues = spec.object === undefined ? readParameters(spec.label, storeTable, dealt.store) : {}
   checkBlocks(spec.label, storeValues['size'], deviceValues['block'])
+  checkTags(deviceValues)
   const store =
     spec.object !== undefined
       ? storeModule.fromObject!(spec.object)

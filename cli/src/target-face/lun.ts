@@ -17,6 +17,9 @@ export interface LunView {
   readonly bytes: number
   readonly kind: string
   readonly store: string
+  readonly serial: string
+  /** NAA designator as hex digits; `lunkit state` names units by it. */
+  readonly naa: string
 }
 
 /** Names of a unit, as the keys of a LUN argument. */
@@ -73,7 +76,6 @@ export class Lun implements LunView {
   get serial(): string {
     return this.#unit.identity.serial
   }
-  /** NAA designator as hex digits. */
   get naa(): string {
     return Buffer.from(this.#unit.identity.naa).toString('hex')
   }
@@ -136,8 +138,8 @@ export class Lun implements LunView {
 
   /** The plain facts. */
   toJSON(): LunView {
-    const { lun, group, url, bytes, kind, store } = this
-    return { lun, group, url, bytes, kind, store }
+    const { lun, group, url, bytes, kind, store, serial, naa } = this
+    return { lun, group, url, bytes, kind, store, serial, naa }
   }
 
   /** For the target: what is behind it. */

@@ -41,6 +41,7 @@ export interface OpenPlace {
 export async function openLun(given: LunSource, place: OpenPlace): Promise<OpenedLun> {
   const { label, observe } = place
   const spec = toSpec(given, label)
+  refuseShared(spec, place.others)
   const { deviceType, store, beside, deviceValues, unitValues } = await resolveLun(spec)
   try {
     const storage = store.identity || `${spec.store}:${label.replace(' LUN ', '/')}`
@@ -78,8 +79,24 @@ export function refuseTwin(
   )
 }
 
+/** Two units that write to one object would each order and close it alone. */
+function refuseShared(one: LunSpec, others: readonly OpenedLun[]): void {
+  if (!writes(one) || !others.some(({ spec }) => spec.object === one.object && writes(spec))) return
+  throw new OperatorError('OBJECT_TWICE', `'${one.label}': this storage object is served already`, {
+    hint: 'to show it at a second place, give addLun the Lun that it is; or serve it readonly there',
+  })
+}
+
+const writes = ({ object, keys }: LunSpec): boolean =>
+  object?.write !== undefined && keys['readonly'] !== 'yes'
+
 function toSpec(given: LunSource, label: string): LunSpec {
   if (typeof given === 'string') return parseLun(given)
+  if (typeof given !== 'object' || given === null) {
+    throw new OperatorError('LUN_ARGUMENT', `'${given}' is no LUN`, {
+      hint: "give a text such as 'disk.img,size=10G', file(), memory() or nothing(), or an object with size and read",
+    })
+  }
   if ('store' in given && 'keys' in given) return given
   return { kind: 'disk', store: 'object', keys: {}, object: given, label }
 }

@@ -89,6 +89,8 @@ export interface Capacity {
   readonly physicalBlockSize: number
   /** Blocks need not all have storage behind them. */
   readonly thin: boolean
+  /** Type of protection information that the medium is formatted with: 1 to 3, 0 for none. */
+  readonly protection: number
 }
 
 /** READ CAPACITY (10) data; null where the unit is too large for it. */
@@ -96,28 +98,38 @@ export function readCapacity10(data: Uint8Array): Capacity | null {
   if (data.length < CAPACITY_10.length) throw short('READ CAPACITY (10)', data.length, CAPACITY_10.length)
   const { lastLba, blockLength } = CAPACITY_10.field
   if (lastLba.get(data, 0) === 0xffff_ffff) return null
-  return capacity(lastLba.get(data, 0) + 1, blockLength.get(data, 0), 0, false)
+  return capacity(lastLba.get(data, 0) + 1, blockLength.get(data, 0), 0, { thin: false, protection: 0 })
 }
 
 export function readCapacity16(data: Uint8Array): Capacity {
   // Only the first 12 bytes are as old as the command.
   if (data.length < 12) throw short('READ CAPACITY (16)', data.length, 12)
   const whole = padded(data, CAPACITY_16)
-  const { lastLba, blockLength, physicalExponent, lbpme } = CAPACITY_16.field
-  return capacity(
-    lastLba.get(whole, 0) + 1,
-    blockLength.get(whole, 0),
-    physicalExponent.get(whole, 0),
-    lbpme.get(whole, 0) === 1,
-  )
+  const { lastLba, blockLength, physicalExponent, lbpme, protectionEnabled, protectionType } =
+    CAPACITY_16.field
+  return capacity(lastLba.get(whole, 0) + 1, blockLength.get(whole, 0), physicalExponent.get(whole, 0), {
+    thin: lbpme.get(whole, 0) === 1,
+    protection: protectionEnabled.get(whole, 0) === 1 ? protectionType.get(whole, 0) + 1 : 0,
+  })
 }
 
-function capacity(blocks: number, blockSize: number, exponent: number, thin: boolean): Capacity {
+function capacity(
+  blocks: number,
+  blockSize: number,
+  exponent: number,
+  kind: Pick<Capacity, 'thin' | 'protection'>,
+): Capacity {
   if (blockSize === 0 || blockSize > 1 << 24 || !Number.isSafeInteger(blocks * blockSize)) {
     const message = `The unit reports ${blocks} blocks of ${blockSize} bytes, which cannot be used`
     throw new TransportError('TRANSPORT_PROTOCOL', message)
   }
-  return { blocks, blockSize, bytes: blocks * blockSize, physicalBlockSize: blockSize * 2 ** exponent, thin }
+  return {
+    blocks,
+    blockSize,
+    bytes: blocks * blockSize,
+    physicalBlockSize: blockSize * 2 ** exponent,
+    ...kind,
+  }
 }
 
 function short(command: string, got: number, want: number): TransportError {

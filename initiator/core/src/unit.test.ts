@@ -143,6 +143,7 @@ test('capacity is asked once, with READ CAPACITY (10) where the other is not the
     bytes: 4096 * BLOCK,
     physicalBlockSize: BLOCK,
     thin: false,
+    protection: 0,
   })
   await unit.capacity()
   assert.deepEqual(session.names(), ['READ CAPACITY (16)', 'READ CAPACITY (10)'])

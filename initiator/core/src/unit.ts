@@ -123,7 +123,7 @@ export class Unit {
     await this.#run(TEST_UNIT_READY, NO_FLAGS, options)
   }
 
-  /** Asked once; again after the unit has said that it changed. */
+  /** Asked once; again after a command has brought word that it changed: `testReady` is the cheapest. */
   async capacity(options: CommandOptions = {}): Promise<Capacity> {
     this.#capacity ??= await this.#askCapacity(options)
     return this.#capacity

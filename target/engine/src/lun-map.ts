@@ -73,7 +73,7 @@ export class TargetDevice implements Target, AccessWatcher {
     const view = this.#view(group)
     if (view.has(lun)) {
       throw new OperatorError('LUN_EXISTS', `LUN ${lun} of target ${this.name} is taken`, {
-        hint: 'unmap it first or choose another number',
+        hint: 'take that LUN away first, or choose another number',
       })
     }
   }
@@ -154,7 +154,9 @@ export class TargetDevice implements Target, AccessWatcher {
     if (group === null) return this.#everybody
     const found = this.#groups.find(({ name }) => name === group)
     if (found !== undefined) return found.view
-    throw new OperatorError('GROUP_MISSING', `Target ${this.name} has no group '${group}'`)
+    throw new OperatorError('GROUP_MISSING', `Target ${this.name} has no group '${group}'`, {
+      hint: 'add the group with its initiators first: addGroup(name, initiators)',
+    })
   }
 
   #viewOf(nexus: ItNexus): View {

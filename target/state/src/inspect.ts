@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { OperatorError, type RecordName } from '@lunkit/target-api'
 import { recordFiles } from './record-files.ts'
 import { RECORDS } from './record-text.ts'
+import { checkStateFolder } from './state-folder.ts'
 import { type Copies, readCopies, replaceCopies } from './two-copies.ts'
 
 /** One record of one unit; `unit` is its NAA in hex. */
@@ -15,6 +16,7 @@ export interface InspectedRecord extends Copies {
 
 /** All records of all units, or of one; none if there is no such folder. */
 export async function inspectRecords(state: string, unit: string | null = null): Promise<InspectedRecord[]> {
+  await checkStateFolder(state)
   const units = unit === null ? await unitsOf(state) : [checkUnit(unit)]
   const all: InspectedRecord[] = []
   for (const one of units) {
@@ -56,10 +58,10 @@ export async function repairRecord(state: string, unit: string, name: string): P
   const folder = join(state, checkUnit(unit))
   const record = checkName(name)
   const { text, condition } = await readCopies(recordFiles, folder, record)
-  if (condition === 'absent') throw missing(folder, record)
+  if (condition === 'absent') throw missing(state, folder, record)
   if (text === null) {
     throw new OperatorError('STATE_LOST', `Neither copy of '${record}' in ${folder} is whole`, {
-      hint: `put a good copy there, or give it up with 'lunkit state forget ${unit} ${record}'`,
+      hint: `put a good copy there, or give it up: lunkit state forget --state '${state}' ${unit} ${record}`,
     })
   }
   await replaceCopies(recordFiles, folder, record, text, text)
@@ -70,12 +72,12 @@ export async function forgetRecord(state: string, unit: string, name: string): P
   const folder = join(state, checkUnit(unit))
   const record = checkName(name)
   const { text, condition } = await readCopies(recordFiles, folder, record)
-  if (condition === 'absent') throw missing(folder, record)
+  if (condition === 'absent') throw missing(state, folder, record)
   await replaceCopies(recordFiles, folder, record, null, text)
 }
 
-function missing(folder: string, name: string): OperatorError {
+function missing(state: string, folder: string, name: string): OperatorError {
   return new OperatorError('FILE_MISSING', `There is no record '${name}' in ${folder}`, {
-    hint: "see 'lunkit state ls'",
+    hint: `see what there is: lunkit state ls --state '${state}'`,
   })
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The file-system calls that records need, each with what it promises for a power cut.
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** All reject with the system's error. */
@@ -28,6 +28,21 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
+/** False if the folder above is missing. By hand, because Node's recursive mkdir never ends below /proc. */
+async function makeOne(path: string): Promise<boolean> {
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' && dirname(path) !== path) return false
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return true
+    throw error
+  }
+  // The new folder is an entry of the one above it.
+  await syncFolder(dirname(path))
+  return true
+}
+
 export const recordFiles: RecordFiles = {
   async read(path) {
     try {
@@ -39,10 +54,10 @@ export const recordFiles: RecordFiles = {
     }
   },
   async makeFolder(path) {
-    const first = await mkdir(path, { recursive: true, mode: 0o700 })
-    if (first === undefined) return
-    // Each new folder is an entry of the one above it.
-    for (let one = path; one.length >= first.length; one = dirname(one)) await syncFolder(dirname(one))
+    if (await makeOne(path)) return
+    await recordFiles.makeFolder(dirname(path))
+    if (await makeOne(path)) return
+    throw Object.assign(new Error(`ENOENT: no folder can be made at '${path}'`), { code: 'ENOENT' })
   },
   async write(path, bytes) {
     const file = await open(path, 'w', 0o600)

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { DamagedRecord, type RecordName, type UnitRecords } from '@lunkit/target-api'
 import { CutFiles } from './cut-files.test-kit.ts'
-import { forgetRecord, inspectRecords, openRecords, repairRecord } from './index.ts'
+import { checkStateFolder, forgetRecord, inspectRecords, openRecords, repairRecord } from './index.ts'
 
 const state = mkdtempSync(join(tmpdir(), 'lunkit-state-'))
 after(() => rmSync(state, { recursive: true, force: true }))
@@ -200,5 +200,19 @@ test('a failure at each step of replacing a damaged record: it is not forgotten'
     } catch {}
     assert.ok(found === undefined || found === 'new', `${found} after a failure at step ${step}`)
     assert.ok(step < 50)
+  }
+})
+
+test('a state folder that can hold nothing is told at once, and one that cannot be made when it is needed', async () => {
+  await checkStateFolder(state)
+  await checkStateFolder(join(state, 'later'))
+  const file = join(state, 'file')
+  writeFileSync(file, '')
+  await assert.rejects(checkStateFolder(file), { name: 'OperatorError', code: 'STATE_FOLDER' })
+  await assert.rejects(inspectRecords(file), { code: 'STATE_FOLDER' })
+  const { naa } = newUnit()
+  for (const folder of [file, ...(process.platform === 'linux' ? ['/proc/lunkit/state'] : [])]) {
+    const records = await openRecords(folder, naa, assert.fail)
+    assert.ok((await write(records, 'modes', 'x')) instanceof Error, folder)
   }
 })

@@ -35,7 +35,7 @@ export class LocalReservations implements ReservationStore {
       const name = Buffer.from(naa).toString('hex')
       const cause = (error as Error).message
       warn(
-        `The reservations of unit ${name} are lost (${cause}): it is not ready until 'lunkit state' repairs or forgets them`,
+        `The reservations of unit ${name} are lost (${cause}): it is not ready until 'lunkit state' has repaired or forgotten them and the target is started again`,
       )
     }
   }
