@@ -69,6 +69,18 @@ test('examples in the pages are the files that are compiled and run', () => {
   assert.ok(seen >= 2, `only ${seen} examples were seen`)
 })
 
+test('every recipe and every decision is in the list of its folder', () => {
+  for (const folder of ['docs/cookbook', 'docs/decisions']) {
+    const listed = read(`${folder}/README.md`)
+    const names = pages.filter(page => dirname(page) === folder).map(page => page.slice(folder.length + 1))
+    assert.ok(names.length > 6, folder)
+    assert.deepEqual(
+      names.filter(name => name !== 'README.md' && !listed.includes(`](${name})`)),
+      [],
+    )
+  }
+})
+
 test('every plug-in folder has a README', () => {
   const plugins = files('/store.ts').map(file => dirname(file))
   assert.ok(plugins.length >= 4)

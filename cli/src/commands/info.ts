@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lunkit info`: what a LUN says of itself.
 
-import { buildCdb } from '@lunkit/initiator-core'
 import { connect } from '@lunkit/initiator-driver-iscsi'
 import {
   DesignatorType,
@@ -40,7 +39,8 @@ const ALL_PAGES = 0x3f
 /** Whether the unit refuses writes; null where it has no mode pages. */
 async function isReadOnly(disk: Awaited<ReturnType<typeof connect>>): Promise<boolean | null> {
   const { length } = MODE_HEADER_6
-  const cdb = buildCdb(MODE_SENSE_6, { dbd: 1, pageCode: ALL_PAGES, allocation: length })
+  const cdb = MODE_SENSE_6.cdb.write({ dbd: 1, pageCode: ALL_PAGES, allocation: length })
+  cdb[0] = MODE_SENSE_6.opcode
   const { status, dataIn } = await disk.execute(cdb, { expectedIn: length })
   if (status !== Status.good || dataIn.length < length) return null
   return MODE_HEADER_6.field.writeProtect.get(dataIn, 0) === 1
