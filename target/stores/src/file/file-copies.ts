@@ -18,6 +18,8 @@ export interface CopyEnd {
   readonly holes: Holes
   /** Block of the file system. */
   readonly block: number
+  /** How far its bytes are what was written; less than before where it was cut. */
+  readonly end: () => number
 }
 
 type Answer = (moved: number, errno: number) => void
@@ -41,6 +43,11 @@ export class FileCopy {
   }
 
   readonly piece: Piece = ({ offset, length }, done, answer) => {
+    // What was cut off meanwhile would read as a hole.
+    if (this.#sourceOffset + length > this.#source.end()) {
+      setImmediate(answer, 0, 0)
+      return
+    }
     this.#go({ from: this.#sourceOffset + done, to: offset + done, left: length - done }, answer)
   }
 

@@ -250,7 +250,7 @@ export class FileStore implements BackingStore, TransferEnd {
   }
 
   get #end(): CopyEnd {
-    return { fd: this.#file.fd, holes: this.#holes!, block: this.#file.holeSize }
+    return { fd: this.#file.fd, holes: this.#holes!, block: this.#file.holeSize, end: () => this.#trusted }
   }
 
   #writeDurably(io: StoreIo): void {

@@ -379,3 +379,21 @@ test('a source that is being read is not closed before the copy has ended', asyn
   await closing
   await target.exchange.close()
 })
+
+test('what a source has lost since a copy began is not copied as zeros', async context => {
+  const held: (() => void)[] = []
+  const linux = await changed({
+    clone: (_from, _fromOffset, _to, _toOffset, _length, answer) => setImmediate(answer, -1, EXDEV),
+    copy: (_from, _fromOffset, _to, _toOffset, _length, answer) => void held.push(() => answer(65_536, 0)),
+  })
+  const source = await open(context)
+  if (source === null || linux === null) return
+  const target = (await open(context, { linux }))!
+  const copying = target.exchange.copy(source.store, 0, 0, MIB)
+  while (held.length === 0) await new Promise(resolve => setImmediate(resolve))
+  await source.store.resize(65_536)
+  held[0]!()
+  assert.deepEqual(await copying, { error: StoreError.medium, failedAt: 65_536 })
+  await source.exchange.close()
+  await target.exchange.close()
+})

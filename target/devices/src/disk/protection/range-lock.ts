@@ -34,8 +34,9 @@ export class RangeLock {
     if (this.#waiting.length > 0) this.#let()
   }
 
-  #touches(one: Held, others: readonly Held[]): boolean {
-    for (let i = 0; i < others.length; i++) if (touch(one, others[i]!)) return true
+  /** Whether it is in the way of one of the first `count`. */
+  #touches(one: Held, others: readonly Held[], count = others.length): boolean {
+    for (let i = 0; i < count; i++) if (touch(one, others[i]!)) return true
     return false
   }
 
@@ -49,8 +50,7 @@ export class RangeLock {
 
   #next(): Held | null {
     const index = this.#waiting.findIndex(
-      (one, at) =>
-        !this.#touches(one, this.#inside) && !this.#waiting.slice(0, at).some(older => touch(one, older)),
+      (one, at) => !this.#touches(one, this.#inside) && !this.#touches(one, this.#waiting, at),
     )
     if (index < 0) return null
     const [one] = this.#waiting.splice(index, 1)
