@@ -14,7 +14,8 @@ const HELP = `
 A unit is named by its NAA. Its records are 'reservations' (persistent reservations that outlive the process), 'modes'
 (saved mode pages) and 'unit' (names and clock that initiators set). Each is kept twice: 'backup' says that only the second copy is
 whole, 'damaged' that neither is. A disk whose reservations are damaged stays NOT READY.
-Repair and forget while the target is not running, then start it again.
+Repair and forget while the target is not running, then start it again. Give --state FOLDER wherever 'lunkit serve' was given it.
+'lunkit info URL' tells the NAA of a unit.
 
   lunkit state ls
   lunkit state show 3a5f0c9d21b7e846
