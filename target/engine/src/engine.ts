@@ -39,13 +39,13 @@ export interface EngineOptions {
   readonly absent: Device
   /** Bytes for command buffers, and tasks in flight. */
   readonly limits?: {
-    /** In total: 128 MiB if not given. */
+    /** In total: 128 MiB if not given. Third-party copies get a quarter of it besides. */
     readonly memory?: number
     /** 64 MiB if not given. */
     readonly memoryPerSession?: number
     /** 64 MiB if not given: a stuck unit leaves its sessions memory for their others. */
     readonly memoryPerUnit?: number
-    /** Of one session at one unit: half of `memoryPerUnit` if not given, so that it cannot take all from the others. */
+    /** Of one session at one unit: about half of `memoryPerUnit` if not given, so that it cannot take all from the others. */
     readonly memoryPerSessionAtUnit?: number
     /** 128 if not given. */
     readonly tasksPerSession?: number
@@ -59,6 +59,8 @@ export interface EngineOptions {
 }
 
 const MIB = 1024 * 1024
+/** Room for the parameter lists of copies, so that the longest transfer does not have to wait for their end. */
+const LISTS = 64 * 1024
 /** What the absent unit is called, should its device ask. */
 const NOBODY: Identity = Object.freeze({
   vendor: 'LUNKIT',
@@ -85,7 +87,7 @@ export class TargetEngine implements Engine {
       total: limits.memory ?? 128 * MIB,
       perSession: limits.memoryPerSession ?? 64 * MIB,
       perUnit,
-      perSessionAtUnit: limits.memoryPerSessionAtUnit ?? perUnit / 2,
+      perSessionAtUnit: limits.memoryPerSessionAtUnit ?? perUnit / 2 + LISTS,
       tasksPerSession: limits.tasksPerSession ?? 128,
       queuePerUnit: limits.queuePerUnit ?? 4096,
       queuePerSession: limits.queuePerSession ?? 512,

@@ -14,12 +14,17 @@ export interface MemoryLimits {
   readonly perSessionAtUnit: number
 }
 
+/** Inner tasks get this part of the total, besides it. */
+const INNER_SHARE = 4
+
 const fits = (used: number, bytes: number, limit: number): boolean => used === 0 || used + bytes <= limit
 
 export class Memory {
   readonly limits: MemoryLimits
   readonly waiting = new TaskList()
   used = 0
+  /** Of inner tasks, which have a budget of their own: see `#tryChargeInner`. */
+  #inner = 0
   /** Nexuses that no task waits for any more: their window may open again. */
   readonly restored: ItNexus[] = []
   /** Something was given back since the last pass over the waiting ones. */
@@ -41,6 +46,7 @@ export class Memory {
     if (this.waiting.length === 0) this.#pass++
     if (this.#tryCharge(task)) return true
     this.waiting.push(task)
+    if (task.inner !== null) return false
     // The window closes behind a task that waits, or its followers would only fill the memory, too. One that waits for
     // its unit alone leaves it open: the initiator's other units are not stuck.
     if (unitOf(task).shortIn !== this.#pass && (task.nexusUnit as ItlNexus).shortIn !== this.#pass) {
@@ -56,11 +62,15 @@ export class Memory {
   release(task: Task): void {
     const bytes = task.charged
     task.charged = 0
+    this.freed = true
+    if (task.inner !== null) {
+      this.#inner -= bytes
+      return
+    }
     this.used -= bytes
     ;(task.nexus as ItNexus).memory -= bytes
     unitOf(task).memory -= bytes
     ;(task.nexusUnit as ItlNexus).memory -= bytes
-    this.freed = true
   }
 
   /** Takes a waiting task out, uncharged. */
@@ -86,6 +96,7 @@ export class Memory {
 
   /** Charges the task if nobody is before it and it fits; else notes what is short, for those behind it. */
   #tryCharge(task: Task): boolean {
+    if (task.inner !== null) return this.#tryChargeInner(task.charged)
     const nexus = task.nexus as ItNexus
     const unit = unitOf(task)
     const bytes = task.charged
@@ -111,6 +122,16 @@ export class Memory {
       return true
     }
     return false
+  }
+
+  /**
+   * What a copy has read is held until it is written, and that may wait for a command to the same blocks: were they to
+   * share a budget, that command could wait for the copy's memory, and neither would end.
+   */
+  #tryChargeInner(bytes: number): boolean {
+    if (!fits(this.#inner, bytes, this.limits.total / INNER_SHARE)) return false
+    this.#inner += bytes
+    return true
   }
 
   #leave(task: Task): void {
