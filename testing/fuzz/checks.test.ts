@@ -125,7 +125,10 @@ test('an event must be whole, decoded and on one line', async () => {
   assert.equal(await log.hasFault('127.0.0.1:5', 0), true)
   assert.equal(await log.hasFault('127.0.0.1:7', 0), false)
   assert.equal(log.complaints.length, 1)
-  log.forget('127.0.0.1:5')
+  assert.equal(log.claim('127.0.0.1:5'), true)
+  assert.equal(log.claim('127.0.0.1:5'), false)
+  log.release('127.0.0.1:5')
+  assert.equal(log.claim('127.0.0.1:5'), true)
   assert.equal(await log.hasFault('127.0.0.1:5', 0), false)
 })
 

@@ -25,6 +25,7 @@ export class EventLog {
   readonly counts: Record<string, number> = {}
   readonly #sources: readonly Event[][]
   readonly #faults: Map<string, Event[]> = new Map()
+  readonly #claimed = new Set<string>()
 
   /** `sources` are filled from outside, and emptied here. */
   constructor(...sources: Event[][]) {
@@ -48,10 +49,20 @@ export class EventLog {
     else list.push(event)
   }
 
-  /** Forgets what an earlier peer with this address did. */
-  forget(address: string): void {
+  /**
+   * Takes the address for a peer and forgets what an earlier one did with it. False if a peer has it now: two
+   * connections to different targets may come from one port.
+   */
+  claim(address: string): boolean {
+    if (this.#claimed.has(address)) return false
+    this.#claimed.add(address)
     this.drain()
     this.#faults.delete(address)
+    return true
+  }
+
+  release(address: string): void {
+    this.#claimed.delete(address)
   }
 
   /** Whether the peer's fault was told, waiting for it up to `ms`. */

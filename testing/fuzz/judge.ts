@@ -19,8 +19,12 @@ export async function runOnce(
   events: EventLog,
 ): Promise<string | null> {
   const random = new Random(seed)
-  const peer = await Peer.open(place, `iqn.2026-11.org.example:fuzz.${seed}`)
-  events.forget(peer.address)
+  const name = `iqn.2026-11.org.example:fuzz.${seed}`
+  let peer = await Peer.open(place, name)
+  while (!events.claim(peer.address)) {
+    peer.leave()
+    peer = await Peer.open(place, name)
+  }
   let failure: string | null = null
   try {
     await scenario.run(peer, random)
@@ -30,6 +34,7 @@ export async function runOnce(
   } finally {
     if (random.chance(0.3)) peer.stall()
     peer.leave()
+    events.release(peer.address)
   }
   return peer.complaints[0] ?? failure
 }

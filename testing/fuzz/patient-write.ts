@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A write that the target asks the data for: sent again while it is BUSY with what another peer left behind.
-import { BHS, Opcode, SCSI_RESPONSE, Status } from '@lunkit/spec'
+import { BHS, Opcode, readSense, SCSI_RESPONSE, SenseKey, Status } from '@lunkit/spec'
 import type { Peer } from './peer.ts'
 
 type Sent = ReturnType<Peer['command']>
@@ -23,8 +23,13 @@ export async function patientWrite(
         BHS.field.itt.get(header, 0) === itt && (opcode === Opcode.r2t || opcode === Opcode.scsiResponse),
     )
     if (answer === null || answer.opcode === Opcode.r2t) return { itt, answer }
-    if (SCSI_RESPONSE.field.status.get(answer.header, 0) !== Status.busy || tries === TRIES)
-      return { itt, answer: null }
+    const status = SCSI_RESPONSE.field.status.get(answer.header, 0)
+    const sense = readSense(answer.data.subarray(2))
+    // What barred the commands after the login left its unit attention, too.
+    const repeats = status === Status.busy || sense?.key === SenseKey.unitAttention
+    if (!repeats || tries === TRIES) {
+      throw new Error(`A write got no R2T but status ${status}, ${answer.data.toString('hex')}`)
+    }
     await new Promise(resolve => setTimeout(resolve, PAUSE_MS))
   }
 }

@@ -123,7 +123,14 @@ function startQemu(kernel: string, initrd: number): ChildProcess {
   const args = [
     ...['-accel', 'tcg', '-cpu', 'max', '-smp', '1', '-m', '512'],
     ...['-machine', 'pc', '-nodefaults', '-no-reboot', '-display', 'none'],
-    ...['-kernel', kernel, '-initrd', '/proc/self/fd/5', '-append', `console=ttyS0 ${settings}`],
+    ...[
+      '-kernel',
+      kernel,
+      '-initrd',
+      '/proc/self/fd/5',
+      '-append',
+      `console=ttyS0 no_timer_check ${settings}`,
+    ],
     ...['-chardev', 'socket,id=kernel,fd=3', '-serial', 'chardev:kernel'],
     ...['-chardev', 'socket,id=script,fd=4', '-serial', 'chardev:script'],
     ...['-netdev', 'user,id=host', '-device', 'virtio-net-pci,netdev=host,status=off,romfile='],

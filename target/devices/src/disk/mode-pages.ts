@@ -75,6 +75,8 @@ export const diskModePages: readonly ModePageRow[] = [
     CONTROL,
     (disk: Disk) => ({
       queueAlgorithm: UNRESTRICTED,
+      // Else an initiator that was fenced off waits for its own time limit: nobody tells it of its commands.
+      tas: 1,
       // Log counters are never saved by the target itself.
       gltsd: 1,
       selfTestTime: Math.min(selfTestSeconds(disk.blocks * disk.blockSize), 0xffff),
