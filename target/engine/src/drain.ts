@@ -24,9 +24,11 @@ export function whenDrained(core: Core, tasks: readonly Task[], over: () => void
 
 function expire(core: Core, wait: Wait): void {
   walkAfter(core, () => {
-    // An inner task's buffers are those of the device that sent it: it stays until its end.
     for (const task of [...wait.tasks]) {
-      if (task.state === TaskState.execute && task.inner === null) lose(core, task)
+      if (task.state !== TaskState.execute) continue
+      // An inner task's buffers are those of the device that sent it: it stays until its end.
+      if (task.inner === null) lose(core, task)
+      else forget(core, task)
     }
     if (!core.waits.delete(wait)) return
     wait.over()

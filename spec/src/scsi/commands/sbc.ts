@@ -572,7 +572,8 @@ export const POPULATE_TOKEN = serviceAction(
   16,
   'POPULATE TOKEN',
   'SBC-4 POPULATE TOKEN command',
-  { data: 'out', touches: 'medium-read', reservation: 'readers', order: 'sync' },
+  // In the order of `unit`: what a token stands for must not be under way to another content.
+  { data: 'out', touches: 'medium-read', reservation: 'readers', order: 'unit' },
   TOKEN,
 )
 export const WRITE_USING_TOKEN = serviceAction(

@@ -214,3 +214,24 @@ test('what is wrong with a list or a token is said, and nothing is written', asy
   assert.ok(stores[1]!.bytes.every(byte => byte === 0))
   await close()
 })
+
+test('a token is made when the writes before it have ended', async () => {
+  const { stores, nexus, populate, close } = await bench()
+  stores[0]!.held = true
+  const write = nexus.execute({
+    lun: 0,
+    cdb: cdbOf(WRITE_16, { lba: 0, blocks: 1 }),
+    dataOut: Buffer.alloc(512, 1),
+  })
+  let made = false
+  const token = populate(populateList([[0, 8]])).then(({ status }) => {
+    made = true
+    return status
+  })
+  await new Promise(resolve => setTimeout(resolve, 20))
+  assert.equal(made, false)
+  stores[0]!.release()
+  assert.equal((await write).status, Status.good)
+  assert.equal(await token, Status.good)
+  await close()
+})
