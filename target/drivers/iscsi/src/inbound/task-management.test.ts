@@ -10,6 +10,7 @@ import {
   R2T,
   RESERVED_TAG,
   SCSI_RESPONSE,
+  Status,
   TASK_MANAGEMENT_REQUEST,
   TASK_MANAGEMENT_RESPONSE,
 } from '@lunkit/spec'
@@ -226,8 +227,9 @@ describe('task management', () => {
       assert.equal(closed.maxCmdSn, closed.expCmdSn - 1)
       ask(other, { function: LUN_RESET })
       assert.equal(await answer(other), 0)
-      const news = await peer.receive(Opcode.nopIn)
-      assert.equal(news.header.readUInt32BE(32), closed.expCmdSn)
+      const told = fieldsOf(SCSI_RESPONSE, await peer.receive(Opcode.scsiResponse))
+      assert.equal(told.status, Status.taskAborted)
+      assert.equal(told.maxCmdSn, closed.expCmdSn)
     }))
 
   test('what is not supported says so', () =>
