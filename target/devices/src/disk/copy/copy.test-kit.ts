@@ -1,22 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Disks on one engine and an initiator that sees them, for the tests of copies between them.
-import { type Command, type Field, READ_16, readSense } from '@lunkit/spec'
+import { READ_16, readSense } from '@lunkit/spec'
 import { openLocal } from '@lunkit/target-driver-local'
 import { TargetEngine } from '@lunkit/target-engine'
+import { cdbOf } from '../../../../../testing/kit/device-bench.ts'
 import { StandInStore } from '../../../../../testing/kit/stand-in-store.ts'
 import { device as absent } from '../../absent/index.ts'
 import { device as disk } from '../index.ts'
-
-export function cdbOf(
-  { cdb, opcode, serviceAction }: Command,
-  values: Readonly<Record<string, number>>,
-): Uint8Array {
-  const bytes = cdb.write({ opcode })
-  const fields = cdb.field as unknown as Record<string, Field<number>>
-  if (serviceAction >= 0) fields['serviceAction']!.set(bytes, 0, serviceAction)
-  for (const [name, value] of Object.entries(values)) fields[name]!.set(bytes, 0, value)
-  return bytes
-}
 
 export const MIB = 1024 * 1024
 export const naa = (lun: number): Uint8Array => Uint8Array.of(0x30, 0, 0, 0, 0, 0, 0, lun)

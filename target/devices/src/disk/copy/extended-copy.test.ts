@@ -19,8 +19,9 @@ import {
   VERIFY_SEGMENT,
 } from '@lunkit/spec'
 import { StoreError, type StoreIo } from '@lunkit/target-api'
+import { cdbOf } from '../../../../../testing/kit/device-bench.ts'
 import type { StandInStore } from '../../../../../testing/kit/stand-in-store.ts'
-import { cdbOf, copyBench, MIB, naa } from './copy.test-kit.ts'
+import { copyBench, MIB, naa } from './copy.test-kit.ts'
 
 const cscd = (lun: number, blockLength = 512, more = {}): Uint8Array =>
   IDENTIFICATION_CSCD.write({

@@ -9,28 +9,30 @@ import {
   EXTENDED_COPY_HEADER,
   EXTENDED_COPY_LID1,
   INVALID_FIELD_IN_CDB,
-  OPERATION_IN_PROGRESS,
   PARAMETER_LIST_LENGTH_ERROR,
   RECEIVE_COPY_DATA_LID1,
   RECEIVE_COPY_FAILURE_DETAILS_LID1,
   RECEIVE_COPY_OPERATING_PARAMETERS,
   RECEIVE_COPY_STATUS_LID1,
   SENSE_LENGTH_MAX,
-  SenseKey,
   writeSense,
 } from '@lunkit/spec'
 import { type Binding, fail, failParameter, on, reply, succeed, type Task } from '@lunkit/target-api'
 import type { Disk } from '../disk.ts'
 import type { CopyResult } from './copy-results.ts'
 import { MAX_COPIES, MAX_CSCDS, MAX_DESCRIPTOR_BYTES, MAX_SEGMENT_BYTES, MAX_SEGMENTS } from './limits.ts'
-import { type CopyPlan, IMPLEMENTED_DESCRIPTORS, Objection, readCopyList } from './parameter-list.ts'
+import {
+  type CopyPlan,
+  IMPLEMENTED_DESCRIPTORS,
+  LIST_ID_IN_USE,
+  Objection,
+  readCopyList,
+} from './parameter-list.ts'
 
 const { parameterLength } = EXTENDED_COPY_LID1.cdb.field
 
 /** No list that can be good is longer. */
 const LONGEST_LIST = EXTENDED_COPY_HEADER.length + MAX_DESCRIPTOR_BYTES
-
-const BUSY_LIST_ID = { ...OPERATION_IN_PROGRESS, key: SenseKey.illegalRequest }
 
 function extendedCopy(task: Task, disk: Disk) {
   const promised = parameterLength.get(task.cdb, 0)
@@ -46,7 +48,7 @@ function extendedCopy(task: Task, disk: Disk) {
     return failParameter(task, objection.code, objection.byte, objection.bit)
   }
   const sameId = disk.copies.find(task.nexus, plan.listId)
-  if (sameId !== null && sameId.job !== null) return fail(task, BUSY_LIST_ID)
+  if (sameId !== null && sameId.job !== null) return fail(task, LIST_ID_IN_USE)
   task.releaseData()
   disk.copies.begin(task, plan)
 }

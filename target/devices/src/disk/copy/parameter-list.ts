@@ -10,9 +10,11 @@ import {
   INVALID_FIELD_IN_PARAMETER_LIST,
   ListIdUsage,
   LONGEST_CSCD_DESIGNATOR,
+  OPERATION_IN_PROGRESS,
   PARAMETER_LIST_LENGTH_ERROR,
   SEGMENT_HEADER,
   type SenseCode,
+  SenseKey,
   TOO_MANY_SEGMENT_DESCRIPTORS,
   TOO_MANY_TARGET_DESCRIPTORS,
   UNSUPPORTED_SEGMENT_DESCRIPTOR_TYPE_CODE,
@@ -59,6 +61,9 @@ export interface CopyPlan {
   readonly cscds: readonly Cscd[]
   readonly segments: readonly Segment[]
 }
+
+/** Another copy of the same initiator goes on under that list identifier. */
+export const LIST_ID_IN_USE: SenseCode = { ...OPERATION_IN_PROGRESS, key: SenseKey.illegalRequest }
 
 /** What is wrong with a list; `byte` counts from its start, -1 where no field is to blame. */
 export class Objection {

@@ -10,9 +10,10 @@ import {
   IDENTIFICATION_CSCD,
   SenseKey,
 } from '@lunkit/spec'
+import { cdbOf } from '../../../../../testing/kit/device-bench.ts'
 import { StandInStore } from '../../../../../testing/kit/stand-in-store.ts'
 import { device as disk } from '../index.ts'
-import { cdbOf, copyBench, MIB, naa } from './copy.test-kit.ts'
+import { copyBench, MIB, naa } from './copy.test-kit.ts'
 
 const cscd = (lun: number): Uint8Array =>
   IDENTIFICATION_CSCD.write({

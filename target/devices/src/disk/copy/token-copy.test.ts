@@ -19,7 +19,8 @@ import {
   WRITE_USING_TOKEN,
   WRITE_USING_TOKEN_LIST,
 } from '@lunkit/spec'
-import { cdbOf, copyBench } from './copy.test-kit.ts'
+import { cdbOf } from '../../../../../testing/kit/device-bench.ts'
+import { copyBench } from './copy.test-kit.ts'
 
 type Ranges = readonly (readonly [lba: number, blocks: number])[]
 

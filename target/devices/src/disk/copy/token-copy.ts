@@ -9,14 +9,12 @@ import {
   INVALID_TOKEN_OPERATION_TOKEN_DELETED,
   INVALID_TOKEN_OPERATION_TOKEN_UNKNOWN,
   INVALID_TOKEN_OPERATION_UNSUPPORTED_TOKEN_TYPE,
-  OPERATION_IN_PROGRESS,
   PARAMETER_LIST_LENGTH_ERROR,
   POPULATE_TOKEN,
   POPULATE_TOKEN_LIST,
   ROD_TOKEN,
   RodType,
   type SenseCode,
-  SenseKey,
   Status,
   WRITE_USING_TOKEN,
   WRITE_USING_TOKEN_LIST,
@@ -36,12 +34,10 @@ import { CopyJob } from './copy-job.ts'
 import { bytesOf, isSense, moveStep, type Step } from './copy-step.ts'
 import { findCscd } from './find-unit.ts'
 import { DEFAULT_INACTIVITY, MAX_INACTIVITY } from './limits.ts'
-import { Objection, readCscd } from './parameter-list.ts'
+import { LIST_ID_IN_USE, Objection, readCscd } from './parameter-list.ts'
 import { longestTokenList, readRanges } from './token-list.ts'
 import type { TokenOperation } from './token-operations.ts'
 import type { BlockRange, Token } from './tokens.ts'
-
-const BUSY_LIST_ID = { ...OPERATION_IN_PROGRESS, key: SenseKey.illegalRequest }
 
 type TokenCommand = typeof POPULATE_TOKEN | typeof WRITE_USING_TOKEN
 type TokenList = typeof POPULATE_TOKEN_LIST | typeof WRITE_USING_TOKEN_LIST
@@ -61,7 +57,7 @@ const tokenCommand =
       return fail(task, PARAMETER_LIST_LENGTH_ERROR)
     const listId = field.listId.get(task.cdb, 0)
     const same = disk.tokenOperations.find(task.nexus, listId)
-    if (same !== null && same.job !== null) return fail(task, BUSY_LIST_ID)
+    if (same !== null && same.job !== null) return fail(task, LIST_ID_IN_USE)
     try {
       perform(task, disk, list, listId)
     } catch (objection) {

@@ -11,7 +11,8 @@ import {
   Status,
   TaskAttribute,
 } from '@lunkit/spec'
-import { cdbOf, copyBench, MIB } from './copy.test-kit.ts'
+import { cdbOf } from '../../../../../testing/kit/device-bench.ts'
+import { copyBench, MIB } from './copy.test-kit.ts'
 
 /** CSCD DESCRIPTOR ID of the unit that the copy is sent to. */
 const THIS_UNIT = 0xffff
