@@ -4,7 +4,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { COMPARE_AND_WRITE, readSense, SenseKey, Status } from '@lunkit/spec'
 import type { LocalNexus } from '@lunkit/target-driver-local'
-import { cdbOf, localBench } from '../kit/local-bench.ts'
+import { cdbOf } from '../kit/device-bench.ts'
+import { localBench } from '../kit/local-bench.ts'
 
 const ROUNDS = 10_000
 const BLOCK = 512

@@ -22,7 +22,8 @@ import {
 } from '@lunkit/spec'
 import type { Binding } from '@lunkit/target-api'
 import type { LocalAnswer } from '@lunkit/target-driver-local'
-import { cdbOf, localBench } from '../kit/local-bench.ts'
+import { cdbOf } from '../kit/device-bench.ts'
+import { localBench } from '../kit/local-bench.ts'
 import { PARAMETER_LISTS, type ParameterListCase, WITHOUT_LIST } from './parameter-lists.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: rows of any fields

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { COMPARE_AND_WRITE, MODE_SELECT_6, Status, TEST_UNIT_READY, WRITE_10 } from '@lunkit/spec'
-import { cdbOf, localBench } from '../kit/local-bench.ts'
+import { cdbOf } from '../kit/device-bench.ts'
+import { localBench } from '../kit/local-bench.ts'
 
 const swap = (from: number, to: number) => ({
   lun: 0,

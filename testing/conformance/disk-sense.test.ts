@@ -8,7 +8,8 @@ import * as spec from '@lunkit/spec'
 import { type Command, readSense, type SenseCode, Status } from '@lunkit/spec'
 import { StoreError } from '@lunkit/target-api'
 import { ROOT } from '../../architecture/sources.ts'
-import { cdbOf, localBench } from '../kit/local-bench.ts'
+import { cdbOf } from '../kit/device-bench.ts'
+import { localBench } from '../kit/local-bench.ts'
 import type { StoreCall } from '../kit/stand-in-store.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: rows of any fields

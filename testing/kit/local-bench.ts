@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole road without a wire: an engine, one disk on a store that can be held, and initiators in this process.
-import { type Command, type FieldRows, Status, TEST_UNIT_READY, type Values } from '@lunkit/spec'
+import { Status, TEST_UNIT_READY } from '@lunkit/spec'
 import type { Identity, TargetEvent } from '@lunkit/target-api'
 import { device as absent } from '@lunkit/target-devices/absent'
 import { device as disk } from '@lunkit/target-devices/disk'
 import { type LocalNexus, openLocal } from '@lunkit/target-driver-local'
 import { type EngineOptions, TargetEngine } from '@lunkit/target-engine'
+import { cdbOf } from './device-bench.ts'
 import { type StandInOptions, StandInStore } from './stand-in-store.ts'
 
 const identity: Identity = {
@@ -17,14 +18,6 @@ const identity: Identity = {
 }
 const VALUES = { block: 512, physical: 512, wce: true, readonly: false, removable: false, rotation: 1 }
 const SIZE = 1024 * 1024
-
-/** The bytes of a command with these fields. */
-export function cdbOf<R extends FieldRows>(command: Command<R>, values: Partial<Values<R>> = {}): Uint8Array {
-  const { opcode, serviceAction, length } = command
-  const action = serviceAction < 0 ? {} : { serviceAction }
-  const more = opcode === 0x7f ? { additionalLength: length - 8 } : {}
-  return command.cdb.write({ opcode, ...action, ...more, ...values } as never)
-}
 
 export async function localBench(store: Partial<StandInOptions> = {}, limits: EngineOptions['limits'] = {}) {
   const events: TargetEvent[] = []

@@ -10,7 +10,8 @@ import {
   Status,
   WRITE_16,
 } from '@lunkit/spec'
-import { cdbOf, localBench } from '../../../../../testing/kit/local-bench.ts'
+import { cdbOf } from '../../../../../testing/kit/device-bench.ts'
+import { localBench } from '../../../../../testing/kit/local-bench.ts'
 
 const MIB = 1024 * 1024
 const BLOCKS = MIB / 512
