@@ -10,6 +10,9 @@ const USAGE = `npm test -- [--without linux,fuzz,…] [PATTERN…]
   --without    leave out files with these words in their path
 `
 
+/** A run takes a few minutes. One whose process hangs is ended, and node:test names the files that still ran. */
+const LONGEST_MS = 2_700_000
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { without: { type: 'string', default: '' }, help: { type: 'boolean' } },
@@ -35,6 +38,11 @@ if (files.length === 0) {
 installPeers()
 const child = spawn(process.execPath, ['--test', '--test-concurrency=2', ...files], { stdio: 'inherit' })
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
+const limit = setTimeout(() => {
+  process.stderr.write(`The run is ended after ${LONGEST_MS / 60_000} minutes\n`)
+  child.kill('SIGTERM')
+}, LONGEST_MS)
 child.on('exit', (code, signal) => {
+  clearTimeout(limit)
   process.exitCode = signal === null ? (code ?? 1) : 1
 })

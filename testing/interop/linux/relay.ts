@@ -2,6 +2,7 @@
 // A TCP relay in front of a target, whose connections can be cut or held still to see how an initiator recovers.
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { resetSocket } from '../../kit/reset-socket.ts'
 
 /** Relays connections from a free port on loopback to `target`, another port there. */
 export class Relay {
@@ -45,7 +46,7 @@ export class Relay {
       to.once('drain', () => this.#held || from.resume())
     })
     from.on('end', () => to.end())
-    from.on('error', () => to.resetAndDestroy())
+    from.on('error', () => resetSocket(to))
     from.on('close', () => {
       this.#sockets.delete(from)
       to.destroy()
@@ -54,7 +55,7 @@ export class Relay {
 
   /** Resets all connections, at both ends. */
   cut(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy()
+    for (const socket of this.#sockets) resetSocket(socket)
   }
 
   /** Lets nothing more through, in connections old or new, until `release`. */

@@ -23,6 +23,7 @@ import { OperatorError } from '@lunkit/target-api'
 import { driver } from '@lunkit/target-driver-iscsi'
 import { IscsiBench, read10, TARGET, testUnitReady, withBench } from '@lunkit/testing/kit/iscsi-bench.ts'
 import { fieldsOf, INITIATOR, keysOf, type RawPdu, RawPeer } from '@lunkit/testing/kit/raw-peer.ts'
+import { resetSocket } from '@lunkit/testing/kit/reset-socket.ts'
 import { chapResponse } from './login/chap.ts'
 import type { IscsiTargetPort } from './port.ts'
 
@@ -407,7 +408,7 @@ describe('portals', () => {
         const socket = connect(bench.port.portals[0]!.port, '127.0.0.1')
         await new Promise(resolve => socket.once('connect', resolve))
         if (i % 2 === 0) socket.destroy()
-        else socket.resetAndDestroy()
+        else resetSocket(socket)
       }
       await bench.until(() => bench.port.connections.pending === 0)
     }))
