@@ -20,6 +20,16 @@ export type TargetEvent =
       readonly cause: 'logout' | 'lost' | 'replaced' | 'fault' | 'stopped'
     }
   | {
+      /** One of several connections has ended, and its session goes on. */
+      readonly type: 'connection-closed'
+      readonly target: string
+      readonly initiator: string
+      readonly address: string
+      /** The transport's number of it. */
+      readonly cid: number
+      readonly cause: 'logout' | 'lost' | 'replaced' | 'fault' | 'stopped'
+    }
+  | {
       readonly type: 'login-failed'
       readonly target: string
       readonly initiator: string

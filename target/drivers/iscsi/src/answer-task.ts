@@ -9,10 +9,9 @@ import { sendScsiResponse } from './outbound/response.ts'
 
 export function answerTask(engine: Engine, task: Task): void {
   const one = task.driverData as IscsiTask
-  const { session } = one
-  const { connection } = session
-  if (connection.over) {
-    session.end(one)
+  const { session, connection } = one
+  if (connection === null || connection.over) {
+    session.endTask(one)
     engine.responseSent(task)
     return
   }
@@ -34,7 +33,7 @@ export function answerTask(engine: Engine, task: Task): void {
   }
   const sequences = one.r2tsSent
   // First out of the table, so that the answer opens the window for the next command.
-  session.end(one)
+  session.endTask(one)
   const residual = residualOf(task)
   const length = Math.min(task.inLength, task.expectedIn)
   if (length === 0) {
@@ -82,8 +81,8 @@ function residualOf(task: Task): number {
 export function abandonTask(engine: Engine, task: Task): void {
   const one = task.driverData as IscsiTask
   const { session } = one
-  session.end(one)
+  session.endTask(one)
   engine.responseSent(task)
   // No answer tells the initiator that there is room again.
-  if (session.nexus !== null) session.connection.port.tellWindow(session)
+  if (session.nexus !== null) session.port.tellWindow(session)
 }

@@ -3,8 +3,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CommandWindow, isKilled, type Parked, serialDistance, Turn } from './command-window.ts'
+import type { Connection } from './connection.ts'
 
 const request = (mark: number, length = 0): Parked => ({
+  connection: {} as Connection,
   header: Buffer.of(mark),
   data: [],
   dataLength: length,

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // CmdSN: which request is next, which come too early, and how far the window is open (RFC 7143, 4.2.2.1).
+import type { Connection } from './connection.ts'
 
 /** A numbered request that came before its turn, with copies of what the framer would overwrite. */
 export interface Parked {
+  /** Where it came: null where nothing is left to do for it. */
+  readonly connection: Connection | null
   /** Basic and additional header. */
   readonly header: Buffer
   readonly data: Buffer[]
@@ -89,6 +92,15 @@ export class CommandWindow {
     return this.#parked.entries()
   }
 
+  /** Requests of a connection that is gone have not been taken: the initiator may send them again elsewhere. */
+  forget(connection: Connection): void {
+    for (const [number, request] of this.#parked) {
+      if (request.connection !== connection) continue
+      this.#parked.delete(number)
+      this.parkedBytes -= request.dataLength
+    }
+  }
+
   /** The request with this number, parked or not here yet, does nothing when its turn comes. */
   kill(cmdSn: number): void {
     this.parkedBytes -= this.#parked.get(cmdSn)?.dataLength ?? 0
@@ -101,7 +113,13 @@ export class CommandWindow {
   }
 }
 
-const KILLED: Parked = Object.freeze({ header: Buffer.alloc(0), data: [], dataLength: 0, damaged: false })
+const KILLED: Parked = Object.freeze({
+  connection: null,
+  header: Buffer.alloc(0),
+  data: [],
+  dataLength: 0,
+  damaged: false,
+})
 
 /** Whether a parked request was killed before its turn. */
-export const isKilled = (request: Parked): boolean => request.header.length === 0
+export const isKilled = (request: Parked): boolean => request.connection === null

@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net'
 import { BHS_LENGTH, DIGEST_LENGTH, describePdu, RejectReason, rejectReasonText } from '@lunkit/spec'
 import type { TargetEvent } from '@lunkit/target-api'
+import { serialDistance } from './command-window.ts'
 import { type ConnectionEvent, type ConnectionState, nextState } from './connection-states.ts'
 import type { Checksum } from './digest.ts'
 import { Frame, Framer } from './framer.ts'
@@ -10,9 +11,11 @@ import { dispatch } from './inbound/dispatch.ts'
 import { receiveLogin } from './inbound/login.ts'
 import type { TextExchange } from './inbound/text.ts'
 import { LOGIN_DATA_BYTES, type Login } from './login/login.ts'
+import type { ConnectionParameters } from './login/parameters.ts'
 import { sendReject } from './outbound/reject.ts'
 import type { IscsiTargetPort } from './port.ts'
 import { portalText } from './portal.ts'
+import { liftFences } from './response-fence.ts'
 import { SendQueue } from './send-queue.ts'
 import type { Session } from './session.ts'
 
@@ -39,10 +42,19 @@ export class Connection {
   session: Session | null = null
   /** The text exchange under way, if any. */
   text: TextExchange | null = null
-  /** Of the next answer. */
+  /** Of the next answer; and what the initiator expected last, kept where somebody has to know. */
   statSn = 0
+  acknowledged = 0
   headerDigest = false
   dataDigest = false
+  /** Longest data segment that the initiator takes, in bytes; a multiple of 4. */
+  sendLimit = 0
+  /** Its number in its session. */
+  cid = 0
+  /** The initiator has taken it out of its session: by logout, or by another connection with its CID. */
+  loggedOut = false
+  /** Another connection takes its place: the session must not end with it. */
+  replaced = false
   /** 48, or 52 with a header digest. */
   headerBytes: number = BHS_LENGTH
   /** Clock of the port when it last heard of the peer, and whether it has asked for a sign of life since. */
@@ -52,7 +64,7 @@ export class Connection {
   pings = 0
   /** A write was under way when the port's clock last ticked: if it ends, the peer has read. */
   wasWriting = false
-  /** Which initiator port at which target this is, once it is known. */
+  /** Which initiator port at which target this is, once its login is through. */
   nexusKey: string | null = null
   /** Bytes received before the end of login; counted by the port. */
   loginBytes = 0
@@ -65,7 +77,7 @@ export class Connection {
   #ending = false
   #over = false
   #faults = 0
-  /** Resolves when no task of the session can touch a store any more. */
+  /** Resolves when no task that ended with it can touch a store any more. */
   drained: Promise<void> = Promise.resolve()
 
   constructor(port: IscsiTargetPort, socket: Socket) {
@@ -237,25 +249,34 @@ export class Connection {
     this.heardAt = this.port.clock
   }
 
+  /** The initiator has everything before this StatSN. */
+  acknowledge(expStatSn: number): void {
+    if (serialDistance(expStatSn, this.acknowledged) <= 0 || serialDistance(expStatSn, this.statSn) > 0)
+      return
+    this.acknowledged = expStatSn
+    liftFences(this.session!)
+  }
+
   /** From now on, in both directions. */
-  setDigests(header: boolean, data: boolean): void {
-    this.headerDigest = header
-    this.dataDigest = data
-    this.headerBytes = header ? BHS_LENGTH + DIGEST_LENGTH : BHS_LENGTH
-    this.framer.headerDigest = header
-    this.framer.dataDigest = data
+  adopt({ headerDigest, dataDigest, sendLimit }: ConnectionParameters): void {
+    this.sendLimit = sendLimit
+    this.headerDigest = headerDigest
+    this.dataDigest = dataDigest
+    this.headerBytes = headerDigest ? BHS_LENGTH + DIGEST_LENGTH : BHS_LENGTH
+    this.framer.headerDigest = headerDigest
+    this.framer.dataDigest = dataDigest
   }
 
   /**
-   * Ends connection and session, once. Politely: what is queued is sent, and the peer may close first. Returns when the
-   * session's tasks have let go of their stores.
+   * Ends the connection, once, and the session if that cannot do without it. Politely: what is queued is sent, and the
+   * peer may close first. Returns when the tasks that ended with it have let go of their stores.
    */
   end(cause: EndCause, politely = false): Promise<void> {
     if (this.#over) return this.drained
     this.#over = true
     this.step(cause === 'logout' ? 'logoutDone' : 'lost')
     const { session } = this
-    if (session !== null) this.drained = this.port.closeSession(session, cause)
+    if (session !== null) this.drained = session.left(this, cause)
     this.port.forget(this)
     if (this.state === 'cleanupWait') this.step('cleaned')
     if (politely && !this.socket.destroyed) this.#linger()

@@ -1,15 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// The end of a logout: its response says that nothing of the session runs any more, so it waits until that is true.
+// The end of a logout: its response says that nothing of what was logged out runs any more, so it waits until that is true.
 import { LogoutResponse } from '@lunkit/spec'
 import type { Connection } from './connection.ts'
+import { endTasksOf } from './end-tasks.ts'
 import { sendLogoutResponse } from './outbound/logout-response.ts'
 import { within } from './time-limit.ts'
 
-export async function finishLogout(connection: Connection, tag: number): Promise<void> {
-  connection.halt()
-  const drained = connection.port.drainSession(connection.session!)
+/** Ends the session; the answer goes out on the connection where the request came. */
+export async function logOutSession(connection: Connection, tag: number): Promise<void> {
+  const session = connection.session!
+  for (const one of session.connections.values()) one.halt()
+  const drained = session.port.table.drain(session)
   const clean = await within(drained, connection.port.settings.limits.replaceTimeoutMs)
-  if (connection.over) return
-  sendLogoutResponse(connection, tag, clean ? LogoutResponse.closed : LogoutResponse.cleanupFailed)
-  void connection.end('logout', true)
+  if (!connection.over)
+    sendLogoutResponse(connection, tag, clean ? LogoutResponse.closed : LogoutResponse.cleanupFailed)
+  void session.end('logout', true)
+}
+
+/** Ends one of several connections, which may be another than that where the request came. */
+export async function logOutConnection(connection: Connection, tag: number, gone: Connection): Promise<void> {
+  const session = connection.session!
+  gone.halt()
+  gone.loggedOut = true
+  const ended = endTasksOf(session, gone)
+  const clean = await within(ended, connection.port.settings.limits.replaceTimeoutMs)
+  if (!connection.over)
+    sendLogoutResponse(connection, tag, clean ? LogoutResponse.closed : LogoutResponse.cleanupFailed)
+  void gone.end('logout', true)
 }

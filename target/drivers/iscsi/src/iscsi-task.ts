@@ -2,6 +2,7 @@
 // A SCSI task as iSCSI sees it: tags, the data sequences still to come, and an answer that must wait for them.
 import type { SenseCode } from '@lunkit/spec'
 import type { Task } from '@lunkit/target-api'
+import type { Connection } from './connection.ts'
 import { Gather } from './gather.ts'
 import type { Session } from './session.ts'
 
@@ -16,6 +17,8 @@ export class IscsiTask {
   readonly session: Session
   /** The engine's task, or null where only its data is still awaited. */
   task: Task | null = null
+  /** Where its PDUs come and go (connection allegiance, RFC 7143, 4.2.5.1). */
+  connection: Connection | null = null
   itt = 0
   /** The table's. */
   nextInTable: IscsiTask | null = null
@@ -72,7 +75,8 @@ export class IscsiTask {
     return this.r2tsDone < this.r2tsSent && (tag & TTT_COUNT_MASK) === (this.r2tsDone & TTT_COUNT_MASK)
   }
 
-  begin(task: Task, itt: number, expected: number): void {
+  begin(connection: Connection, task: Task, itt: number, expected: number): void {
+    this.connection = connection
     this.task = task
     this.itt = itt
     this.expected = expected

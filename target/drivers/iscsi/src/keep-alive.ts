@@ -2,7 +2,7 @@
 // One coarse clock for all of a port's time limits: login, silence, polite ends.
 import type { Connection } from './connection.ts'
 import type { Nop, Settings } from './options.ts'
-import { sendNopIn } from './outbound/nop-in.ts'
+import { sendPing } from './outbound/nop-in.ts'
 import type { IscsiTargetPort } from './port.ts'
 import type { Session } from './session.ts'
 
@@ -60,7 +60,9 @@ export class KeepAlive {
     for (const connection of [...port.lingering]) {
       if (this.clock >= connection.deadline) connection.socket.destroy()
     }
-    for (const { connection } of [...port.sessions.values()]) this.#listen(connection)
+    for (const { connections } of [...port.sessions.values()]) {
+      for (const connection of [...connections.values()]) this.#listen(connection)
+    }
     if (this.clock % this.#stride === 0) for (const session of [...port.sessions.values()]) this.#dun(session)
   }
 
@@ -68,7 +70,8 @@ export class KeepAlive {
   #dun(session: Session): void {
     const one = session.overdue(this.clock - this.#dataTimeout)
     if (one === undefined) return
-    const { connection } = session
+    const { connection } = one
+    if (connection === null) return
     this.#port.observe({
       type: 'peer-fault',
       initiator: connection.initiator,
@@ -89,9 +92,6 @@ export class KeepAlive {
       void connection.end('lost')
       return
     }
-    if (connection.pinged) return
-    connection.pinged = true
-    connection.pings++
-    sendNopIn(connection, connection.pings)
+    if (!connection.pinged) sendPing(connection)
   }
 }

@@ -44,6 +44,8 @@ export interface Limits {
   readonly firstBurst: number
   readonly maxBurst: number
   readonly maxOutstandingR2T: number
+  /** Connections of one session, 1 to 64. */
+  readonly maxConnections: number
   /** Answers waiting for a slow peer, in bytes: above, its requests are not read. */
   readonly sendQueueBytes: number
   /** How long an old session's tasks may take to end before a login that replaces it is refused. */
@@ -85,6 +87,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   firstBurst: 262_144,
   maxBurst: 1024 * 1024,
   maxOutstandingR2T: 16,
+  maxConnections: 8,
   sendQueueBytes: 4 * 1024 * 1024,
   replaceTimeoutMs: 10_000,
   dataTimeoutMs: 60_000,
@@ -133,6 +136,7 @@ export function settle(options: IscsiOptions, warn: (reason: string) => void): S
   inRange('limits.maxBurst', limits.maxBurst, 512, 0xff_ffff)
   inRange('limits.firstBurst', limits.firstBurst, 512, limits.maxBurst)
   inRange('limits.maxOutstandingR2T', limits.maxOutstandingR2T, 1, 255)
+  inRange('limits.maxConnections', limits.maxConnections, 1, 64)
   inRange('limits.pendingConnections', limits.pendingConnections, 1, 65_535)
   inRange('limits.sessions', limits.sessions, 1, 65_535)
   inRange('limits.discoverySessions', limits.discoverySessions, 1, 65_535)

@@ -157,7 +157,7 @@ describe('sessions', () => {
       await other.end()
     }))
 
-  test('a TSIH is its session: joining it or another is refused', () =>
+  test('a TSIH is its session: a connection too many, or for another session, is refused', () =>
     withBench({}, async bench => {
       const first = await bench.connect()
       const { tsih } = fieldsOf(LOGIN_RESPONSE, await first.loginRound(FULL, NAMES))
@@ -167,7 +167,7 @@ describe('sessions', () => {
         [tsih + 1, LoginStatus.sessionDoesNotExist],
       ] as const) {
         const other = await bench.connect()
-        assert.equal(statusOf(await other.loginRound({ ...FULL, tsih: asked }, NAMES)), status)
+        assert.equal(statusOf(await other.loginRound({ ...FULL, tsih: asked, cid: 2 }, NAMES)), status)
         await other.end()
       }
       assert.equal(bench.port.connections.sessions, 1)

@@ -3,24 +3,23 @@
 import type { Socket } from 'node:net'
 import { parseIscsiName, RESERVED_TAG } from '@lunkit/spec'
 import type { Engine, Management, Nexus, Target, TargetEvent, TargetPort, Task } from '@lunkit/target-api'
-import { ManagementFunction, ManagementResponse } from '@lunkit/target-api'
 import { abandonTask, answerTask } from './answer-task.ts'
-import { Connection, type EndCause } from './connection.ts'
+import { Connection } from './connection.ts'
 import type { ConnectionEvent, ConnectionState } from './connection-states.ts'
 import { builtInChecksum, type Checksum } from './digest.ts'
 import { EarlyData } from './early-data.ts'
 import type { PendingManagement } from './inbound/task-management.ts'
 import type { IscsiTask } from './iscsi-task.ts'
 import { KeepAlive } from './keep-alive.ts'
-import type { Login, LoginPolicy } from './login/login.ts'
+import type { LoginPolicy } from './login/login.ts'
 import type { Wishes } from './login/negotiate.ts'
 import { wishes } from './login/parameters.ts'
 import type { Portal, Settings } from './options.ts'
 import { askLogout } from './outbound/async-message.ts'
 import { sendNopIn } from './outbound/nop-in.ts'
-import { sendManagementResponse } from './outbound/response.ts'
 import type { Listener } from './portal.ts'
 import type { Session } from './session.ts'
+import { SessionTable } from './session-table.ts'
 import { within } from './time-limit.ts'
 import { beginFetch } from './write-data.ts'
 
@@ -38,6 +37,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   readonly checksum: Checksum
   readonly relativeId: number
   readonly early: EarlyData
+  readonly table: SessionTable
   readonly protocol = PROTOCOL
   stopping = false
   /** Told of every step of every connection; for tests. */
@@ -47,14 +47,8 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   readonly #open: Set<Connection> = new Set()
   readonly #pending: Set<Connection> = new Set()
   readonly #lingering: Set<Connection> = new Set()
-  readonly #sessions: Map<number, Session> = new Map()
-  /** By initiator port and target: the connection that has, or will have, the nexus. */
-  readonly #owners: Map<string, Connection> = new Map()
-  readonly #draining: Set<Promise<void>> = new Set()
   readonly #keepAlive: KeepAlive
   #pendingBytes = 0
-  #lastTsih = 0
-  #discoveries = 0
   #crowded = false
   #waiting: (() => void)[] = []
 
@@ -65,6 +59,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     this.wishes = wishes(settings.limits)
     this.relativeId = settings.tpgt
     this.early = new EarlyData(settings.limits.earlyDataBytes)
+    this.table = new SessionTable(this)
     this.#keepAlive = new KeepAlive(this, settings)
   }
 
@@ -81,9 +76,9 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     return this.#listeners.map(listener => listener.portal)
   }
 
-  /** Connections that are logged in, and those that are not yet. */
+  /** Sessions, and connections that are not logged in yet. */
   get connections(): { readonly sessions: number; readonly pending: number } {
-    return { sessions: this.#sessions.size, pending: this.#pending.size }
+    return { sessions: this.table.byTsih.size, pending: this.#pending.size }
   }
 
   get pending(): ReadonlySet<Connection> {
@@ -95,7 +90,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   }
 
   get sessions(): ReadonlyMap<number, Session> {
-    return this.#sessions
+    return this.table.byTsih
   }
 
   portName(target: string): string {
@@ -110,8 +105,8 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
 
   fetchData(task: Task): void {
     const one = task.driverData as IscsiTask
-    const { connection } = one.session
-    if (!connection.over) beginFetch(connection, one, task)
+    const { connection } = one
+    if (connection !== null && !connection.over) beginFetch(connection, one, task)
   }
 
   sendResponse(task: Task): void {
@@ -123,14 +118,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   }
 
   managementDone(request: Management): void {
-    const { connection, itt } = request.driverData as PendingManagement
-    connection.session!.managed--
-    if (!connection.over) sendManagementResponse(connection, itt, request.response, request.information)
-    const isCold = request.fn === ManagementFunction.targetColdReset
-    if (!isCold || request.response !== ManagementResponse.complete) return
-    for (const port of new Set([this, ...this.engine.ports])) {
-      if (port instanceof IscsiTargetPort) port.#dropTarget(request.nexus.target)
-    }
+    ;(request.driverData as PendingManagement).answered(request)
   }
 
   creditRestored(nexus: Nexus): void {
@@ -140,15 +128,23 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
 
   /** Tells an initiator that waits for its command window that there is room again. */
   tellWindow(session: Session): void {
-    if (session.connection.over || !session.window.closed) return
+    if (!session.window.closed) return
+    const connection = session.anyConnection
+    if (connection === null || connection.over) return
     session.maxCmdSn()
-    if (!session.window.closed) sendNopIn(session.connection, RESERVED_TAG)
+    if (!session.window.closed) sendNopIn(connection, RESERVED_TAG)
   }
 
   /** A cold reset ends all sessions of its target (RFC 7143, 11.5.1). */
-  #dropTarget(target: Target): void {
-    for (const session of [...this.#sessions.values()]) {
-      if (session.target === target) void session.connection.end('stopped', true)
+  dropTarget(target: Target): void {
+    for (const port of new Set([this, ...this.engine.ports])) {
+      if (port instanceof IscsiTargetPort) port.#dropSessions(target)
+    }
+  }
+
+  #dropSessions(target: Target): void {
+    for (const session of [...this.sessions.values()]) {
+      if (session.target === target) void session.end('stopped', true)
     }
   }
 
@@ -230,12 +226,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   /** The connection serves nothing any more; its socket may still be open. */
   forget(connection: Connection): void {
     this.#settle(connection)
-    const key = connection.nexusKey
-    if (key === null) return
-    // Until its tasks are gone it stays the owner, so that a new login waits for them.
-    void connection.drained.then(() => {
-      if (this.#owners.get(key) === connection) this.#owners.delete(key)
-    })
+    this.table.release(connection, connection.nexusKey)
   }
 
   /** Its socket is closed. */
@@ -243,7 +234,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     this.#open.delete(connection)
     this.#lingering.delete(connection)
     if (this.#open.size === 0) this.#keepAlive.stop()
-    this.#check()
+    this.changed()
   }
 
   #settle(connection: Connection): void {
@@ -262,78 +253,13 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     )
   }
 
-  hasSession(initiator: string, isid: string, tsih: number): boolean {
-    const identity = this.#sessions.get(tsih)?.identity
-    return identity !== undefined && identity.initiator === initiator && identity.isid === isid
+  findSession(initiator: string, isid: string, tsih: number): Session | null {
+    return this.table.find(initiator, isid, tsih)
   }
 
-  /**
-   * Makes an authenticated connection the owner of its nexus and ends the one that was. Null: the nexus is free now.
-   * Else resolves with whether it has become free in time (RFC 7143, 6.3.5).
-   */
-  claimNexus(connection: Connection, login: Login): Promise<boolean> | null {
-    const key = `${login.initiator} ${login.first!.isid} ${login.target!.name}`
-    const before = this.#owners.get(key)
-    connection.nexusKey = key
-    this.#owners.set(key, connection)
-    if (before === undefined) return null
-    connection.drained = before.end('replaced')
-    return within(connection.drained, this.settings.limits.replaceTimeoutMs)
-  }
-
-  /** A number for a new session, or 0 if there may be no more. */
-  newTsih(discovery: boolean): number {
-    const { limits } = this.settings
-    if (this.#sessions.size >= limits.sessions) return 0
-    if (discovery && this.#discoveries >= limits.discoverySessions) return 0
-    do this.#lastTsih = (this.#lastTsih % 0xffff) + 1
-    while (this.#sessions.has(this.#lastTsih))
-    return this.#lastTsih
-  }
-
-  admit(connection: Connection, session: Session): void {
+  /** A connection has become one of a session. */
+  admit(connection: Connection): void {
     this.#settle(connection)
-    this.#sessions.set(session.identity.tsih, session)
-    if (session.target === null) this.#discoveries++
-    this.observe({
-      type: 'session-opened',
-      target: session.target?.name ?? '',
-      initiator: session.identity.initiator,
-      address: connection.address,
-      kind: session.target === null ? 'discovery' : 'normal',
-    })
-  }
-
-  /** Ends a session; resolves when its tasks have let go of their stores. */
-  closeSession(session: Session, cause: EndCause): Promise<void> {
-    this.#sessions.delete(session.identity.tsih)
-    if (session.target === null) this.#discoveries--
-    this.observe({
-      type: 'session-closed',
-      target: session.target?.name ?? '',
-      initiator: session.identity.initiator,
-      address: session.connection.address,
-      cause,
-    })
-    const drained = this.drainSession(session)
-    this.#check()
-    return drained
-  }
-
-  /** Ends all tasks of a session, once. */
-  drainSession(session: Session): Promise<void> {
-    if (session.draining !== null) return session.draining
-    const { nexus } = session
-    session.nexus = null
-    session.window.clear()
-    if (nexus === null) session.draining = Promise.resolve()
-    else {
-      const draining = this.engine.closeNexus(nexus)
-      session.draining = draining
-      this.#draining.add(draining)
-      void draining.then(() => this.#draining.delete(draining))
-    }
-    return session.draining
   }
 
   // ---- End ----
@@ -342,19 +268,22 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     this.stopping = true
     const closed = this.#listeners.map(listener => listener.close())
     for (const connection of [...this.#pending]) void connection.end('stopped')
-    if (graceMs > 0 && this.#sessions.size > 0) {
-      for (const { connection } of this.#sessions.values()) {
-        if (connection.step('askLogout')) askLogout(connection, Math.ceil(graceMs / 1000))
+    const { sessions } = this
+    if (graceMs > 0 && sessions.size > 0) {
+      for (const { connections } of sessions.values()) {
+        for (const connection of connections.values()) {
+          if (connection.step('askLogout')) askLogout(connection, Math.ceil(graceMs / 1000))
+        }
       }
       await within(
-        this.#until(() => this.#sessions.size === 0),
+        this.#until(() => sessions.size === 0),
         graceMs,
       )
     }
-    for (const { connection } of [...this.#sessions.values()]) void connection.end('stopped')
+    for (const session of [...sessions.values()]) void session.end('stopped')
     for (const connection of this.#open) connection.socket.destroy()
     await this.#until(() => this.#open.size === 0)
-    await within(Promise.all(this.#draining), Math.max(graceMs, LEAST_DRAIN_MS))
+    await within(this.table.drained(), Math.max(graceMs, LEAST_DRAIN_MS))
     this.#keepAlive.stop()
     this.engine.closePort(this)
     await Promise.all(closed)
@@ -365,7 +294,8 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     while (!condition()) await new Promise<void>(resolve => this.#waiting.push(resolve))
   }
 
-  #check(): void {
+  /** A session or a connection has gone. */
+  changed(): void {
     const waiting = this.#waiting
     this.#waiting = []
     for (const resolve of waiting) resolve()

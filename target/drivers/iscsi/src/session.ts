@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// One logged-in session: who, with which parameters, its tasks and its command window.
+// One logged-in session: who, with which parameters, its connections, its tasks and its command window.
 import type { KeyValue } from '@lunkit/spec'
 import type { Nexus, Target, Task } from '@lunkit/target-api'
 import { CommandWindow } from './command-window.ts'
-import type { Connection } from './connection.ts'
+import type { Connection, EndCause } from './connection.ts'
 import { IscsiTask, slotOf } from './iscsi-task.ts'
 import type { SessionParameters } from './login/parameters.ts'
+import type { IscsiTargetPort } from './port.ts'
+import { type Fence, liftFences } from './response-fence.ts'
 import { TaskTable } from './task-table.ts'
 
 /** Ended tasks whose data may still arrive are remembered, this many of them. */
@@ -18,44 +20,65 @@ export interface SessionIdentity {
   /** 12 hexadecimal digits. */
   readonly isid: string
   readonly tsih: number
-  readonly cid: number
 }
 
 export class Session {
-  readonly connection: Connection
+  readonly port: IscsiTargetPort
   readonly identity: SessionIdentity
   /** Null in a discovery session. */
   readonly target: Target | null
   readonly parameters: SessionParameters
-  /** Results of the login's negotiation, by key. */
+  /** Results of the leading login's negotiation, by key. */
   readonly settled: ReadonlyMap<string, KeyValue>
   readonly window: CommandWindow
+  /** Logged-in connections by CID, the oldest first. */
+  readonly connections: Map<number, Connection> = new Map()
+  /** Address of the first connection's peer. */
+  readonly address: string
+  /** Which initiator port at which target this is. */
+  readonly nexusKey: string | null
   nexus: Nexus | null = null
   /** Bytes of its tasks counted by `EarlyData`; task management requests that have no answer yet. */
   early = 0
   managed = 0
   /** Resolves when no task can touch a store any more; set when the session ends. */
   draining: Promise<void> | null = null
+  /** It takes no connection any more. */
+  ended = false
+  /** What the initiator acknowledges is kept track of. */
+  readonly tracks: boolean
+  /** Answers that wait for acknowledgements. */
+  fences: Fence[] = []
   /** By initiator task tag. */
   readonly tasks: TaskTable = new TaskTable()
   readonly #slots: IscsiTask[] = []
   readonly #free: IscsiTask[] = []
   readonly #retired: Set<number> = new Set()
 
+  /** `leading` is the connection that it begins with. */
   constructor(
-    connection: Connection,
+    leading: Connection,
     identity: SessionIdentity,
     target: Target | null,
     parameters: SessionParameters,
     settled: ReadonlyMap<string, KeyValue>,
     firstCmdSn: number,
   ) {
-    this.connection = connection
+    this.port = leading.port
+    this.address = leading.address
+    this.nexusKey = leading.nexusKey
     this.identity = identity
     this.target = target
     this.parameters = parameters
     this.settled = settled
+    this.tracks = parameters.maxConnections > 1
     this.window = new CommandWindow(firstCmdSn)
+  }
+
+  /** The oldest connection, for what does not belong to any one of them; null if there is none. */
+  get anyConnection(): Connection | null {
+    for (const connection of this.connections.values()) return connection
+    return null
   }
 
   /** MaxCmdSN to send now: opened as far as the engine's credit goes. */
@@ -64,22 +87,70 @@ export class Session {
     return this.window.open(credit - this.tasks.size)
   }
 
-  begin(task: Task, itt: number, expected: number): IscsiTask {
+  // ---- Connections ----
+
+  /** Takes a logged-in connection; one with the same CID must have gone. */
+  join(connection: Connection): void {
+    this.connections.set(connection.cid, connection)
+    connection.open(this)
+  }
+
+  /**
+   * A connection has ended. Below error recovery level 2 the commands that it may have lost cannot be had again, so the
+   * whole session ends with it (RFC 7143, 7.1.4.4), unless its initiator took it out. Returns when the tasks have let go
+   * of their stores.
+   */
+  left(connection: Connection, cause: EndCause): Promise<void> {
+    if (this.connections.get(connection.cid) === connection) this.connections.delete(connection.cid)
+    this.window.forget(connection)
+    liftFences(this)
+    if (this.ended) return this.drained
+    if (!connection.loggedOut || (this.connections.size === 0 && !connection.replaced))
+      return this.end(cause, true)
+    this.port.observe({
+      type: 'connection-closed',
+      target: this.target?.name ?? '',
+      initiator: this.identity.initiator,
+      address: connection.address,
+      cid: connection.cid,
+      cause,
+    })
+    return RESOLVED
+  }
+
+  /** Resolves when no task of an ended session can touch a store any more. */
+  get drained(): Promise<void> {
+    return this.draining ?? RESOLVED
+  }
+
+  /** Ends the session with all its connections, once. Returns when its tasks have let go of their stores. */
+  end(cause: EndCause, politely = false): Promise<void> {
+    if (this.ended) return this.drained
+    this.ended = true
+    const drained = this.port.table.close(this, cause)
+    for (const connection of [...this.connections.values()]) void connection.end(cause, politely)
+    return drained
+  }
+
+  // ---- Tasks ----
+
+  begin(connection: Connection, task: Task, itt: number, expected: number): IscsiTask {
     let one = this.#free.pop()
     if (one === undefined) {
       one = new IscsiTask(this.#slots.length, this)
       this.#slots.push(one)
     }
-    one.begin(task, itt, expected)
+    one.begin(connection, task, itt, expected)
     task.driverData = one
     this.tasks.add(one)
     if (this.#retired.size > 0) this.#retired.delete(itt)
     return one
   }
 
-  end(one: IscsiTask): void {
+  /** The task has no answer to give any more, or gives it now. */
+  endTask(one: IscsiTask): void {
     this.tasks.remove(one)
-    if (one.early > 0) this.connection.port.early.drop(one)
+    if (one.early > 0) this.port.early.drop(one)
     if (one.awaitsData) this.retire(one.itt)
     one.end()
     this.#free.push(one)
@@ -112,3 +183,5 @@ export class Session {
     return this.#retired.has(itt)
   }
 }
+
+const RESOLVED: Promise<void> = Promise.resolve()

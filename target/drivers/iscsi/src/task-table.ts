@@ -32,6 +32,13 @@ export class TaskTable {
     this.#size++
   }
 
+  /** All of them, in no order; not for the road of a command. */
+  *all(): Generator<IscsiTask> {
+    for (const first of this.#buckets) {
+      for (let one = first; one !== null; one = one.nextInTable) yield one
+    }
+  }
+
   remove(one: IscsiTask): void {
     const bucket = bucketOf(one.itt)
     let before: IscsiTask | null = null

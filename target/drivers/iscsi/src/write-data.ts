@@ -11,7 +11,7 @@ import { sendScsiResponse } from './outbound/response.ts'
 export function keepData(one: IscsiTask, data: readonly Buffer[], length: number): void {
   one.dataSn = (one.dataSn + 1) >>> 0
   one.got += length
-  if (length > 0) one.movedAt = one.session.connection.port.clock
+  if (length > 0) one.movedAt = one.session.port.clock
   if (one.answered) return
   if (one.fetching) give(one, one.task!, data)
   else
@@ -101,7 +101,7 @@ function endFetch(connection: Connection, one: IscsiTask): void {
 /** All data that the failed command announced is through: now its answer may go. */
 function finishAnswered(connection: Connection, one: IscsiTask): void {
   const residual = one.outLength - one.expected
-  connection.session!.end(one)
+  connection.session!.endTask(one)
   sendScsiResponse(connection, one.itt, one.status, residual, 0, one.sense, one.senseLength)
   connection.kick()
 }

@@ -21,7 +21,7 @@ export function receiveDataOut(
   const transferTag = ttt.get(header, at)
   const solicited = transferTag !== RESERVED_TAG
   const one = solicited ? session.byTransferTag(transferTag, tag) : session.tasks.get(tag)
-  const due = one !== undefined && (solicited ? one.isDue(transferTag) : one.unsolicited)
+  const due = one?.connection === connection && (solicited ? one.isDue(transferTag) : one.unsolicited)
   if (!due) {
     // After an abort the initiator may still send what was asked for.
     if (one === undefined && session.isRetired(tag)) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Full feature phase: each PDU to its handler, numbered requests in the order of their CmdSN.
 import { BHS, NOP_OUT, Opcode, RejectReason, SCSI_COMMAND } from '@lunkit/spec'
-import { isKilled, type Parked, Turn } from '../command-window.ts'
+import { type Parked, Turn } from '../command-window.ts'
 import type { Connection } from '../connection.ts'
+import type { Session } from '../session.ts'
 import { receiveDataOut } from './data-out.ts'
 import { receiveLogout } from './logout.ts'
 import { receiveNopOut } from './nop-out.ts'
@@ -11,7 +12,7 @@ import { receiveManagement } from './task-management.ts'
 import { receiveText } from './text.ts'
 
 const { opcode, immediate, itt } = BHS.field
-const { cmdSn } = NOP_OUT.field
+const { cmdSn, expStatSn } = NOP_OUT.field
 const { final, write } = SCSI_COMMAND.field
 
 /** Data of requests that came too early, in bytes; a peer that needs more has lost a request for good. */
@@ -29,6 +30,8 @@ export function dispatch(
   length: number,
   damaged: boolean,
 ): void {
+  // All PDUs of full feature phase have it at one place.
+  if (connection.session!.tracks) connection.acknowledge(expStatSn.get(header, at))
   switch (opcode.get(header, at)) {
     case Opcode.dataOut:
       receiveDataOut(connection, header, at, data, length, damaged)
@@ -63,7 +66,7 @@ function receiveNumbered(
   if (immediate.get(header, at) === 1) {
     perform(connection, header, at, data, length, damaged)
     // An immediate ABORT TASK may have taken the place of the request that others wait for.
-    performParked(connection)
+    performParked(connection.session!)
     return
   }
   const session = connection.session!
@@ -78,7 +81,7 @@ function receiveNumbered(
         connection.protocolError(header, at, 'Too many requests wait for one with a lower CmdSN')
         return
       }
-      window.park(number, park(header, at, data, length, damaged))
+      window.park(number, park(connection, header, at, data, length, damaged))
       return
     default:
       // Not answered (RFC 7143, 4.2.2.1), nor is the data that may follow.
@@ -87,15 +90,17 @@ function receiveNumbered(
       }
       return
   }
-  performParked(connection)
+  performParked(session)
 }
 
-function performParked(connection: Connection): void {
-  const { window } = connection.session!
-  while (!connection.over) {
+/** Requests whose turn has come, on whichever connection of the session they came. */
+function performParked(session: Session): void {
+  const { window } = session
+  while (!session.ended) {
     const parked = window.unpark()
     if (parked === null) return
-    if (isKilled(parked)) continue
+    const { connection } = parked
+    if (connection === null || connection.over) continue
     perform(connection, parked.header, 0, parked.data, parked.dataLength, parked.damaged)
   }
 }
@@ -103,9 +108,17 @@ function performParked(connection: Connection): void {
 const isUnfinishedWrite = (header: Buffer, at: number): boolean =>
   opcode.get(header, at) === Opcode.scsiCommand && write.get(header, at) === 1 && final.get(header, at) === 0
 
-function park(header: Buffer, at: number, data: Buffer[], length: number, damaged: boolean): Parked {
+function park(
+  connection: Connection,
+  header: Buffer,
+  at: number,
+  data: Buffer[],
+  length: number,
+  damaged: boolean,
+): Parked {
   const end = at + 48 + BHS.field.totalAhsLength.get(header, at) * 4
-  return { header: Buffer.from(header.subarray(at, end)), data: data.slice(), dataLength: length, damaged }
+  const copy = Buffer.from(header.subarray(at, end))
+  return { connection, header: copy, data: data.slice(), dataLength: length, damaged }
 }
 
 function perform(

@@ -2,7 +2,7 @@
 // Logout: the tasks end, the answer goes out, the connection closes (RFC 7143, 11.14 and 11.15).
 import { LOGOUT_REQUEST, LogoutReason, LogoutResponse } from '@lunkit/spec'
 import type { Connection } from '../connection.ts'
-import { finishLogout } from '../finish-logout.ts'
+import { logOutConnection, logOutSession } from '../finish-logout.ts'
 import { sendLogoutResponse } from '../outbound/logout-response.ts'
 
 const { itt, reason, cid } = LOGOUT_REQUEST.field
@@ -15,8 +15,7 @@ export function receiveLogout(connection: Connection, header: Buffer, at: number
     case LogoutReason.closeSession:
       break
     case LogoutReason.closeConnection:
-      if (cid.get(header, at) === session.identity.cid) break
-      sendLogoutResponse(connection, tag, LogoutResponse.cidNotFound)
+      logOutOne(connection, tag, session.connections.get(cid.get(header, at)))
       return
     case LogoutReason.removeConnectionForRecovery:
       sendLogoutResponse(connection, tag, LogoutResponse.recoveryNotSupported)
@@ -26,5 +25,16 @@ export function receiveLogout(connection: Connection, header: Buffer, at: number
       return
   }
   connection.step('logoutRequest')
-  void finishLogout(connection, tag)
+  void logOutSession(connection, tag)
+}
+
+/** The last connection takes the session with it. */
+function logOutOne(connection: Connection, tag: number, gone: Connection | undefined): void {
+  if (gone === undefined || gone.loggedOut) {
+    sendLogoutResponse(connection, tag, LogoutResponse.cidNotFound)
+    return
+  }
+  gone.step('logoutRequest')
+  if (connection.session!.connections.size === 1) void logOutSession(connection, tag)
+  else void logOutConnection(connection, tag, gone)
 }

@@ -68,7 +68,7 @@ export function receiveScsiCommand(
   if (read.get(header, at) === 0) task.expectedIn = 0
   else task.expectedIn = writes ? bidirectionalReadLength(header, at) : expected
   task.expectedOut = writes ? expected : 0
-  const one = session.begin(task, tag, task.expectedOut)
+  const one = session.begin(connection, task, tag, task.expectedOut)
   if (writes) one.keepLun(header, at + 8)
   if (damaged) {
     connection.reject(RejectReason.dataDigestError, header, at, 'Data digest is wrong')

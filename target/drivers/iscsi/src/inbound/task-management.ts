@@ -13,6 +13,7 @@ import { Management, ManagementFunction, ManagementResponse } from '@lunkit/targ
 import { isKilled, type Parked, serialDistance } from '../command-window.ts'
 import type { Connection } from '../connection.ts'
 import { sendManagementResponse } from '../outbound/response.ts'
+import { fence } from '../response-fence.ts'
 import type { Session } from '../session.ts'
 
 const { function: fn, itt, referencedTaskTag, cmdSn, refCmdSn } = TASK_MANAGEMENT_REQUEST.field
@@ -20,10 +21,37 @@ const { function: fn, itt, referencedTaskTag, cmdSn, refCmdSn } = TASK_MANAGEMEN
 /** Requests of one session that may wait for tasks to end: the command window does not count them. */
 const MOST_MANAGED = 64
 
-/** What a request needs until its answer: `management.driverData`. */
+/** Who waits for the answer to a request: `management.driverData`. */
 export interface PendingManagement {
-  readonly connection: Connection
-  readonly itt: number
+  answered(request: Management): void
+}
+
+/** A request of an initiator. */
+class RequestedManagement implements PendingManagement {
+  readonly #connection: Connection
+  readonly #itt: number
+
+  constructor(connection: Connection, itt: number) {
+    this.#connection = connection
+    this.#itt = itt
+  }
+
+  answered(request: Management): void {
+    const session = this.#connection.session!
+    const isComplete = request.response === ManagementResponse.complete
+    if (isComplete && MANY.has(request.fn) && session.connections.size > 1) {
+      fence(session, this.#connection, () => this.#send(request))
+    } else this.#send(request)
+    if (isComplete && request.fn === ManagementFunction.targetColdReset) {
+      session.port.dropTarget(request.nexus.target)
+    }
+  }
+
+  #send(request: Management): void {
+    this.#connection.session!.managed--
+    if (this.#connection.over) return
+    sendManagementResponse(this.#connection, this.#itt, request.response, request.information)
+  }
 }
 
 export function receiveManagement(connection: Connection, header: Buffer, at: number): void {
@@ -58,7 +86,7 @@ export function receiveManagement(connection: Connection, header: Buffer, at: nu
   }
   session.managed++
   const request = new Management(session.nexus, code, decodeLun(header, at + 8), target)
-  request.driverData = { connection, itt: tag } satisfies PendingManagement
+  request.driverData = new RequestedManagement(connection, tag)
   connection.port.engine.manage(request)
 }
 
@@ -67,6 +95,15 @@ const QUERIES: ReadonlySet<number> = new Set([
   ManagementFunction.queryTask,
   ManagementFunction.queryTaskSet,
   ManagementFunction.queryAsynchronousEvent,
+])
+/** Functions that end many tasks: the answer must not overtake answers of theirs on other connections. */
+const MANY: ReadonlySet<number> = new Set([
+  ManagementFunction.abortTaskSet,
+  ManagementFunction.clearTaskSet,
+  ManagementFunction.logicalUnitReset,
+  ManagementFunction.targetWarmReset,
+  ManagementFunction.targetColdReset,
+  ManagementFunction.nexusReset,
 ])
 /** Functions of all sessions, and those that RFC 7144 has added. */
 const LAST = ManagementFunction.targetColdReset
@@ -81,7 +118,7 @@ function abortHere(session: Session, header: Buffer, at: number, target: number)
   if (one !== undefined) {
     if (!one.answered) return null
     // Its answer only waited for data that may now never come.
-    session.end(one)
+    session.endTask(one)
     return ManagementResponse.complete
   }
   const { window } = session

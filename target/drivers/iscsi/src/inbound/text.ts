@@ -69,7 +69,7 @@ function continueText(
     if (fault !== null) return fault
     exchange.outbox.put(reply)
   }
-  const limit = Math.min(PIECE_BYTES, connection.session!.parameters.sendLimit)
+  const limit = Math.min(PIECE_BYTES, connection.sendLimit)
   const piece = exchange.outbox.next(limit)
   const more = exchange.outbox.pending
   send(connection, exchange, piece, more, isFinal && !more)
@@ -96,7 +96,7 @@ function negotiate(connection: Connection, pairs: readonly TextPair[], reply: Te
   const size = rest.some(pair => pair.key === 'MaxRecvDataSegmentLength')
     ? negotiation.settled.get('MaxRecvDataSegmentLength')
     : undefined
-  if (typeof size === 'number') session.parameters.sendLimit = sendLimit(size)
+  if (typeof size === 'number') connection.sendLimit = sendLimit(size)
   return null
 }
 

@@ -5,8 +5,8 @@ import { after, describe, test } from 'node:test'
 import { encodeHexBinary, encodeText, LoginStatus, parseBinary, parseText, type TextPair } from '@lunkit/spec'
 import { type Access, type Chap, settle } from '../options.ts'
 import { chapResponse } from './chap.ts'
-import { Login, type LoginPolicy, type LoginReply, type LoginRequest } from './login.ts'
-import { wishes } from './parameters.ts'
+import { type JoinableSession, Login, type LoginPolicy, type LoginReply, type LoginRequest } from './login.ts'
+import { type SessionParameters, wishes } from './parameters.ts'
 import { LOGIN_EVENTS, LOGIN_ROWS, LOGIN_STATES, loginEvent, loginRow } from './rows.ts'
 
 const TARGET = 'iqn.2026-11.test.lunkit:disk'
@@ -27,9 +27,16 @@ function policy(access: Access = {}, discoveryChap?: Chap, more: Partial<LoginPo
     wishes: wishes(settings.limits),
     stopping: false,
     findTarget: name => (name === TARGET ? { name, alias: 'nickname', ports: [], portGroups: null } : null),
-    hasSession: (_initiator, _isid, tsih) => tsih === 5,
+    findSession: (_initiator, _isid, tsih) => (tsih === 5 ? JOINABLE : null),
     ...more,
   }
+}
+
+/** A session with all the connections that it may have. */
+const JOINABLE: JoinableSession = {
+  target: { name: TARGET, alias: '', ports: [], portGroups: null },
+  parameters: { maxConnections: 1 } as SessionParameters,
+  connections: new Map([[7, null]]),
 }
 
 const taken = new Set<string>()
@@ -102,7 +109,7 @@ describe('login', () => {
       TargetPortalGroupTag: '1',
     })
     assert.equal(one.login.complete, true)
-    assert.equal(one.login.parameters.sendLimit, 65_536)
+    assert.equal(one.login.connectionParameters.sendLimit, 65_536)
     assert.equal(one.login.target?.name, TARGET)
   })
 
@@ -238,7 +245,11 @@ describe('login', () => {
         LoginStatus.sessionDoesNotExist,
         one => one.send('1>3', NAMES, { tsih: 4 }),
       ],
-      ['a second connection', LoginStatus.tooManyConnections, one => one.send('1>3', NAMES, { tsih: 5 })],
+      [
+        'a connection too many',
+        LoginStatus.tooManyConnections,
+        one => one.send('1>3', NAMES, { tsih: 5, cid: 8 }),
+      ],
       [
         'an initiator that is not on the list',
         LoginStatus.authorizationFailure,

@@ -7,7 +7,12 @@ import { TextInbox, TextOutbox, textFault } from '../text.ts'
 import { accessOf, mayUse } from './access.ts'
 import { Authentication, isAuthKey } from './authenticate.ts'
 import { Negotiation, type Wishes } from './negotiate.ts'
-import { parametersOf, type SessionParameters } from './parameters.ts'
+import {
+  type ConnectionParameters,
+  connectionParametersOf,
+  parametersOf,
+  type SessionParameters,
+} from './parameters.ts'
 import { type LoginRow, type LoginState, loginEvent, loginRow } from './rows.ts'
 
 /** The versions of RFC 3720 and RFC 7143: there is only one. */
@@ -22,7 +27,16 @@ export interface LoginPolicy {
   /** Nobody may log in any more. */
   readonly stopping: boolean
   findTarget(name: string): Target | null
-  hasSession(initiator: string, isid: string, tsih: number): boolean
+  /** The session that a login with a TSIH wants to join, or null. */
+  findSession(initiator: string, isid: string, tsih: number): JoinableSession | null
+}
+
+/** What login needs to know of a session that a connection wants to join. */
+export interface JoinableSession {
+  readonly target: Target | null
+  readonly parameters: SessionParameters
+  /** By CID. */
+  readonly connections: ReadonlyMap<number, unknown>
 }
 
 export interface LoginRequest {
@@ -87,6 +101,10 @@ export class Login {
 
   get parameters(): SessionParameters {
     return parametersOf(this.#negotiation)
+  }
+
+  get connectionParameters(): ConnectionParameters {
+    return connectionParametersOf(this.#negotiation)
   }
 
   /** Values of the finished negotiation, for text exchanges that follow. */
@@ -204,13 +222,17 @@ export class Login {
     return { status: LoginStatus.success, transit, continues, text, failure: '' }
   }
 
-  /** A TSIH asks to join a session; each has the one connection that it may have. */
+  /** A TSIH asks to join a session; one more connection must fit in, or take the place of one with its CID. */
   #checkSession(): LoginReply | null {
-    const { isid, tsih } = this.first!
+    const { isid, tsih, cid } = this.first!
     if (tsih === 0) return null
-    return this.#policy.hasSession(this.initiator, isid, tsih)
-      ? failed(LoginStatus.tooManyConnections, 'Session has its one connection already')
-      : failed(LoginStatus.sessionDoesNotExist, `There is no session with TSIH ${tsih}`)
+    const session = this.#policy.findSession(this.initiator, isid, tsih)
+    if (session === null || this.target === null || session.target?.name !== this.target.name) {
+      return failed(LoginStatus.sessionDoesNotExist, `There is no session with TSIH ${tsih}`)
+    }
+    const { connections, parameters } = session
+    if (connections.has(cid) || connections.size < parameters.maxConnections) return null
+    return failed(LoginStatus.tooManyConnections, `Session has its ${connections.size} connections already`)
   }
 }
 

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test'
 import { KEYS, type KeyStage, type TextPair } from '@lunkit/spec'
 import { DEFAULT_LIMITS } from '../options.ts'
 import { Negotiation } from './negotiate.ts'
-import { parametersOf, wishes } from './parameters.ts'
+import { connectionParametersOf, parametersOf, wishes } from './parameters.ts'
 
 const ours = wishes(DEFAULT_LIMITS)
 
@@ -34,7 +34,8 @@ const TABLE: readonly (readonly [string, string])[] = [
   ['HeaderDigest=', 'Reject'],
   ['DataDigest=CRC32C', 'CRC32C'],
   ['DataDigest=None', 'None'],
-  ['MaxConnections=8', '1'],
+  ['MaxConnections=8', '8'],
+  ['MaxConnections=9', '8'],
   ['MaxConnections=0', 'Reject'],
   ['InitialR2T=Yes', 'Yes'],
   ['InitialR2T=No', 'No'],
@@ -159,10 +160,13 @@ describe('negotiation', () => {
   })
 
   test("without any key the standard's defaults hold", () => {
-    assert.deepEqual(parametersOf(new Negotiation(ours)), {
+    assert.deepEqual(connectionParametersOf(new Negotiation(ours)), {
       headerDigest: false,
       dataDigest: false,
       sendLimit: 8192,
+    })
+    assert.deepEqual(parametersOf(new Negotiation(ours)), {
+      maxConnections: 1,
       initialR2T: true,
       immediateData: true,
       firstBurst: 65_536,
@@ -175,6 +179,6 @@ describe('negotiation', () => {
   test('only whole words of a PDU are sent, whatever the initiator takes', () => {
     const one = new Negotiation(ours)
     answers(['MaxRecvDataSegmentLength=515'], 'operational', one)
-    assert.equal(parametersOf(one).sendLimit, 512)
+    assert.equal(connectionParametersOf(one).sendLimit, 512)
   })
 })

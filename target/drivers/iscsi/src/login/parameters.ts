@@ -4,12 +4,17 @@ import { SCSI_FEATURES_LEVEL } from '@lunkit/spec'
 import type { Limits } from '../options.ts'
 import type { Negotiation, Wishes } from './negotiate.ts'
 
-/** Results that the session works with. Sizes in bytes. */
-export interface SessionParameters {
+/** Results that a connection works with. */
+export interface ConnectionParameters {
   readonly headerDigest: boolean
   readonly dataDigest: boolean
-  /** Longest data segment that the initiator takes; a multiple of 4, so that only a last PDU is padded. */
-  sendLimit: number
+  /** Longest data segment that the initiator takes, in bytes; a multiple of 4, so that only a last PDU is padded. */
+  readonly sendLimit: number
+}
+
+/** Results that all connections of a session work with. Sizes in bytes. */
+export interface SessionParameters {
+  readonly maxConnections: number
   readonly initialR2T: boolean
   readonly immediateData: boolean
   readonly firstBurst: number
@@ -19,12 +24,12 @@ export interface SessionParameters {
   readonly scsiFeatures: boolean
 }
 
-/** Our side of every key. Error recovery level 0 and one connection for each session. */
+/** Our side of every key. */
 export function wishes(limits: Limits): Wishes {
   return Object.freeze({
     HeaderDigest: ['CRC32C', 'None'],
     DataDigest: ['CRC32C', 'None'],
-    MaxConnections: 1,
+    MaxConnections: limits.maxConnections,
     InitialR2T: false,
     ImmediateData: true,
     MaxBurstLength: limits.maxBurst,
@@ -42,13 +47,19 @@ export function wishes(limits: Limits): Wishes {
 
 export const sendLimit = (maxRecvDataSegmentLength: number): number => maxRecvDataSegmentLength & ~3
 
+export function connectionParametersOf(negotiation: Negotiation): ConnectionParameters {
+  return {
+    headerDigest: negotiation.value('HeaderDigest') === 'CRC32C',
+    dataDigest: negotiation.value('DataDigest') === 'CRC32C',
+    sendLimit: sendLimit(negotiation.value('MaxRecvDataSegmentLength') as number),
+  }
+}
+
 export function parametersOf(negotiation: Negotiation): SessionParameters {
   const number = (name: string): number => negotiation.value(name) as number
   const maxBurst = number('MaxBurstLength')
   return {
-    headerDigest: negotiation.value('HeaderDigest') === 'CRC32C',
-    dataDigest: negotiation.value('DataDigest') === 'CRC32C',
-    sendLimit: sendLimit(number('MaxRecvDataSegmentLength')),
+    maxConnections: number('MaxConnections'),
     initialR2T: negotiation.value('InitialR2T') === true,
     immediateData: negotiation.value('ImmediateData') === true,
     firstBurst: Math.min(number('FirstBurstLength'), maxBurst),

@@ -23,7 +23,8 @@ export function sendDataIn(
   residual: number,
   first = 0,
 ): number {
-  const { sendLimit, maxBurst } = connection.session!.parameters
+  const { sendLimit } = connection
+  const { maxBurst } = connection.session!.parameters
   if (length <= sendLimit && length <= maxBurst) {
     if (task.segments.length === 1) {
       const segment = task.segments[0]!
@@ -71,7 +72,8 @@ function sendPieces(
   residual: number,
   first: number,
 ): number {
-  const { sendLimit, maxBurst } = connection.session!.parameters
+  const { sendLimit } = connection
+  const { maxBurst } = connection.session!.parameters
   let have = 0
   for (const segment of task.segments) have += segment.length
   if (have < length) return -1

@@ -19,6 +19,13 @@ export function sendEcho(connection: Connection, itt: number, data: readonly Buf
   connection.kick()
 }
 
+/** Asks for a sign of life. */
+export function sendPing(connection: Connection): void {
+  connection.pinged = true
+  connection.pings++
+  sendNopIn(connection, connection.pings)
+}
+
 /** With a tag: a ping that must be answered. With the reserved one: nothing but the numbers. */
 export function sendNopIn(connection: Connection, transferTag: number): void {
   const at = claimPdu(connection, 0)

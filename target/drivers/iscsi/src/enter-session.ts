@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// The end of a login: a new session that perhaps replaces an older one, or one more connection of a session.
+import { LoginStatus, ProtocolId, writeTransportId } from '@lunkit/spec'
+import type { Connection } from './connection.ts'
+import { endTasksOf } from './end-tasks.ts'
+import { LOGIN_DATA_BYTES, type Login, type LoginReply, type LoginRequest } from './login/login.ts'
+import { refusal, sendLoginResponse } from './outbound/login-response.ts'
+import { Session } from './session.ts'
+import { within } from './time-limit.ts'
+
+/** Refuses the login with a status, says so to the observer, and ends the connection. */
+export function refuseLogin(
+  connection: Connection,
+  request: LoginRequest,
+  status: number,
+  reason: string,
+): void {
+  connection.port.observe({
+    type: 'login-failed',
+    target: connection.login?.targetName ?? '',
+    initiator: connection.initiator,
+    address: connection.address,
+    reason,
+  })
+  sendLoginResponse(connection, request, refusal(status), 0, 0)
+  connection.step('loginFailed')
+  void connection.end('fault', true)
+}
+
+/** Login is through: an older session of this initiator port makes room first, then the last response goes out. */
+export function enterSession(
+  connection: Connection,
+  login: Login,
+  request: LoginRequest,
+  reply: LoginReply,
+): void {
+  const { port } = connection
+  const { isid, tsih } = login.first!
+  if (tsih !== 0) {
+    const session = port.table.find(login.initiator, isid, tsih)!
+    const old = session.connections.get(request.cid)
+    if (old === undefined) join(connection, login, request, reply, session)
+    else void reinstate(connection, login, request, reply, session, old)
+    return
+  }
+  if (login.discovery) {
+    establish(connection, login, request, reply)
+    return
+  }
+  const waiting = port.table.claim(connection, login)
+  if (waiting === null) {
+    establish(connection, login, request, reply)
+    return
+  }
+  connection.halt()
+  void waiting.then(free => {
+    if (connection.over) return
+    if (free) establish(connection, login, request, reply)
+    else
+      refuseLogin(
+        connection,
+        request,
+        LoginStatus.serviceUnavailable,
+        'The session to replace has tasks that do not end',
+      )
+    connection.resume()
+  })
+}
+
+function establish(connection: Connection, login: Login, request: LoginRequest, reply: LoginReply): void {
+  const { port } = connection
+  const tsih = port.table.newTsih(login.target === null)
+  if (tsih === 0) {
+    refuseLogin(connection, request, LoginStatus.outOfResources, 'There are too many sessions')
+    return
+  }
+  const identity = { initiator: login.initiator, isid: request.isid, tsih }
+  const session = new Session(
+    connection,
+    identity,
+    login.target,
+    login.parameters,
+    login.settled,
+    login.first!.cmdSn,
+  )
+  if (login.target !== null) {
+    session.nexus = port.engine.openNexus(port, login.target, {
+      name: login.initiator,
+      port: request.isid,
+      transportId: writeTransportId({
+        protocol: ProtocolId.iscsi,
+        name: login.initiator,
+        isid: request.isid,
+      }),
+    })
+    session.nexus.driverData = session
+  }
+  port.table.admit(session)
+  join(connection, login, request, reply, session)
+}
+
+/** The connection is one of the session's from now on. */
+function join(
+  connection: Connection,
+  login: Login,
+  request: LoginRequest,
+  reply: LoginReply,
+  session: Session,
+): void {
+  const { port } = connection
+  connection.cid = request.cid
+  port.admit(connection)
+  session.join(connection)
+  connection.step('loginDone')
+  sendLoginResponse(connection, request, reply, session.identity.tsih, 1)
+  connection.acknowledged = connection.statSn
+  // Digests begin behind this response.
+  connection.adopt(login.connectionParameters)
+  connection.framer.maxData = login.declared
+    ? port.settings.limits.maxRecvDataSegmentLength
+    : LOGIN_DATA_BYTES
+}
+
+/** Takes the place of a connection with the same CID, which is thereby logged out (RFC 7143, 6.3.4). */
+async function reinstate(
+  connection: Connection,
+  login: Login,
+  request: LoginRequest,
+  reply: LoginReply,
+  session: Session,
+  old: Connection,
+): Promise<void> {
+  connection.halt()
+  old.loggedOut = true
+  old.replaced = true
+  old.halt()
+  const { replaceTimeoutMs } = connection.port.settings.limits
+  const clean = await within(endTasksOf(session, old), replaceTimeoutMs)
+  void old.end('replaced')
+  if (connection.over) {
+    // Nobody has taken its place after all.
+    if (session.connections.size === 0) void session.end('lost')
+    return
+  }
+  if (session.ended || session.draining !== null) {
+    refuseLogin(connection, request, LoginStatus.sessionDoesNotExist, 'The session has ended meanwhile')
+  } else if (!clean) {
+    refuseLogin(
+      connection,
+      request,
+      LoginStatus.serviceUnavailable,
+      'The connection to replace has tasks that do not end',
+    )
+    if (session.connections.size === 0) void session.end('lost')
+  } else join(connection, login, request, reply, session)
+  connection.resume()
+}
