@@ -12,6 +12,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   'login-failed': ['target', 'initiator', 'address', 'reason'],
   'peer-fault': ['initiator', 'address', 'fault', 'pdu', 'outcome'],
   'command-failed': ['target', 'initiator', 'lun', 'command', 'reason'],
+  refused: ['address', 'reason', 'count'],
   warning: ['reason'],
 }
 const MAY_BE_EMPTY: ReadonlySet<string> = new Set(['target', 'initiator'])
@@ -86,7 +87,7 @@ export function judge(event: Event): string | null {
     return complain('has other fields')
   for (const field of fields) {
     const value = event[field]
-    if (field === 'lun' ? !Number.isInteger(value) : typeof value !== 'string')
+    if (field === 'lun' || field === 'count' ? !Number.isInteger(value) : typeof value !== 'string')
       return complain(`has a wrong ${field}`)
     if (value === '' && !MAY_BE_EMPTY.has(field)) return complain(`has no ${field}`)
     if (typeof value === 'string' && hasControl(value)) return complain(`has control characters in ${field}`)

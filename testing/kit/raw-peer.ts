@@ -81,8 +81,9 @@ export class RawPeer {
     })
   }
 
-  static async connect(port: number, host = '127.0.0.1'): Promise<RawPeer> {
-    const socket = connect(port, host)
+  /** `from` is the own address, where another than the usual one of loopback is wanted. */
+  static async connect(port: number, host = '127.0.0.1', from?: string): Promise<RawPeer> {
+    const socket = connect({ port, host, ...(from !== undefined && { localAddress: from }) })
     await once(socket, 'connect')
     return new RawPeer(socket)
   }

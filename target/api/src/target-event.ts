@@ -57,4 +57,14 @@ export type TargetEvent =
       readonly command: string
       readonly reason: string
     }
+  | {
+      /**
+       * Peers were turned away at the door because of a limit: how many for this reason since it was last told, and the
+       * address of the last. A flood of them gives such an event now and then, not one for each.
+       */
+      readonly type: 'refused'
+      readonly address: string
+      readonly reason: string
+      readonly count: number
+    }
   | { readonly type: 'warning'; readonly reason: string }

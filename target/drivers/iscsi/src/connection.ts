@@ -37,6 +37,8 @@ export class Connection {
   /** The peer, as `host:port`; and the address it came to. */
   readonly address: string
   readonly localAddress: string
+  /** The peer's address alone. */
+  readonly peer: string
   state: ConnectionState = 'free'
   login: Login | null = null
   session: Session | null = null
@@ -86,7 +88,8 @@ export class Connection {
     this.checksum = port.checksum
     this.framer = new Framer(LOGIN_DATA_BYTES, this.checksum)
     this.out = new SendQueue(socket, port.engine, this)
-    this.address = portalText({ host: bare(socket.remoteAddress), port: socket.remotePort ?? 0 })
+    this.peer = bare(socket.remoteAddress)
+    this.address = portalText({ host: this.peer, port: socket.remotePort ?? 0 })
     this.localAddress = bare(socket.localAddress)
     this.heardAt = port.clock
     this.deadline = port.clock + port.ticks(port.settings.limits.loginTimeoutMs)

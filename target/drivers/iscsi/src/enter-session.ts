@@ -2,6 +2,7 @@
 // The end of a login: a new session that perhaps replaces an older one, or one more connection of a session.
 import { LoginStatus, ProtocolId, writeTransportId } from '@lunkit/spec'
 import type { Connection } from './connection.ts'
+import { crowd } from './defence/session-counts.ts'
 import { endTasksOf } from './end-tasks.ts'
 import { LOGIN_DATA_BYTES, type Login, type LoginReply, type LoginRequest } from './login/login.ts'
 import { refusal, sendLoginResponse } from './outbound/login-response.ts'
@@ -22,6 +23,7 @@ export function refuseLogin(
     address: connection.address,
     reason,
   })
+  connection.port.door.refused(connection.peer, status)
   sendLoginResponse(connection, request, refusal(status), 0, 0)
   connection.step('loginFailed')
   void connection.end('fault', true)
@@ -69,6 +71,11 @@ export function enterSession(
 
 function establish(connection: Connection, login: Login, request: LoginRequest, reply: LoginReply): void {
   const { port } = connection
+  const crowded = crowd(port.sessions.values(), port.settings.limits, login.initiator, login.target)
+  if (crowded !== null) {
+    refuseLogin(connection, request, LoginStatus.outOfResources, crowded)
+    return
+  }
   const tsih = port.table.newTsih(login.target === null)
   if (tsih === 0) {
     refuseLogin(connection, request, LoginStatus.outOfResources, 'There are too many sessions')
@@ -110,6 +117,7 @@ function join(
   const { port } = connection
   connection.cid = request.cid
   port.admit(connection)
+  if (login.proved) port.door.proved(connection.peer)
   session.join(connection)
   connection.step('loginDone')
   sendLoginResponse(connection, request, reply, session.identity.tsih, 1)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an iSCSI port is started with: portals, who may log in, limits; checked before anything listens.
+import type { BlockList } from 'node:net'
 import { parseIscsiName } from '@lunkit/spec'
 import { OperatorError } from '@lunkit/target-api'
+import { addressSet } from './defence/address-key.ts'
 import { CHAP_ALGORITHMS, type ChapAlgorithm } from './login/chap.ts'
 
 /** An address to listen on. Port 0 picks a free one; an empty host, `0.0.0.0` or `::` listens on all addresses. */
@@ -39,6 +41,22 @@ export interface Limits {
   readonly sessions: number
   /** Discovery sessions among them: they may need no proof of who they are. */
   readonly discoverySessions: number
+  /** Sessions of one initiator name, discovery included, and of one target. */
+  readonly sessionsPerInitiator: number
+  readonly sessionsPerTarget: number
+  /** Open connections of one address; an IPv6 address stands for its /64. Not for trusted addresses, like what follows. */
+  readonly connectionsPerAddress: number
+  /** New connections a second, and how many may come at once: of one address, then of all. 0 a second is no limit. */
+  readonly addressLoginsPerSecond: number
+  readonly addressLoginBurst: number
+  readonly loginsPerSecond: number
+  readonly loginBurst: number
+  /**
+   * An address whose logins fail this often, for want of a proof or a permission, and without a proof between, must wait
+   * before it may connect again: 1 s, then twice that for each further failure, at most `loginBackOffMs`. 0 never waits.
+   */
+  readonly failedLogins: number
+  readonly loginBackOffMs: number
   /** Our side of the negotiated keys, in bytes. */
   readonly maxRecvDataSegmentLength: number
   readonly firstBurst: number
@@ -71,6 +89,11 @@ export interface IscsiOptions {
   readonly discoveryChap?: Chap
   readonly limits?: Partial<Limits>
   readonly nop?: Partial<Nop>
+  /**
+   * Addresses and subnets without limits for each address and without login rates: `127.0.0.0/8` and `::1` if not given,
+   * behind which are test suites, and tunnels that end on this machine. They hold to all other limits.
+   */
+  readonly trustedAddresses?: readonly string[]
   /** Target portal group tag and relative target port identifier, 1 to 65535. */
   readonly tpgt?: number
   /** A faster CRC32C than the built-in one: same arguments and result as spec's `crc32c`. */
@@ -83,6 +106,15 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   pendingBytes: 4 * 1024 * 1024,
   sessions: 1024,
   discoverySessions: 64,
+  sessionsPerInitiator: 256,
+  sessionsPerTarget: 1024,
+  connectionsPerAddress: 256,
+  addressLoginsPerSecond: 20,
+  addressLoginBurst: 256,
+  loginsPerSecond: 200,
+  loginBurst: 1024,
+  failedLogins: 10,
+  loginBackOffMs: 30_000,
   maxRecvDataSegmentLength: 262_144,
   firstBurst: 262_144,
   maxBurst: 1024 * 1024,
@@ -103,6 +135,7 @@ export interface Settings {
   readonly discoveryChap: Chap | null
   readonly limits: Limits
   readonly nop: Nop
+  readonly trusted: BlockList
   readonly tpgt: number
 }
 
@@ -118,6 +151,19 @@ const POSITIVE = [
   'sendQueueBytes',
   'earlyDataBytes',
 ] as const
+
+/** Counts for which any number from 1 will do, and those where 0 switches the limit off. */
+const COUNTS = [
+  'sessionsPerInitiator',
+  'sessionsPerTarget',
+  'connectionsPerAddress',
+  'addressLoginBurst',
+  'loginBurst',
+  'failedLogins',
+] as const
+const MAY_BE_ZERO = ['addressLoginsPerSecond', 'loginsPerSecond', 'loginBackOffMs'] as const
+
+const TRUSTED = ['127.0.0.0/8', '::1']
 
 /**
  * Fills in defaults and checks. Throws OperatorError: no portal, value out of range, equal secrets, empty user.
@@ -140,6 +186,8 @@ export function settle(options: IscsiOptions, warn: (reason: string) => void): S
   inRange('limits.pendingConnections', limits.pendingConnections, 1, 65_535)
   inRange('limits.sessions', limits.sessions, 1, 65_535)
   inRange('limits.discoverySessions', limits.discoverySessions, 1, 65_535)
+  for (const name of COUNTS) inRange(`limits.${name}`, limits[name], 1, 2 ** 31)
+  for (const name of MAY_BE_ZERO) inRange(`limits.${name}`, limits[name], 0, 2 ** 31)
   for (const name of POSITIVE) {
     inRange(`limits.${name}`, limits[name], 1, 2 ** 40)
   }
@@ -158,8 +206,17 @@ export function settle(options: IscsiOptions, warn: (reason: string) => void): S
     discoveryChap: options.discoveryChap ?? null,
     limits,
     nop,
+    trusted: trustedSet(options.trustedAddresses ?? TRUSTED),
     tpgt,
   }
+}
+
+function trustedSet(list: readonly string[]): BlockList {
+  const set = addressSet(list)
+  if (set !== null) return set
+  throw new OperatorError('ADDRESS', `One of '${list.join("', '")}' is no address`, {
+    hint: 'write 10.1.2.3, 10.0.0.0/8 or fd00::/8',
+  })
 }
 
 function inRange(what: string, value: number, min: number, max: number): void {

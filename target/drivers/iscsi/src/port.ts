@@ -6,6 +6,7 @@ import type { Engine, Management, Nexus, Target, TargetEvent, TargetPort, Task }
 import { abandonTask, answerTask } from './answer-task.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionEvent, ConnectionState } from './connection-states.ts'
+import { Door } from './defence/door.ts'
 import { builtInChecksum, type Checksum } from './digest.ts'
 import { EarlyData } from './early-data.ts'
 import type { PendingManagement } from './inbound/task-management.ts'
@@ -38,6 +39,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   readonly relativeId: number
   readonly early: EarlyData
   readonly table: SessionTable
+  readonly door: Door
   readonly protocol = PROTOCOL
   stopping = false
   /** Told of every step of every connection; for tests. */
@@ -60,6 +62,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     this.relativeId = settings.tpgt
     this.early = new EarlyData(settings.limits.earlyDataBytes)
     this.table = new SessionTable(this)
+    this.door = new Door(settings, event => this.observe(event))
     this.#keepAlive = new KeepAlive(this, settings)
   }
 
@@ -155,7 +158,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   }
 
   accept(socket: Socket): void {
-    if (this.stopping || !this.#makeRoom()) {
+    if (this.stopping || !this.door.letIn(socket) || !this.#makeRoom()) {
       socket.destroy()
       return
     }

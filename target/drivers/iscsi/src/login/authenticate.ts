@@ -33,6 +33,11 @@ export class Authentication {
     return this.#exchange === null || this.#exchange.stage === 'done'
   }
 
+  /** Whether the initiator has proved who it is. */
+  get proved(): boolean {
+    return this.#exchange?.stage === 'done'
+  }
+
   /** Takes the security keys of one request; returns why the login must fail, or null. `transit`: it wants to go on. */
   receive(pairs: readonly TextPair[], transit: boolean, into: TextPair[]): string | null {
     const given = new Map(pairs.map(pair => [pair.key, pair.value]))

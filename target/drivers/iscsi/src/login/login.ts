@@ -99,6 +99,11 @@ export class Login {
     return this.state === 'fullFeature'
   }
 
+  /** Whether the initiator has proved who it is. */
+  get proved(): boolean {
+    return this.#authentication?.proved === true
+  }
+
   get parameters(): SessionParameters {
     return parametersOf(this.#negotiation)
   }

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Addresses as limits count them: one IPv4 address, or the /64 of IPv6 that one host usually has all of.
+import { BlockList, isIP, isIPv6 } from 'node:net'
+
+/** The address without the prefix of IPv4 in IPv6, and without a zone. */
+export const plainAddress = (address: string): string =>
+  address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '')
+
+/** What limits for each address are kept by. */
+export function addressKey(address: string): string {
+  const plain = plainAddress(address)
+  if (!isIPv6(plain)) return plain
+  const [head = '', tail] = plain.split('::')
+  const groups = head === '' ? [] : head.split(':')
+  if (tail !== undefined) {
+    const behind = tail === '' ? 0 : tail.split(':').length + (tail.includes('.') ? 1 : 0)
+    while (groups.length < 8 - behind) groups.push('0')
+    if (tail !== '') groups.push(...tail.split(':'))
+  }
+  const prefix = groups.slice(0, 4).map(group => Number.parseInt(group, 16).toString(16))
+  return `${prefix.join(':')}::/64`
+}
+
+/** Addresses and subnets (`10.0.0.0/8`, `::1`) as one set; null if one of them is none. */
+export function addressSet(list: readonly string[]): BlockList | null {
+  const set = new BlockList()
+  for (const one of list) {
+    const [address = '', bits] = one.split('/')
+    const family = isIP(address)
+    if (family === 0) return null
+    const name = family === 4 ? 'ipv4' : 'ipv6'
+    if (bits === undefined) set.addAddress(address, name)
+    else if (/^\d+$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
+      set.addSubnet(address, Number(bits), name)
+    else return null
+  }
+  return set
+}
+
+/** Whether an address is in the set. */
+export function isIn(set: BlockList, address: string): boolean {
+  const plain = plainAddress(address)
+  const family = isIP(plain)
+  return family !== 0 && set.check(plain, family === 4 ? 'ipv4' : 'ipv6')
+}

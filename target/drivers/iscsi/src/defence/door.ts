@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// The door of a port: who is let in, what is told of those who are not, and what their logins came to.
+import type { Socket } from 'node:net'
+import { LoginStatus } from '@lunkit/spec'
+import type { Observer } from '@lunkit/target-api'
+import type { Settings } from '../options.ts'
+import { AddressGuard } from './address-guard.ts'
+import { plainAddress } from './address-key.ts'
+import { Refusals } from './refusals.ts'
+
+/** Refusals by which somebody may be guessing secrets or names. */
+const PROBES: ReadonlySet<number> = new Set([
+  LoginStatus.authenticationFailure,
+  LoginStatus.authorizationFailure,
+])
+
+export class Door {
+  readonly #guard: AddressGuard
+  readonly #refusals: Refusals
+
+  constructor({ limits, trusted }: Settings, observe: Observer) {
+    const now = (): number => performance.now()
+    this.#guard = new AddressGuard(limits, trusted, now)
+    this.#refusals = new Refusals(observe, now)
+  }
+
+  /** Whether the limits of its address let a connection in; it then counts until its socket is closed. */
+  letIn(socket: Socket): boolean {
+    const address = socket.remoteAddress ?? ''
+    const refusal = this.#guard.admit(address)
+    if (refusal === null) socket.once('close', () => this.#guard.left(address))
+    else this.#refusals.add(refusal, plainAddress(address))
+    return refusal === null
+  }
+
+  /** A login was refused with this status. */
+  refused(address: string, status: number): void {
+    if (PROBES.has(status)) this.#guard.failed(address)
+  }
+
+  /** An initiator has proved who it is. */
+  proved(address: string): void {
+    this.#guard.succeeded(address)
+  }
+}
