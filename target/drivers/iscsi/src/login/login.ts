@@ -142,6 +142,7 @@ export class Login {
     const first = this.first
     if (first === null) {
       this.first = request
+      this.#negotiation.leading = request.tsih === 0
       if (request.versionMin > VERSION) {
         return failed(LoginStatus.unsupportedVersion, `Version ${request.versionMin} is not supported`)
       }

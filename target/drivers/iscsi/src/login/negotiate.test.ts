@@ -159,6 +159,33 @@ describe('negotiation', () => {
     assert.equal(parametersOf(late).firstBurst, 4096)
   })
 
+  test('a wish that follows from other keys meets their results, in whatever order they come', () => {
+    const level2 = { ...ours, ErrorRecoveryLevel: 2 }
+    for (const offers of [
+      ['MaxOutstandingR2T=8', 'ErrorRecoveryLevel=2'],
+      ['ErrorRecoveryLevel=2', 'MaxOutstandingR2T=8'],
+    ]) {
+      const answer = answers(offers, 'operational', new Negotiation(level2))
+      assert.deepEqual(answer.sort(), ['ErrorRecoveryLevel=2', 'MaxOutstandingR2T=1'])
+    }
+    const plain = answers(
+      ['MaxOutstandingR2T=8', 'ErrorRecoveryLevel=0'],
+      'operational',
+      new Negotiation(level2),
+    )
+    assert.deepEqual(plain.sort(), ['ErrorRecoveryLevel=0', 'MaxOutstandingR2T=8'])
+  })
+
+  test('on a connection that joins a session, what holds for the session cannot be negotiated again', () => {
+    const one = new Negotiation(ours)
+    one.leading = false
+    assert.deepEqual(answers(['MaxBurstLength=8192', 'HeaderDigest=CRC32C'], 'operational', one), [
+      'MaxBurstLength=Reject',
+      'HeaderDigest=CRC32C',
+    ])
+    assert.equal(one.settled.has('MaxBurstLength'), false)
+  })
+
   test("without any key the standard's defaults hold", () => {
     assert.deepEqual(connectionParametersOf(new Negotiation(ours)), {
       headerDigest: false,

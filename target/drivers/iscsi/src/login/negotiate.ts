@@ -15,8 +15,20 @@ import {
   type TextPair,
 } from '@lunkit/spec'
 
-/** What the target wants of the keys that it negotiates: a boolean, a number, or the items it takes of a list. */
-export type Wishes = Readonly<Record<string, boolean | number | readonly string[]>>
+/** A boolean, a number, or the items that are taken of a list. */
+export type Want = boolean | number | readonly string[]
+
+/**
+ * A wish that follows from other keys. Those of `after` are answered first, whatever their order in the text; `want` may
+ * ask for the value in force of any key (of one that was not negotiated, or comes in a later request, the default).
+ */
+export interface DependentWish {
+  readonly after: readonly string[]
+  readonly want: (value: (name: string) => KeyValue | undefined) => Want
+}
+
+/** What the target wants of the keys that it negotiates. */
+export type Wishes = Readonly<Record<string, Want | DependentWish>>
 
 export type Answer =
   /** The pair to send back. */
@@ -37,6 +49,9 @@ export class Negotiation {
   readonly #wishes: Wishes
   /** Text of each key's offer, to tell a harmless repetition from a second negotiation. */
   readonly #offers: Map<string, string> = new Map()
+  readonly #ranks: Map<string, number> = new Map()
+  /** Whether it is for a session's first connection; on others the keys of the session stand (RFC 7143, 13). */
+  leading = true
 
   constructor(wishes: Wishes, settled: ReadonlyMap<string, KeyValue> = new Map()) {
     this.#wishes = wishes
@@ -57,15 +72,31 @@ export class Negotiation {
     stage: KeyStage,
     into: TextPair[],
   ): Extract<Answer, { kind: 'fault' }> | null {
-    for (let pass = 0; pass < 3; pass++) {
-      for (const pair of pairs) {
-        if (rank(pair.key) !== pass) continue
-        const answer = this.answer(pair, stage)
-        if (answer.kind === 'fault') return answer
-        if (answer.kind === 'reply') into.push(answer.pair)
-      }
+    const ordered = pairs.map(pair => ({ pair, rank: this.#rank(pair.key) })).sort((a, b) => a.rank - b.rank)
+    for (const { pair } of ordered) {
+      const answer = this.answer(pair, stage)
+      if (answer.kind === 'fault') return answer
+      if (answer.kind === 'reply') into.push(answer.pair)
     }
     return null
+  }
+
+  /** A key's place: behind all on which its answer depends. Declarations, which depend on nothing, come first. */
+  #rank(name: string): number {
+    const known = this.#ranks.get(name)
+    if (known !== undefined) return known
+    const key = keyByName(name)
+    if (key === undefined || key.kind === 'declarative') return 0
+    const wish = this.#wishes[name]
+    const before = [
+      ...key.irrelevantWhen.flatMap(Object.keys),
+      ...(key.notAbove === null ? [] : [key.notAbove]),
+      ...(isDependent(wish) ? wish.after : []),
+    ]
+    this.#ranks.set(name, 1) // ends the search if rows or wishes depend on each other
+    const rank = 1 + Math.max(0, ...before.map(one => this.#rank(one)))
+    this.#ranks.set(name, rank)
+    return rank
   }
 
   answer({ key: name, value }: TextPair, stage: KeyStage): Answer {
@@ -82,6 +113,8 @@ export class Negotiation {
     }
     if (key.sender === 'target') return fault(`Key ${name} is not for an initiator to send`)
     if (!key.stages.includes(stage)) return reply(name, KeyAnswer.reject)
+    if (key.use === 'leading-only' && !this.leading && key.kind === 'negotiated')
+      return reply(name, KeyAnswer.reject)
     return key.kind === 'declarative' ? this.#declare(key, value) : this.#negotiate(key, value)
   }
 
@@ -105,8 +138,13 @@ export class Negotiation {
     return reply(key.name, typeof result === 'boolean' ? encodeBoolean(result) : String(result))
   }
 
+  #want(name: string): Want {
+    const wish = this.#wishes[name]!
+    return isDependent(wish) ? wish.want(one => this.value(one)) : wish
+  }
+
   #result(key: Key, value: string): KeyValue | null {
-    const wish = this.#wishes[key.name]!
+    const wish = this.#want(key.name)
     switch (key.rule) {
       case 'and':
       case 'or': {
@@ -127,11 +165,8 @@ export class Negotiation {
   }
 }
 
-function rank(name: string): number {
-  const key = keyByName(name)
-  if (key === undefined || key.kind === 'declarative') return 0
-  return key.notAbove === null ? 1 : 2
-}
+const isDependent = (wish: Want | DependentWish | undefined): wish is DependentWish =>
+  typeof wish === 'object' && 'want' in wish
 
 function parseDeclared(key: Key, value: string): KeyValue | null {
   if (key.type === 'number') {

@@ -36,7 +36,14 @@ export function wishes(limits: Limits): Wishes {
     FirstBurstLength: limits.firstBurst,
     DefaultTime2Wait: 2,
     DefaultTime2Retain: 0,
-    MaxOutstandingR2T: limits.maxOutstandingR2T,
+    // With recovery, data sequences in order must come one at a time (RFC 7143, 13.17 and 13.19).
+    MaxOutstandingR2T: {
+      after: ['ErrorRecoveryLevel', 'DataSequenceInOrder'],
+      want: value =>
+        value('ErrorRecoveryLevel') !== 0 && value('DataSequenceInOrder') === true
+          ? 1
+          : limits.maxOutstandingR2T,
+    },
     DataPDUInOrder: true,
     DataSequenceInOrder: true,
     ErrorRecoveryLevel: 0,
