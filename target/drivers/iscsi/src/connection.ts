@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import { BHS_LENGTH, DIGEST_LENGTH, describePdu, RejectReason, rejectReasonText } from '@lunkit/spec'
 import type { TargetEvent } from '@lunkit/target-api'
 import { serialDistance } from './command-window.ts'
+import { ConnectionCounters } from './connection-counters.ts'
 import { type ConnectionEvent, type ConnectionState, nextState } from './connection-states.ts'
 import type { Checksum } from './digest.ts'
 import { Frame, Framer } from './framer.ts'
@@ -34,6 +35,7 @@ export class Connection {
   readonly framer: Framer
   readonly out: SendQueue
   readonly checksum: Checksum
+  readonly counters: ConnectionCounters = new ConnectionCounters()
   /** The peer, as `host:port`; and the address it came to. */
   readonly address: string
   readonly localAddress: string
@@ -87,7 +89,7 @@ export class Connection {
     this.socket = socket
     this.checksum = port.checksum
     this.framer = new Framer(LOGIN_DATA_BYTES, this.checksum)
-    this.out = new SendQueue(socket, port.engine, this)
+    this.out = new SendQueue(socket, port.engine, this, this.counters)
     this.peer = bare(socket.remoteAddress)
     this.address = portalText({ host: this.peer, port: socket.remotePort ?? 0 })
     this.localAddress = bare(socket.localAddress)
@@ -122,6 +124,7 @@ export class Connection {
 
   #onData(chunk: Buffer): void {
     if (this.#over) return
+    this.counters.bytesIn += chunk.length
     this.heardAt = this.port.clock
     this.pinged = false
     if (this.session === null && !this.port.countLoginBytes(this, chunk.length)) return
@@ -150,10 +153,14 @@ export class Connection {
   }
 
   #handle(frame: Frame): void {
-    const { framer } = this
+    const { framer, counters } = this
     const { header, at, slices, dataLength } = framer
-    if (frame === Frame.headerDigest) this.fatal(header, at, 'Header digest is wrong')
-    else if (frame === Frame.tooLong) {
+    counters.pdusIn++
+    if (frame === Frame.dataDigest) counters.dataDigestErrors++
+    if (frame === Frame.headerDigest) {
+      counters.headerDigestErrors++
+      this.fatal(header, at, 'Header digest is wrong')
+    } else if (frame === Frame.tooLong) {
       this.fatal(header, at, `Data segment of ${dataLength} bytes is longer than ${framer.maxData}`)
     } else if (this.session === null) receiveLogin(this, header, at, slices)
     else dispatch(this, header, at, slices, dataLength, frame === Frame.dataDigest)
@@ -233,6 +240,7 @@ export class Connection {
   }
 
   #report(header: Buffer, at: number, fault: string, outcome: 'reject' | 'close' | 'sense'): void {
+    this.counters.faults++
     this.port.observe({
       type: 'peer-fault',
       initiator: this.initiator,

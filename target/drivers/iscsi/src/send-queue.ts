@@ -2,6 +2,7 @@
 // What one connection has to send: headers and data gathered, one write at a time, tasks told when theirs is out.
 import type { Socket } from 'node:net'
 import type { Engine, Task } from '@lunkit/target-api'
+import type { ConnectionCounters } from './connection-counters.ts'
 
 /** Room for headers and small data segments. Zeroed once, handed out once, then left to the garbage collector. */
 const ARENA_BYTES = 16_384
@@ -26,6 +27,7 @@ export class SendQueue {
   readonly #socket: Socket
   readonly #engine: Engine
   readonly #owner: SendOwner
+  readonly #counters: ConnectionCounters
   // Arrays that are filled and emptied by index: cutting them would throw their room away each time.
   /** Buffers from `#head` to `#tail` wait. */
   readonly #buffers: Buffer[] = []
@@ -51,10 +53,11 @@ export class SendQueue {
     this.flush()
   }
 
-  constructor(socket: Socket, engine: Engine, owner: SendOwner) {
+  constructor(socket: Socket, engine: Engine, owner: SendOwner, counters: ConnectionCounters) {
     this.#socket = socket
     this.#engine = engine
     this.#owner = owner
+    this.#counters = counters
   }
 
   get writing(): boolean {
@@ -106,6 +109,7 @@ export class SendQueue {
     while (end < this.#tail && bytes < BATCH_BYTES) bytes += this.#buffers[end++]!.length
     this.#writing = true
     this.#writingBytes = bytes
+    this.#counters.bytesOut += bytes
     this.#givenBuffers += end - this.#head
     this.#send(end)
     this.#head = end

@@ -38,6 +38,7 @@ export function receiveDataOut(
   } else if (one.fault === null) {
     const wrong = faultOf(one, header, at, length, ends)
     if (wrong === null) {
+      connection.counters.bytesWritten += length
       keepData(one, data, length)
     } else {
       connection.reject(RejectReason.protocolError, header, at, wrong)

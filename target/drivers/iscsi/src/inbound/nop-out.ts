@@ -18,6 +18,7 @@ export function receiveNopOut(
   if (transferTag !== RESERVED_TAG) {
     if (transferTag === 0 || transferTag > connection.pings)
       connection.reject(RejectReason.protocolError, header, at, 'NOP-Out answers a ping that was not sent')
+    else if (transferTag === connection.pings) connection.counters.answered()
     return
   }
   if (tag === RESERVED_TAG) {

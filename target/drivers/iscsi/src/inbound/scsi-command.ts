@@ -68,6 +68,7 @@ export function receiveScsiCommand(
   if (read.get(header, at) === 0) task.expectedIn = 0
   else task.expectedIn = writes ? bidirectionalReadLength(header, at) : expected
   task.expectedOut = writes ? expected : 0
+  connection.counters.commands++
   const one = session.begin(connection, task, tag, task.expectedOut)
   if (writes) one.keepLun(header, at + 8)
   if (damaged) {
@@ -85,6 +86,7 @@ export function receiveScsiCommand(
   if (one.fault === null) {
     for (let i = 0; i < data.length; i++) task.segments.push(data[i]!)
     task.received = length
+    connection.counters.bytesWritten += length
     one.got = length
   }
   one.movedAt = connection.port.clock

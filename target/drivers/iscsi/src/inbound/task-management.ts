@@ -58,6 +58,8 @@ export function receiveManagement(connection: Connection, header: Buffer, at: nu
   const session = connection.session!
   const tag = itt.get(header, at)
   const code = fn.get(header, at)
+  connection.counters.managements++
+  if (code === ManagementFunction.abortTask) connection.counters.aborts++
   if (session.nexus === null) {
     connection.reject(RejectReason.protocolError, header, at, 'Task management came in a discovery session')
     return

@@ -25,6 +25,7 @@ export function sendDataIn(
 ): number {
   const { sendLimit } = connection
   const { maxBurst } = connection.session!.parameters
+  connection.counters.bytesRead += length
   if (length <= sendLimit && length <= maxBurst) {
     if (task.segments.length === 1) {
       const segment = task.segments[0]!

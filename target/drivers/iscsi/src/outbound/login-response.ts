@@ -46,5 +46,6 @@ export function sendLoginResponse(
   field.statusClass.set(arena, at, reply.status >> 8)
   field.statusDetail.set(arena, at, reply.status & 0xff)
   text.copy(arena, at + 48)
+  connection.counters.pdusOut++
   connection.kick()
 }

@@ -6,6 +6,7 @@ import { claimPdu, countStatus, endData, noTransferTag, sealHeader, showStatus, 
 
 /** Answers a ping with its own data; the slices are sent as they arrived. */
 export function sendEcho(connection: Connection, itt: number, data: readonly Buffer[], length: number): void {
+  connection.counters.echoes++
   const at = connection.out.claim(connection.headerBytes)
   const { arena } = connection.out
   writeHead(arena, at, Opcode.nopIn, length, itt)
@@ -23,6 +24,7 @@ export function sendEcho(connection: Connection, itt: number, data: readonly Buf
 export function sendPing(connection: Connection): void {
   connection.pinged = true
   connection.pings++
+  connection.counters.pinged()
   sendNopIn(connection, connection.pings)
 }
 

@@ -48,7 +48,9 @@ export function sealPdu(connection: Connection, into: Buffer, at: number, length
   writeDigest(into, to, connection.checksum(into, from, to, 0))
 }
 
+/** Ends the header of every PDU but login's. */
 export function sealHeader(connection: Connection, into: Buffer, at: number): void {
+  connection.counters.pdusOut++
   if (!connection.headerDigest) return
   const end = at + BHS_LENGTH
   writeDigest(into, end, connection.checksum(into, at, end, 0))

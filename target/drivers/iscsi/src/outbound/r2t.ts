@@ -21,4 +21,5 @@ export function sendR2T(connection: Connection, one: IscsiTask, offset: number, 
   desiredLength.set(arena, at, length)
   sealHeader(connection, arena, at)
   one.r2tsSent++
+  connection.counters.r2ts++
 }

@@ -12,5 +12,6 @@ export function sendReject(connection: Connection, reason: number, header: Buffe
   countStatus(connection, arena, at)
   header.copy(arena, at + connection.headerBytes, headerAt, headerAt + BHS_LENGTH)
   sealPdu(connection, arena, at, BHS_LENGTH)
+  connection.counters.rejects++
   connection.kick()
 }
