@@ -37,6 +37,15 @@ export type TargetEvent =
       readonly reason: string
     }
   | {
+      /** A login was sent to other addresses. */
+      readonly type: 'login-redirected'
+      readonly target: string
+      readonly initiator: string
+      readonly address: string
+      readonly to: readonly string[]
+      readonly permanent: boolean
+    }
+  | {
       /**
        * A peer broke the protocol: `pdu` is its header in words, `outcome` what was done about it: the PDU refused, the
        * connection closed, or the command failed with sense.

@@ -178,6 +178,13 @@ export class Connection {
     this.written()
   }
 
+  /** Does what was waited for, which may halt again; else goes on. */
+  resumeAfter(act: () => void): void {
+    this.#halted = false
+    act()
+    if (!this.#halted) this.resume()
+  }
+
   #pause(): void {
     if (this.#paused) return
     this.#paused = true

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The iSCSI target driver: options checked, portals opened, a port for the engine.
 import type { Engine, TargetDriver, TargetPort } from '@lunkit/target-api'
+import type { PortControl } from './control/control.ts'
 import { builtInChecksum } from './digest.ts'
 import { type IscsiOptions, type Portal, settle } from './options.ts'
 import { IscsiTargetPort } from './port.ts'
@@ -11,6 +12,8 @@ export interface IscsiPort extends TargetPort {
   /** Addresses that are listened on, with the ports that were picked. */
   readonly portals: readonly Portal[]
   /** Sessions, and connections that have not logged in. */
+  /** Messages to initiators, drains, redirects. */
+  readonly control: PortControl
   readonly connections: { readonly sessions: number; readonly pending: number }
 }
 

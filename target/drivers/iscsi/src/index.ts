@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The face of the iSCSI target driver.
+export type { PortControl, VendorEvent } from './control/control.ts'
+export type { Drained } from './control/drain.ts'
+export type { LoginFacts, Redirect, RedirectDecision } from './control/redirect.ts'
+export type { SessionSelection } from './control/selection.ts'
 export { driver, type IscsiDriver, type IscsiPort } from './driver.ts'
 export type { ChapAlgorithm } from './login/chap.ts'
 export {

@@ -3,6 +3,7 @@
 import type { BlockList } from 'node:net'
 import { parseIscsiName } from '@lunkit/spec'
 import { OperatorError } from '@lunkit/target-api'
+import type { Redirect, RedirectDecision } from './control/redirect.ts'
 import { addressSet } from './defence/address-key.ts'
 import { CHAP_ALGORITHMS, type ChapAlgorithm } from './login/chap.ts'
 
@@ -96,6 +97,10 @@ export interface IscsiOptions {
   readonly trustedAddresses?: readonly string[]
   /** Target portal group tag and relative target port identifier, 1 to 65535. */
   readonly tpgt?: number
+  /** Where all new sessions are sent instead of being served, or who decides that for each. */
+  readonly redirect?: Redirect | RedirectDecision
+  /** The same for single targets, by name; they come before `redirect`. */
+  readonly redirects?: Readonly<Record<string, Redirect>>
   /** A faster CRC32C than the built-in one: same arguments and result as spec's `crc32c`. */
   readonly crc32c?: (bytes: Uint8Array, from: number, to: number, seed: number) => number
 }
@@ -137,6 +142,8 @@ export interface Settings {
   readonly nop: Nop
   readonly trusted: BlockList
   readonly tpgt: number
+  readonly redirect: Redirect | RedirectDecision | null
+  readonly redirects: Readonly<Record<string, Redirect>>
 }
 
 /** Shortest CHAP secret that the standard allows (RFC 7143, 9.2.1), in bytes. */
@@ -208,6 +215,8 @@ export function settle(options: IscsiOptions, warn: (reason: string) => void): S
     nop,
     trusted: trustedSet(options.trustedAddresses ?? TRUSTED),
     tpgt,
+    redirect: options.redirect ?? null,
+    redirects: options.redirects ?? {},
   }
 }
 

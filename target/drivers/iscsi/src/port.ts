@@ -6,6 +6,8 @@ import type { Engine, Management, Nexus, Target, TargetEvent, TargetPort, Task }
 import { abandonTask, answerTask } from './answer-task.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionEvent, ConnectionState } from './connection-states.ts'
+import { PortControl } from './control/control.ts'
+import { drainSessions } from './control/drain.ts'
 import { Door } from './defence/door.ts'
 import { builtInChecksum, type Checksum } from './digest.ts'
 import { EarlyData } from './early-data.ts'
@@ -16,7 +18,6 @@ import type { LoginPolicy } from './login/login.ts'
 import type { Wishes } from './login/negotiate.ts'
 import { wishes } from './login/parameters.ts'
 import type { Portal, Settings } from './options.ts'
-import { askLogout } from './outbound/async-message.ts'
 import { sendNopIn } from './outbound/nop-in.ts'
 import type { Listener } from './portal.ts'
 import type { Session } from './session.ts'
@@ -30,6 +31,8 @@ const PROTOCOL = 5
 const LOGIN_SHARE = 262_144
 /** The shortest time that stopping gives to tasks which are slow to end. */
 const LEAST_DRAIN_MS = 1000
+/** How long peers that did not log out may take to hear that they are dropped. */
+const LAST_WORDS_MS = 250
 
 export class IscsiTargetPort implements TargetPort, LoginPolicy {
   readonly engine: Engine
@@ -40,6 +43,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   readonly early: EarlyData
   readonly table: SessionTable
   readonly door: Door
+  readonly control: PortControl
   readonly protocol = PROTOCOL
   stopping = false
   /** Told of every step of every connection; for tests. */
@@ -62,6 +66,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     this.relativeId = settings.tpgt
     this.early = new EarlyData(settings.limits.earlyDataBytes)
     this.table = new SessionTable(this)
+    this.control = new PortControl(this)
     this.door = new Door(settings, event => this.observe(event))
     this.#keepAlive = new KeepAlive(this, settings)
   }
@@ -256,6 +261,13 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     )
   }
 
+  /** Whether nobody may log in to the target (discovery: null), nor be sent elsewhere. */
+  closedTo(target: Target | null): boolean {
+    if (this.stopping) return true
+    const name = target?.name ?? ''
+    return this.control.isClosed(name) && !(target !== null && this.control.mayMove(name))
+  }
+
   findSession(initiator: string, isid: string, tsih: number): Session | null {
     return this.table.find(initiator, isid, tsih)
   }
@@ -271,21 +283,16 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     this.stopping = true
     const closed = this.#listeners.map(listener => listener.close())
     for (const connection of [...this.#pending]) void connection.end('stopped')
-    const { sessions } = this
-    if (graceMs > 0 && sessions.size > 0) {
-      for (const { connections } of sessions.values()) {
-        for (const connection of connections.values()) {
-          if (connection.step('askLogout')) askLogout(connection, Math.ceil(graceMs / 1000))
-        }
-      }
+    const { dropped } = await drainSessions(this, [...this.sessions.values()], graceMs)
+    if (dropped > 0 && graceMs > 0) {
       await within(
-        this.#until(() => sessions.size === 0),
-        graceMs,
+        this.until(() => this.#open.size === 0),
+        LAST_WORDS_MS,
       )
     }
-    for (const session of [...sessions.values()]) void session.end('stopped')
+    for (const session of [...this.sessions.values()]) void session.end('stopped')
     for (const connection of this.#open) connection.socket.destroy()
-    await this.#until(() => this.#open.size === 0)
+    await this.until(() => this.#open.size === 0)
     await within(this.table.drained(), Math.max(graceMs, LEAST_DRAIN_MS))
     this.#keepAlive.stop()
     this.engine.closePort(this)
@@ -293,7 +300,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   }
 
   /** Resolves when `condition` holds; looked at whenever a session or a connection has gone. */
-  async #until(condition: () => boolean): Promise<void> {
+  async until(condition: () => boolean): Promise<void> {
     while (!condition()) await new Promise<void>(resolve => this.#waiting.push(resolve))
   }
 

@@ -2,7 +2,8 @@
 // Login requests of one connection: from header to the login's rows and back.
 import { BHS, LOGIN_REQUEST, LoginStatus, Opcode } from '@lunkit/spec'
 import type { Connection } from '../connection.ts'
-import { enterSession, refuseLogin } from '../enter-session.ts'
+import { admitLogin } from '../control/admission.ts'
+import { refuseLogin } from '../enter-session.ts'
 import { Login, type LoginRequest } from '../login/login.ts'
 import { refusal, sendLoginResponse } from '../outbound/login-response.ts'
 
@@ -30,7 +31,7 @@ export function receiveLogin(
     refuseLogin(connection, request, reply.status, reply.failure)
     return
   }
-  if (login.complete) enterSession(connection, login, request, reply)
+  if (login.complete) admitLogin(connection, login, request, reply)
   else sendLoginResponse(connection, request, reply, 0, 1)
 }
 

@@ -25,7 +25,7 @@ function policy(access: Access = {}, discoveryChap?: Chap, more: Partial<LoginPo
   return {
     settings,
     wishes: wishes(settings.limits),
-    stopping: false,
+    closedTo: () => false,
     findTarget: name => (name === TARGET ? { name, alias: 'nickname', ports: [], portGroups: null } : null),
     findSession: (_initiator, _isid, tsih) => (tsih === 5 ? JOINABLE : null),
     ...more,
@@ -260,7 +260,7 @@ describe('login', () => {
         'a target that stops',
         LoginStatus.serviceUnavailable,
         one => one.send('1>3', NAMES),
-        () => policy({}, undefined, { stopping: true }),
+        () => policy({}, undefined, { closedTo: () => true }),
       ],
       [
         'no AuthMethod None',

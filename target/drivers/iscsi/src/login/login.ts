@@ -24,8 +24,8 @@ export const LOGIN_DATA_BYTES = 8192
 export interface LoginPolicy {
   readonly settings: Settings
   readonly wishes: Wishes
-  /** Nobody may log in any more. */
-  readonly stopping: boolean
+  /** Whether nobody may log in to the target (discovery: null), nor be sent elsewhere. */
+  closedTo(target: Target | null): boolean
   findTarget(name: string): Target | null
   /** The session that a login with a TSIH wants to join, or null. */
   findSession(initiator: string, isid: string, tsih: number): JoinableSession | null
@@ -72,6 +72,8 @@ const failed = (status: number, failure: string): LoginReply => ({
   failure,
 })
 const wrong = (failure: string): LoginReply => failed(LoginStatus.initiatorError, failure)
+
+const CLOSED = failed(LoginStatus.serviceUnavailable, 'Target lets nobody in any more')
 
 /** One login. After a reply that is no success, or that made it `complete`, it is over. */
 export class Login {
@@ -190,8 +192,8 @@ export class Login {
     this.targetName = value('TargetName')
     this.discovery = value('SessionType') === 'Discovery'
     if (this.initiator === '') return failed(LoginStatus.missingParameter, 'InitiatorName is missing')
-    if (this.#policy.stopping) return failed(LoginStatus.serviceUnavailable, 'Target is stopping')
     if (this.discovery) {
+      if (this.#policy.closedTo(null)) return CLOSED
       this.#authentication = discoveryAuthentication(settings)
       return null
     }
@@ -202,6 +204,7 @@ export class Login {
     if (!mayUse(access, this.initiator)) {
       return failed(LoginStatus.authorizationFailure, 'Initiator is not on the list of the target')
     }
+    if (this.#policy.closedTo(this.target)) return CLOSED
     this.#authentication = new Authentication(access.chap ?? null)
     return null
   }
