@@ -13,8 +13,10 @@ import {
   LoginStage,
   Opcode,
   parseText,
+  RESERVED_TAG,
   readDigest,
   SCSI_COMMAND,
+  TEXT_REQUEST,
   type Values,
   writeDigest,
 } from '@lunkit/spec'
@@ -85,6 +87,11 @@ export class RawPeer {
   static async connect(port: number, host = '127.0.0.1', from?: string): Promise<RawPeer> {
     const socket = connect({ port, host, ...(from !== undefined && { localAddress: from }) })
     await once(socket, 'connect')
+    return new RawPeer(socket)
+  }
+
+  /** A peer on a socket that is connected, such as one of TLS. */
+  static over(socket: Socket): RawPeer {
     return new RawPeer(socket)
   }
 
@@ -205,6 +212,16 @@ export class RawPeer {
     this.headerDigest = agreed['HeaderDigest'] === 'CRC32C'
     this.dataDigest = agreed['DataDigest'] === 'CRC32C'
     return agreed
+  }
+
+  /** A whole text request, and the first response to it. */
+  async textRound(keys: Readonly<Record<string, string>>): Promise<RawPdu> {
+    this.sendPdu(
+      TEXT_REQUEST,
+      { opcode: Opcode.textRequest, final: 1, itt: this.itt++, ttt: RESERVED_TAG, cmdSn: this.cmdSn++ },
+      text(keys),
+    )
+    return this.receive(Opcode.textResponse)
   }
 
   // ---- Within ----

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One TCP connection: bytes in, PDUs to their handlers, answers out, and an orderly or a hard end.
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { BHS_LENGTH, DIGEST_LENGTH, describePdu, RejectReason, rejectReasonText } from '@lunkit/spec'
 import type { TargetEvent } from '@lunkit/target-api'
 import { serialDistance } from './command-window.ts'
@@ -19,6 +20,7 @@ import { portalText } from './portal.ts'
 import { liftFences } from './response-fence.ts'
 import { SendQueue } from './send-queue.ts'
 import type { Session } from './session.ts'
+import type { PeerCertificate } from './tls/certificate.ts'
 
 export type EndCause = Extract<TargetEvent, { type: 'session-closed' }>['cause']
 
@@ -41,6 +43,9 @@ export class Connection {
   readonly localAddress: string
   /** The peer's address alone. */
   readonly peer: string
+  /** What the peer has shown of itself by TLS, verified; null without. */
+  certificate: PeerCertificate | null = null
+  readonly overTls: boolean
   state: ConnectionState = 'free'
   login: Login | null = null
   session: Session | null = null
@@ -90,6 +95,7 @@ export class Connection {
     this.checksum = port.checksum
     this.framer = new Framer(LOGIN_DATA_BYTES, this.checksum)
     this.out = new SendQueue(socket, port.engine, this, this.counters)
+    this.overTls = socket instanceof TLSSocket
     this.peer = bare(socket.remoteAddress)
     this.address = portalText({ host: this.peer, port: socket.remotePort ?? 0 })
     this.localAddress = bare(socket.localAddress)

@@ -23,10 +23,7 @@ export function sendTargets(connection: Connection, value: string): TextPair[] {
     const visible = target !== null && (session.target === null || session.target === target)
     names = visible ? [target.name] : []
   }
-  const groups = portsOf(port).map(({ portals, settings }) => ({
-    addresses: addressesOf(portals, connection.localAddress),
-    tag: settings.tpgt,
-  }))
+  const groups = portsOf(port).map(one => ({ addresses: reachable(one, connection), tag: one.settings.tpgt }))
   const pairs: TextPair[] = []
   for (const name of names) {
     if (!mayUse(accessOf(port.settings, name), session.identity.initiator)) continue
@@ -42,6 +39,21 @@ export function sendTargets(connection: Connection, value: string): TextPair[] {
 function portsOf(own: IscsiTargetPort): readonly IscsiTargetPort[] {
   const open = own.engine.ports.filter(port => port instanceof IscsiTargetPort)
   return open.includes(own) ? open : [own]
+}
+
+/**
+ * Addresses of a portal group for the peer of a connection. Nothing in a TargetAddress tells of TLS, so each peer hears of
+ * portals of the kind that it came to; and one that came by TLS, which is a tunnel's as a rule, only of what was given to
+ * be told. Without an address a target is where the peer is already (RFC 7143, Appendix C).
+ */
+export function reachable(group: IscsiTargetPort, { overTls, localAddress }: Connection): string[] {
+  const open = group.listeners.filter(
+    ({ tls, advertise }) => (tls !== null) === overTls && (!overTls || advertise !== null),
+  )
+  return addressesOf(
+    open.map(({ portal, advertise }) => advertise ?? portal),
+    localAddress,
+  )
 }
 
 /**

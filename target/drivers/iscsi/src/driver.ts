@@ -15,6 +15,8 @@ export interface IscsiPort extends TargetPort {
   /** Messages to initiators, drains, redirects. */
   readonly control: PortControl
   readonly connections: { readonly sessions: number; readonly pending: number }
+  /** Reads the certificates of its TLS portals anew. Rejects with OperatorError; then that portal keeps what it had. */
+  reloadCertificates(): Promise<void>
 }
 
 export interface IscsiDriver extends TargetDriver<IscsiOptions> {
@@ -34,7 +36,7 @@ export const driver: IscsiDriver = Object.freeze({
     try {
       for (const portal of settings.portals) {
         const only6 = portal.host === '::' && both
-        opened.push(await listen(portal, only6, socket => port.accept(socket), warn))
+        opened.push(await listen(portal, only6, (socket, tls) => port.accept(socket, tls), warn))
       }
     } catch (error) {
       await Promise.all(opened.map(listener => listener.close()))

@@ -16,4 +16,7 @@ export {
   type Limits,
   type Nop,
   type Portal,
+  type PortalOptions,
 } from './options.ts'
+export type { PeerCertificate } from './tls/certificate.ts'
+export type { Tls, TlsSource } from './tls/options.ts'

@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an iSCSI port is started with: portals, who may log in, limits; checked before anything listens.
-import type { BlockList } from 'node:net'
+import { type BlockList, isIP } from 'node:net'
 import { parseIscsiName } from '@lunkit/spec'
 import { OperatorError } from '@lunkit/target-api'
 import type { Redirect, RedirectDecision } from './control/redirect.ts'
 import { addressSet } from './defence/address-key.ts'
 import { CHAP_ALGORITHMS, type ChapAlgorithm } from './login/chap.ts'
+import type { TlsSource } from './tls/options.ts'
 
 /** An address to listen on. Port 0 picks a free one; an empty host, `0.0.0.0` or `::` listens on all addresses. */
 export interface Portal {
   readonly host: string
   readonly port: number
+}
+
+export interface PortalOptions extends Portal {
+  /** TLS comes first on each connection, 1.2 or later. Initiators rarely speak it: tunnels such as stunnel do for them. */
+  readonly tls?: TlsSource
+  /** What initiators are told instead, where others reach it by another name: a host name or address, and the port. */
+  readonly advertise?: { readonly host: string; readonly port?: number }
 }
 
 export interface ChapAccount {
@@ -83,7 +91,7 @@ export interface Nop {
 }
 
 export interface IscsiOptions {
-  readonly portals: readonly Portal[]
+  readonly portals: readonly PortalOptions[]
   /** By target name; `*` is for all that are not named. No entry: everybody, without authentication. */
   readonly access?: Readonly<Record<string, Access>>
   /** Required of every discovery session. If not given, discovery is open, and CHAP is done where the initiator wants it. */
@@ -135,7 +143,7 @@ export const DEFAULT_NOP: Nop = Object.freeze({ intervalMs: 15_000, timeoutMs: 1
 
 /** Options with everything filled in. */
 export interface Settings {
-  readonly portals: readonly Portal[]
+  readonly portals: readonly PortalOptions[]
   readonly access: Readonly<Record<string, Access>>
   readonly discoveryChap: Chap | null
   readonly limits: Limits
@@ -180,7 +188,10 @@ export function settle(options: IscsiOptions, warn: (reason: string) => void): S
   if (options.portals.length === 0) {
     throw new OperatorError('PORTAL_MISSING', 'iSCSI port has no portal', { hint: 'give a host and port' })
   }
-  for (const { host, port } of options.portals) inRange(`Port of portal ${host}`, port, 0, 65_535)
+  for (const { host, port, advertise } of options.portals) {
+    inRange(`Port of portal ${host}`, port, 0, 65_535)
+    if (advertise !== undefined) checkAdvertised(advertise.host, advertise.port)
+  }
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const nop = { ...DEFAULT_NOP, ...options.nop }
   const tpgt = options.tpgt ?? 1
@@ -219,6 +230,23 @@ export function settle(options: IscsiOptions, warn: (reason: string) => void): S
     redirects: options.redirects ?? {},
   }
 }
+
+/** It goes into the text of TargetAddress as it is. */
+function checkAdvertised(host: string, port = 1): void {
+  inRange(`Port of advertised address ${host}`, port, 1, 65_535)
+  if (isIP(host) !== 0 ? !isAny(host) && !host.includes('%') : HOST_NAME.test(host)) return
+  throw new OperatorError(
+    'ADDRESS',
+    `Advertised address '${host}' is nothing that initiators can connect to`,
+    {
+      hint: 'give a host name or an address',
+    },
+  )
+}
+
+const HOST_NAME =
+  /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*\.?$/i
+const isAny = (host: string): boolean => /^(?:0\.0\.0\.0|::)$/.test(host)
 
 function trustedSet(list: readonly string[]): BlockList {
   const set = addressSet(list)

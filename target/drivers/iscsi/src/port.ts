@@ -17,12 +17,16 @@ import { KeepAlive } from './keep-alive.ts'
 import type { LoginPolicy } from './login/login.ts'
 import type { Wishes } from './login/negotiate.ts'
 import { wishes } from './login/parameters.ts'
+import type { Newcomer } from './newcomer.ts'
 import type { Portal, Settings } from './options.ts'
 import { sendNopIn } from './outbound/nop-in.ts'
 import type { Listener } from './portal.ts'
 import type { Session } from './session.ts'
 import { SessionTable } from './session-table.ts'
 import { within } from './time-limit.ts'
+import type { PeerCertificate } from './tls/certificate.ts'
+import type { TlsFace } from './tls/face.ts'
+import type { Handshake } from './tls/handshake.ts'
 import { beginFetch } from './write-data.ts'
 
 /** SPC protocol identifier of iSCSI. */
@@ -50,9 +54,9 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   onStep: ((from: ConnectionState, on: ConnectionEvent) => void) | null = null
   readonly #listeners: Listener[] = []
   /** Every open socket; those that are not logged in; those that only wait for the peer to close. */
-  readonly #open: Set<Connection> = new Set()
-  readonly #pending: Set<Connection> = new Set()
-  readonly #lingering: Set<Connection> = new Set()
+  readonly #open: Set<Newcomer> = new Set()
+  readonly #pending: Set<Newcomer> = new Set()
+  readonly #lingering: Set<Newcomer> = new Set()
   readonly #keepAlive: KeepAlive
   #pendingBytes = 0
   #crowded = false
@@ -79,9 +83,19 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     return this.#keepAlive.ticks(ms)
   }
 
+  get listeners(): readonly Listener[] {
+    return this.#listeners
+  }
+
   /** Addresses that are listened on, with the ports that were picked. */
   get portals(): readonly Portal[] {
     return this.#listeners.map(listener => listener.portal)
+  }
+
+  /** Reads the certificates of all portals with TLS anew. Rejects with OperatorError; then that portal keeps what it had. */
+  async reloadCertificates(): Promise<void> {
+    const warn = (reason: string): void => this.observe({ type: 'warning', reason })
+    for (const { tls } of this.#listeners) await tls?.reload(warn)
   }
 
   /** Sessions, and connections that are not logged in yet. */
@@ -89,11 +103,11 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     return { sessions: this.table.byTsih.size, pending: this.#pending.size }
   }
 
-  get pending(): ReadonlySet<Connection> {
+  get pending(): ReadonlySet<Newcomer> {
     return this.#pending
   }
 
-  get lingering(): ReadonlySet<Connection> {
+  get lingering(): ReadonlySet<Newcomer> {
     return this.#lingering
   }
 
@@ -162,14 +176,28 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     this.#listeners.push(listener)
   }
 
-  accept(socket: Socket): void {
+  /** `tls` is that of the portal, if it has any: then a handshake comes first. */
+  accept(socket: Socket, tls: TlsFace | null = null): void {
     if (this.stopping || !this.door.letIn(socket) || !this.#makeRoom()) {
       socket.destroy()
       return
     }
+    this.#welcome(tls === null ? new Connection(this, socket) : tls.begin(this, socket))
+  }
+
+  /** A handshake is through: its connection takes its place, with what is left of its time. */
+  secured(handshake: Handshake, socket: Socket, certificate: PeerCertificate | null): void {
+    handshake.complete()
     const connection = new Connection(this, socket)
-    this.#open.add(connection)
-    this.#pending.add(connection)
+    connection.certificate = certificate
+    connection.deadline = handshake.deadline
+    this.#welcome(connection)
+    this.#open.delete(handshake)
+  }
+
+  #welcome(newcomer: Newcomer): void {
+    this.#open.add(newcomer)
+    this.#pending.add(newcomer)
     this.#keepAlive.start()
   }
 
@@ -198,7 +226,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   }
 
   /** Counts bytes of a connection that is not logged in; ends it, and returns false, if they are too many. */
-  countLoginBytes(connection: Connection, bytes: number): boolean {
+  countLoginBytes(connection: Newcomer, bytes: number): boolean {
     connection.loginBytes += bytes
     this.#pendingBytes += bytes
     if (connection.loginBytes <= LOGIN_SHARE && this.#pendingBytes <= this.settings.limits.pendingBytes)
@@ -208,7 +236,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   }
 
   /** Ends a login from outside of its own requests. */
-  failLogin(connection: Connection, reason: string): void {
+  failLogin(connection: Newcomer, reason: string): void {
     this.observe({
       type: 'login-failed',
       target: connection.login?.targetName ?? '',
@@ -220,7 +248,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   }
 
   /** As many as may be pending wait for their peer to close; the oldest is cut off for another. */
-  linger(connection: Connection): void {
+  linger(connection: Newcomer): void {
     if (this.#lingering.size >= this.settings.limits.pendingConnections) {
       for (const oldest of this.#lingering) {
         this.#lingering.delete(oldest)
@@ -232,20 +260,20 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   }
 
   /** The connection serves nothing any more; its socket may still be open. */
-  forget(connection: Connection): void {
+  forget(connection: Newcomer): void {
     this.#settle(connection)
     this.table.release(connection, connection.nexusKey)
   }
 
   /** Its socket is closed. */
-  gone(connection: Connection): void {
+  gone(connection: Newcomer): void {
     this.#open.delete(connection)
     this.#lingering.delete(connection)
     if (this.#open.size === 0) this.#keepAlive.stop()
     this.changed()
   }
 
-  #settle(connection: Connection): void {
+  #settle(connection: Newcomer): void {
     if (!this.#pending.delete(connection)) return
     this.#pendingBytes -= connection.loginBytes
   }

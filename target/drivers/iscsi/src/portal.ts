@@ -2,11 +2,15 @@
 // Listening sockets: one for each portal, with errors that say what to do.
 import { createServer, isIPv6, type Socket } from 'node:net'
 import { OperatorError } from '@lunkit/target-api'
-import type { Portal } from './options.ts'
+import type { Portal, PortalOptions } from './options.ts'
+import { TlsFace } from './tls/face.ts'
 
 export interface Listener {
   /** The address as it is bound. */
   readonly portal: Portal
+  /** What initiators are told instead, where that is given. */
+  readonly advertise: Portal | null
+  readonly tls: TlsFace | null
   /** Resolves when the port is free again; open connections are not touched. */
   close(): Promise<void>
 }
@@ -18,12 +22,28 @@ export const portalText = ({ host, port }: Portal): string => `${isIPv6(host) ? 
  * Listens. Rejects with OperatorError. `warn` hears of errors while listening, such as too many open files. `only6`
  * keeps an IPv6 socket from taking IPv4 as well.
  */
-export function listen(
+export async function listen(
+  portal: PortalOptions,
+  only6: boolean,
+  accept: (socket: Socket, tls: TlsFace | null) => void,
+  warn: (reason: string) => void,
+): Promise<Listener> {
+  const tls = portal.tls === undefined ? null : await TlsFace.open(portalText(portal), portal.tls, warn)
+  const bound = await bind(portal, only6, socket => accept(socket, tls), warn)
+  const advertise = portal.advertise ?? null
+  return {
+    ...bound,
+    tls,
+    advertise: advertise && { host: advertise.host, port: advertise.port ?? bound.portal.port },
+  }
+}
+
+function bind(
   portal: Portal,
   only6: boolean,
   accept: (socket: Socket) => void,
   warn: (reason: string) => void,
-): Promise<Listener> {
+): Promise<Pick<Listener, 'portal' | 'close'>> {
   return new Promise((resolve, reject) => {
     const server = createServer({ noDelay: true }, accept)
     server.once('error', error => reject(startError(portal, error as NodeJS.ErrnoException)))
