@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an iSCSI port is started with: portals, who may log in, limits; checked before anything listens.
-import { type BlockList, isIP } from 'node:net'
+import type { BlockList } from 'node:net'
 import { parseIscsiName } from '@lunkit/spec'
 import { OperatorError } from '@lunkit/target-api'
 import type { Redirect, RedirectDecision } from './control/redirect.ts'
 import { addressSet } from './defence/address-key.ts'
+import { isDestination } from './destination.ts'
 import { CHAP_ALGORITHMS, type ChapAlgorithm } from './login/chap.ts'
 import type { TlsSource } from './tls/options.ts'
 
@@ -231,10 +232,9 @@ export function settle(options: IscsiOptions, warn: (reason: string) => void): S
   }
 }
 
-/** It goes into the text of TargetAddress as it is. */
 function checkAdvertised(host: string, port = 1): void {
   inRange(`Port of advertised address ${host}`, port, 1, 65_535)
-  if (isIP(host) !== 0 ? !isAny(host) && !host.includes('%') : HOST_NAME.test(host)) return
+  if (isDestination(host)) return
   throw new OperatorError(
     'ADDRESS',
     `Advertised address '${host}' is nothing that initiators can connect to`,
@@ -243,10 +243,6 @@ function checkAdvertised(host: string, port = 1): void {
     },
   )
 }
-
-const HOST_NAME =
-  /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*\.?$/i
-const isAny = (host: string): boolean => /^(?:0\.0\.0\.0|::)$/.test(host)
 
 function trustedSet(list: readonly string[]): BlockList {
   const set = addressSet(list)

@@ -3,6 +3,7 @@
 import { isIP } from 'node:net'
 import { LoginStatus } from '@lunkit/spec'
 import { OperatorError } from '@lunkit/target-api'
+import { isDestination } from '../destination.ts'
 
 /** Where initiators are to log in instead. */
 export interface Redirect {
@@ -45,9 +46,6 @@ const ISCSI_PORT = 3260
 /** As many as fit in one login response with room to spare. */
 const MOST_ADDRESSES = 16
 
-const HOST_NAME =
-  /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/i
-
 /** Throws OperatorError if it names nothing that an initiator can connect to. */
 export function readRedirect(redirect: Redirect): Moved {
   const { to, permanent = false } = redirect
@@ -69,17 +67,19 @@ function readAddress(given: string): string {
   const port = Number(parts?.[3] ?? ISCSI_PORT)
   const tag = Number(parts?.[4] ?? 1)
   const host = parts?.[1] ?? parts?.[2] ?? ''
-  const isHost = parts?.[1] !== undefined ? isIP(host) === 6 : isIP(host) === 4 || isName(host)
-  if (!isHost || isNowhere(host) || port < 1 || port > 65_535 || tag < 1 || tag > 65_535) {
+  const isBracketed = parts?.[1] !== undefined
+  if (
+    isBracketed !== (isIP(host) === 6) ||
+    !isDestination(host) ||
+    port < 1 ||
+    port > 65_535 ||
+    tag < 1 ||
+    tag > 65_535
+  ) {
     throw new OperatorError('REDIRECT', `'${given}' is no address that initiators can be sent to`, {
       hint: 'write HOST, HOST:PORT or [V6]:PORT, with a portal group HOST:PORT,TAG',
     })
   }
-  const address = `${parts?.[1] === undefined ? host : `[${host}]`}:${port}`
+  const address = `${isBracketed ? `[${host}]` : host}:${port}`
   return parts?.[4] === undefined ? address : `${address},${tag}`
 }
-
-/** Numbers and dots alone are a mistyped address, not a name. */
-const isName = (host: string): boolean => HOST_NAME.test(host) && !/^[\d.]+$/.test(host)
-
-const isNowhere = (host: string): boolean => host === '0.0.0.0' || host === '::' || host.includes('%')
