@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A session of scripted initiators with several connections, which count one CmdSN together.
-import { BHS, LOGIN_RESPONSE, LoginStage, Opcode, SCSI_RESPONSE, Status } from '@lunkit/spec'
+import { BHS, keyByName, LOGIN_RESPONSE, LoginStage, Opcode, SCSI_RESPONSE, Status } from '@lunkit/spec'
 import { type IscsiBench, TARGET, testUnitReady } from './iscsi-bench.ts'
 import { fieldsOf, INITIATOR, keysOf, type RawPdu, type RawPeer } from './raw-peer.ts'
 
@@ -43,8 +43,8 @@ export class RawSession {
     more: Readonly<Record<string, string>> = {},
   ): Promise<{ peer: RawPeer; pdu: RawPdu }> {
     const peer = await this.#bench.connect()
-    const digests = Object.entries(this.#keys).filter(([key]) => key.endsWith('Digest'))
-    const keys = { ...NAMES, ...Object.fromEntries(digests), ...more }
+    const own = Object.entries(this.#keys).filter(([key]) => keyByName(key)?.scope === 'connection')
+    const keys = { ...NAMES, ...Object.fromEntries(own), ...more }
     const pdu = await peer.loginRound({ ...FULL, tsih: this.tsih, cid, cmdSn: this.#cmdSn }, keys)
     if (fieldsOf(LOGIN_RESPONSE, pdu).statusClass === 0) this.#adopt(peer, pdu)
     return { peer, pdu }

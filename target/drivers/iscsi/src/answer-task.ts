@@ -6,16 +6,22 @@ import type { Connection } from './connection.ts'
 import type { IscsiTask } from './iscsi-task.ts'
 import { sendDataIn } from './outbound/data-in.ts'
 import { sendScsiResponse } from './outbound/response.ts'
+import type { IscsiTargetPort } from './port.ts'
+import type { Answer } from './recovery/kept-command.ts'
 
 export function answerTask(engine: Engine, task: Task): void {
   const one = task.driverData as IscsiTask
   const { session, connection } = one
+  const { recovery } = session
   if (connection === null || connection.over) {
-    session.endTask(one)
-    engine.responseSent(task)
+    if (connection === null && recovery !== null) recovery.answerTask(engine, one, task, answerOf(task))
+    else {
+      session.endTask(one)
+      engine.responseSent(task)
+    }
     return
   }
-  const bidirectional = task.expectedIn > 0 && task.expectedOut > 0
+  const bidirectional = isBidirectional(task)
   const bidiResidual = bidirectional ? task.inLength - task.expectedIn : 0
   // One with data-in to send cannot wait: what still comes for it is thrown away.
   if (one.unsolicited && !bidirectional) {
@@ -23,12 +29,16 @@ export function answerTask(engine: Engine, task: Task): void {
     one.answered = true
     one.task = null
     one.held.length = 0
-    if (one.early > 0) connection.port.early.drop(one)
+    if (one.early > 0) session.port.early.drop(one)
     one.status = task.status
     one.outLength = task.outLength
     one.senseLength = task.senseLength
     task.sense.copy(one.sense, 0, 0, task.senseLength)
     engine.responseSent(task)
+    return
+  }
+  if (recovery !== null) {
+    recovery.answerTask(engine, one, task, answerOf(task))
     return
   }
   const sequences = one.r2tsSent
@@ -44,10 +54,7 @@ export function answerTask(engine: Engine, task: Task): void {
     const first = bidirectional ? sequences : 0
     const count = sendDataIn(connection, task, length, collapse, residual, first)
     if (count < 0) {
-      connection.port.observe({
-        type: 'warning',
-        reason: `Command 0x${task.cdb[0]!.toString(16)} has less data than it says`,
-      })
+      reportLack(session.port, task)
       engine.responseSent(task)
       void connection.end('fault')
       return
@@ -59,6 +66,15 @@ export function answerTask(engine: Engine, task: Task): void {
   connection.out.endTask(task)
   connection.kick()
 }
+
+const isBidirectional = (task: Task): boolean => task.expectedIn > 0 && task.expectedOut > 0
+
+const answerOf = (task: Task): Answer => ({
+  status: task.status,
+  residual: residualOf(task),
+  bidiResidual: isBidirectional(task) ? task.inLength - task.expectedIn : 0,
+  sense: Buffer.from(task.sense.subarray(0, task.senseLength)),
+})
 
 function respond(
   connection: Connection,
@@ -76,6 +92,14 @@ function residualOf(task: Task): number {
   if (task.expectedOut > 0) return task.outLength - task.expectedOut
   if (task.expectedIn > 0) return task.inLength - task.expectedIn
   return task.inLength > 0 ? task.inLength : task.outLength
+}
+
+/** A device broke its contract: zeros in the place of what it lacks would be taken for data. */
+export function reportLack(port: IscsiTargetPort, task: Task): void {
+  port.observe({
+    type: 'warning',
+    reason: `Command 0x${task.cdb[0]!.toString(16)} has less data than it says`,
+  })
 }
 
 export function abandonTask(engine: Engine, task: Task): void {

@@ -17,6 +17,7 @@ import type { ConnectionParameters } from './login/parameters.ts'
 import { sendReject } from './outbound/reject.ts'
 import type { IscsiTargetPort } from './port.ts'
 import { portalText } from './portal.ts'
+import type { SentAnswers } from './recovery/sent-answers.ts'
 import { liftFences } from './response-fence.ts'
 import { SendQueue } from './send-queue.ts'
 import type { Session } from './session.ts'
@@ -28,6 +29,8 @@ export type EndCause = Extract<TargetEvent, { type: 'session-closed' }>['cause']
 const MOST_FAULTS = 32
 /** What may come while a connection is halted, in bytes; then it is not read any more. */
 const HALTED_BYTES = 65_536
+/** Answers of one connection that may be unacknowledged, above recovery level 0. */
+const MOST_ANSWER_BYTES = 4 * 1024 * 1024
 /** How long a polite end waits for the peer to close its side. */
 const LINGER_MS = 1000
 
@@ -56,6 +59,8 @@ export class Connection {
   acknowledged = 0
   headerDigest = false
   dataDigest = false
+  /** Numbered responses that are not acknowledged; null at error recovery level 0. */
+  answers: SentAnswers | null = null
   /** Longest data segment that the initiator takes, in bytes; a multiple of 4. */
   sendLimit = 0
   /** Its number in its session. */
@@ -228,6 +233,8 @@ export class Connection {
     if (this.#over) return
     this.#report(header, at, `${fault} (${rejectReasonText(reason)})`, 'reject')
     sendReject(this, reason, header, at)
+    // Above recovery level 0 what was damaged on its way is sent again: that is no fault of the peer.
+    if (reason === RejectReason.dataDigestError && this.session?.recovery) return
     if (++this.#faults >= MOST_FAULTS) this.fatal(header, at, 'Too many PDUs had to be rejected')
   }
 
@@ -275,10 +282,17 @@ export class Connection {
 
   /** The initiator has everything before this StatSN. */
   acknowledge(expStatSn: number): void {
+    if (this.answers !== null && this.answers.bytes > MOST_ANSWER_BYTES) {
+      // A peer that asks on and never acknowledges.
+      void this.end('fault', true)
+      return
+    }
     if (serialDistance(expStatSn, this.acknowledged) <= 0 || serialDistance(expStatSn, this.statSn) > 0)
       return
     this.acknowledged = expStatSn
-    liftFences(this.session!)
+    const session = this.session!
+    if (session.recovery !== null) session.recovery.acknowledge(this, expStatSn)
+    liftFences(session)
   }
 
   /** From now on, in both directions. */

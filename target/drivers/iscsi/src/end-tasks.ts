@@ -12,7 +12,8 @@ export async function endTasksOf(session: Session, connection: Connection): Prom
   await Promise.all(tasks.map(one => endTask(session, one)))
 }
 
-function endTask(session: Session, one: IscsiTask): Promise<void> {
+/** The same for one task. */
+export function endTask(session: Session, one: IscsiTask): Promise<void> {
   const { nexus } = session
   if (one.task === null) {
     // Its answer only waited for data.

@@ -138,9 +138,15 @@ async function reinstate(
   session: Session,
   old: Connection,
 ): Promise<void> {
+  old.replaced = true
+  if (session.recovery?.level === 2) {
+    // The commands wait until they are taken over.
+    void old.end('replaced')
+    join(connection, login, request, reply, session)
+    return
+  }
   connection.halt()
   old.loggedOut = true
-  old.replaced = true
   old.halt()
   const { replaceTimeoutMs } = connection.port.settings.limits
   const clean = await within(endTasksOf(session, old), replaceTimeoutMs)

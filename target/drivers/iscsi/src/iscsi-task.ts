@@ -4,6 +4,7 @@ import type { SenseCode } from '@lunkit/spec'
 import type { Task } from '@lunkit/target-api'
 import type { Connection } from './connection.ts'
 import { Gather } from './gather.ts'
+import type { Answer } from './recovery/kept-command.ts'
 import type { Session } from './session.ts'
 
 /** Bits of a target transfer tag below the task's slot: they count the task's R2Ts. */
@@ -44,6 +45,15 @@ export class IscsiTask {
   early = 0
   /** Clock of the port when data last came, or was asked for first. */
   movedAt = 0
+  /** CID of the connection that was lost, for a task without one. */
+  lostCid = -1
+  /** A PDU of the running sequence was lost: the rest is asked for again when the sequence ends. */
+  skipping = false
+  /** Sequences that were asked for again. */
+  repeats = 0
+  /** Offset and length of the last R2T. */
+  r2tStart = 0
+  r2tLength = 0
   /** The engine wants `wanted` bytes in all and waits for dataArrived(). */
   fetching = false
   wanted = 0
@@ -92,6 +102,28 @@ export class IscsiTask {
     this.r2tOffset = 0
     this.fault = null
     this.answered = false
+    this.lostCid = -1
+    this.skipping = false
+    this.repeats = 0
+  }
+
+  /** Its connection is gone: nothing that was on its way counts. */
+  strand(): void {
+    this.lostCid = this.connection!.cid
+    this.connection = null
+    this.unsolicited = false
+    this.skipping = false
+    this.r2tsDone = this.r2tsSent
+  }
+
+  /** The answer that waited for data. */
+  takeAnswer(): Answer {
+    return {
+      status: this.status,
+      residual: this.outLength - this.expected,
+      bidiResidual: 0,
+      sense: Buffer.from(this.sense.subarray(0, this.senseLength)),
+    }
   }
 
   keepLun(header: Buffer, at: number): void {

@@ -60,7 +60,8 @@ export class KeepAlive {
     for (const connection of [...port.lingering]) {
       if (this.clock >= connection.deadline) connection.socket.destroy()
     }
-    for (const { connections } of [...port.sessions.values()]) {
+    for (const { connections, recovery } of [...port.sessions.values()]) {
+      recovery?.expire(this.clock)
       for (const connection of [...connections.values()]) this.#listen(connection)
     }
     if (this.clock % this.#stride === 0) for (const session of [...port.sessions.values()]) this.#dun(session)

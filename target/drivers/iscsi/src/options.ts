@@ -74,6 +74,10 @@ export interface Limits {
   readonly maxOutstandingR2T: number
   /** Connections of one session, 1 to 64. */
   readonly maxConnections: number
+  /** Highest error recovery level, 0 to 2: the initiator decides up to it. */
+  readonly errorRecoveryLevel: number
+  /** How long commands of a lost connection are kept at level 2, in seconds, besides the initiator's Time2Wait. */
+  readonly time2RetainSeconds: number
   /** Answers waiting for a slow peer, in bytes: above, its requests are not read. */
   readonly sendQueueBytes: number
   /** How long an old session's tasks may take to end before a login that replaces it is refused. */
@@ -134,6 +138,8 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   maxBurst: 1024 * 1024,
   maxOutstandingR2T: 16,
   maxConnections: 8,
+  errorRecoveryLevel: 2,
+  time2RetainSeconds: 20,
   sendQueueBytes: 4 * 1024 * 1024,
   replaceTimeoutMs: 10_000,
   dataTimeoutMs: 60_000,
@@ -202,6 +208,8 @@ export function settle(options: IscsiOptions, warn: (reason: string) => void): S
   inRange('limits.firstBurst', limits.firstBurst, 512, limits.maxBurst)
   inRange('limits.maxOutstandingR2T', limits.maxOutstandingR2T, 1, 255)
   inRange('limits.maxConnections', limits.maxConnections, 1, 64)
+  inRange('limits.errorRecoveryLevel', limits.errorRecoveryLevel, 0, 2)
+  inRange('limits.time2RetainSeconds', limits.time2RetainSeconds, 0, 3600)
   inRange('limits.pendingConnections', limits.pendingConnections, 1, 65_535)
   inRange('limits.sessions', limits.sessions, 1, 65_535)
   inRange('limits.discoverySessions', limits.discoverySessions, 1, 65_535)

@@ -127,8 +127,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
 
   fetchData(task: Task): void {
     const one = task.driverData as IscsiTask
-    const { connection } = one
-    if (connection !== null && !connection.over) beginFetch(connection, one, task)
+    if (one.connection?.over !== true) beginFetch(one, task)
   }
 
   sendResponse(task: Task): void {
@@ -269,7 +268,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   gone(connection: Newcomer): void {
     this.#open.delete(connection)
     this.#lingering.delete(connection)
-    if (this.#open.size === 0) this.#keepAlive.stop()
+    this.#rest()
     this.changed()
   }
 
@@ -332,8 +331,14 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     while (!condition()) await new Promise<void>(resolve => this.#waiting.push(resolve))
   }
 
+  /** The clock stands still while nothing is there that it could be late for. */
+  #rest(): void {
+    if (this.#open.size === 0 && this.sessions.size === 0) this.#keepAlive.stop()
+  }
+
   /** A session or a connection has gone. */
   changed(): void {
+    this.#rest()
     const waiting = this.#waiting
     this.#waiting = []
     for (const resolve of waiting) resolve()

@@ -7,6 +7,8 @@ import type { Connection, EndCause } from './connection.ts'
 import { IscsiTask, slotOf } from './iscsi-task.ts'
 import type { SessionParameters } from './login/parameters.ts'
 import type { IscsiTargetPort } from './port.ts'
+import { Recovery } from './recovery/recovery.ts'
+import { SentAnswers } from './recovery/sent-answers.ts'
 import { type Fence, liftFences } from './response-fence.ts'
 import { TaskTable } from './task-table.ts'
 
@@ -47,6 +49,8 @@ export class Session {
   ended = false
   /** What the initiator acknowledges is kept track of. */
   readonly tracks: boolean
+  /** Null at error recovery level 0. */
+  readonly recovery: Recovery | null
   /** Answers that wait for acknowledgements. */
   fences: Fence[] = []
   /** By initiator task tag. */
@@ -71,7 +75,9 @@ export class Session {
     this.target = target
     this.parameters = parameters
     this.settled = settled
-    this.tracks = parameters.maxConnections > 1
+    const { errorRecoveryLevel } = parameters
+    this.recovery = errorRecoveryLevel > 0 ? new Recovery(this, errorRecoveryLevel) : null
+    this.tracks = parameters.maxConnections > 1 || errorRecoveryLevel > 0
     this.window = new CommandWindow(firstCmdSn)
   }
 
@@ -83,6 +89,7 @@ export class Session {
 
   /** MaxCmdSN to send now: opened as far as the engine's credit goes. */
   maxCmdSn(): number {
+    if (this.recovery?.full === true) return this.window.open(0)
     const credit = this.nexus === null ? DISCOVERY_WINDOW : this.nexus.credit
     return this.window.open(credit - this.tasks.size)
   }
@@ -91,6 +98,7 @@ export class Session {
 
   /** Takes a logged-in connection; one with the same CID must have gone. */
   join(connection: Connection): void {
+    if (this.recovery !== null) connection.answers = new SentAnswers()
     this.connections.set(connection.cid, connection)
     connection.open(this)
   }
@@ -105,8 +113,11 @@ export class Session {
     this.window.forget(connection)
     liftFences(this)
     if (this.ended) return this.drained
-    if (!connection.loggedOut || (this.connections.size === 0 && !connection.replaced))
+    if (this.draining !== null) return this.end(cause, true)
+    if (this.#survives(connection, cause)) this.recovery!.strand(connection)
+    else if (!connection.loggedOut || (this.connections.size === 0 && !connection.replaced)) {
       return this.end(cause, true)
+    } else this.recovery?.forget(connection)
     this.port.observe({
       type: 'connection-closed',
       target: this.target?.name ?? '',
@@ -116,6 +127,13 @@ export class Session {
       cause,
     })
     return RESOLVED
+  }
+
+  /** Whether the commands of an ended connection may be taken over by another. */
+  #survives(connection: Connection, cause: EndCause): boolean {
+    if (this.recovery?.level !== 2 || connection.loggedOut) return false
+    if (connection.replaced) return true
+    return this.parameters.time2Retain > 0 && (cause === 'lost' || cause === 'fault')
   }
 
   /** Resolves when no task of an ended session can touch a store any more. */
@@ -159,7 +177,11 @@ export class Session {
   /** A task whose data the initiator owes since before `clock`. */
   overdue(clock: number): IscsiTask | undefined {
     return this.#slots.find(
-      one => one.movedAt < clock && (one.fetching || one.unsolicited) && this.tasks.get(one.itt) === one,
+      one =>
+        one.movedAt < clock &&
+        one.connection !== null &&
+        (one.fetching || one.unsolicited) &&
+        this.tasks.get(one.itt) === one,
     )
   }
 

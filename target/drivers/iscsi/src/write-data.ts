@@ -7,6 +7,9 @@ import type { IscsiTask } from './iscsi-task.ts'
 import { sendR2T } from './outbound/r2t.ts'
 import { sendScsiResponse } from './outbound/response.ts'
 
+/** Sequences of one task that are asked for again; a peer that spoils more of them does so on purpose. */
+const MOST_REPEATS = 64
+
 /** Takes the next data of a task, in order and checked. */
 export function keepData(one: IscsiTask, data: readonly Buffer[], length: number): void {
   one.dataSn = (one.dataSn + 1) >>> 0
@@ -31,29 +34,58 @@ function give(one: IscsiTask, task: Task, data: readonly Buffer[]): void {
   }
 }
 
-/** The engine wants the task's data. */
-export function beginFetch(connection: Connection, one: IscsiTask, task: Task): void {
-  if (one.early > 0) connection.port.early.drop(one)
+/** The engine wants the task's data; without a connection it is asked for when the task has one again. */
+export function beginFetch(one: IscsiTask, task: Task): void {
+  const { connection, session } = one
+  if (one.early > 0) session.port.early.drop(one)
   one.fetching = true
-  one.movedAt = connection.port.clock
+  one.movedAt = session.port.clock
   one.wanted = Math.min(task.outLength, task.expectedOut)
   if (one.held.length > 0) {
     give(one, task, one.held)
     one.held.length = 0
   }
+  if (connection !== null) proceed(connection, one)
+  else if (one.got >= one.wanted) endFetch(one)
+}
+
+/** A task has a connection again: what it has not got is asked for there. */
+export function resumeFetch(connection: Connection, one: IscsiTask): void {
+  if (!one.fetching) return
+  one.movedAt = one.session.port.clock
+  askAgain(connection, one)
   proceed(connection, one)
+}
+
+/** The next R2T begins where the data has come to. */
+function askAgain(connection: Connection, one: IscsiTask): void {
+  one.skipping = false
+  one.dataSn = 0
+  one.r2tOffset = one.got
+  one.sequenceEnd = sequenceEndAfter(connection, one, one.got)
 }
 
 /** The initiator said that a sequence is complete. */
 export function endSequence(connection: Connection, one: IscsiTask, solicited: boolean): void {
   one.dataSn = 0
+  one.skipping = false
   if (!solicited) {
     one.unsolicited = false
     if (one.answered) finishAnswered(connection, one)
     else if (one.fetching) proceed(connection, one)
     return
   }
-  if (one.got !== one.sequenceEnd && one.fault === null) one.fault = DATA_INCORRECT
+  if (one.got !== one.sequenceEnd && one.fault === null) {
+    if (one.session.recovery !== null && one.repeats++ < MOST_REPEATS) {
+      // A recovery R2T (RFC 7143, 7.1.4.1).
+      one.r2tsDone++
+      connection.counters.recoveryR2ts++
+      askAgain(connection, one)
+      proceed(connection, one)
+      return
+    }
+    one.fault = DATA_INCORRECT
+  }
   one.got = one.sequenceEnd
   one.r2tsDone++
   one.sequenceEnd = sequenceEndAfter(connection, one, one.got)
@@ -65,11 +97,11 @@ function proceed(connection: Connection, one: IscsiTask): void {
   if (one.unsolicited && (one.got < one.wanted || one.fault !== null)) return
   const outstanding = one.r2tsSent - one.r2tsDone
   if (one.fault !== null) {
-    if (outstanding === 0) endFetch(connection, one)
+    if (outstanding === 0) endFetch(one)
     return
   }
   if (one.got >= one.wanted) {
-    endFetch(connection, one)
+    endFetch(one)
     return
   }
   const { maxBurst, maxOutstandingR2T } = connection.session!.parameters
@@ -90,18 +122,24 @@ function sequenceEndAfter(connection: Connection, one: IscsiTask, offset: number
   return Math.min(offset + connection.session!.parameters.maxBurst, one.wanted)
 }
 
-function endFetch(connection: Connection, one: IscsiTask): void {
+function endFetch(one: IscsiTask): void {
   const task = one.task!
   const { fault } = one
   one.fetching = false
-  if (fault === null) connection.port.engine.dataArrived(task)
-  else connection.port.engine.dataFailed(task, fault)
+  if (fault === null) one.session.port.engine.dataArrived(task)
+  else one.session.port.engine.dataFailed(task, fault)
 }
 
 /** All data that the failed command announced is through: now its answer may go. */
 function finishAnswered(connection: Connection, one: IscsiTask): void {
+  const session = connection.session!
+  if (session.recovery !== null) {
+    session.recovery.answer(one, one.takeAnswer())
+    session.endTask(one)
+    return
+  }
   const residual = one.outLength - one.expected
-  connection.session!.endTask(one)
+  session.endTask(one)
   sendScsiResponse(connection, one.itt, one.status, residual, 0, one.sense, one.senseLength)
   connection.kick()
 }

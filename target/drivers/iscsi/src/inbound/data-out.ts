@@ -34,8 +34,9 @@ export function receiveDataOut(
   const ends = final.get(header, at) === 1
   if (damaged) {
     connection.reject(RejectReason.dataDigestError, header, at, 'Data digest is wrong')
-    one.fault ??= DATA_DAMAGED
-  } else if (one.fault === null) {
+    if (session.recovery === null) one.fault ??= DATA_DAMAGED
+    else one.skipping = true
+  } else if (one.fault === null && !one.skipping) {
     const wrong = faultOf(one, header, at, length, ends)
     if (wrong === null) {
       connection.counters.bytesWritten += length
@@ -53,7 +54,7 @@ export function receiveDataOut(
       return
     }
   }
-  if (ends && solicited && one.fault === null && one.got < one.sequenceEnd) {
+  if (ends && solicited && one.fault === null && !one.skipping && one.got < one.sequenceEnd) {
     connection.blame(header, at, `Sequence ends at ${one.got} instead of ${one.sequenceEnd}`)
     if (connection.over) return
   }

@@ -8,6 +8,7 @@ import { receiveDataOut } from './data-out.ts'
 import { receiveLogout } from './logout.ts'
 import { receiveNopOut } from './nop-out.ts'
 import { receiveScsiCommand } from './scsi-command.ts'
+import { receiveSnack } from './snack.ts'
 import { receiveManagement } from './task-management.ts'
 import { receiveText } from './text.ts'
 
@@ -31,7 +32,10 @@ export function dispatch(
   damaged: boolean,
 ): void {
   // All PDUs of full feature phase have it at one place.
-  if (connection.session!.tracks) connection.acknowledge(expStatSn.get(header, at))
+  if (connection.session!.tracks) {
+    connection.acknowledge(expStatSn.get(header, at))
+    if (connection.over) return
+  }
   switch (opcode.get(header, at)) {
     case Opcode.dataOut:
       receiveDataOut(connection, header, at, data, length, damaged)
@@ -44,7 +48,7 @@ export function dispatch(
       receiveNumbered(connection, header, at, data, length, damaged)
       break
     case Opcode.snack:
-      connection.reject(RejectReason.snackReject, header, at, 'SNACK needs a higher error recovery level')
+      receiveSnack(connection, header, at)
       break
     case Opcode.loginRequest:
       connection.protocolError(header, at, 'Login request came after login')
@@ -63,6 +67,11 @@ function receiveNumbered(
   length: number,
   damaged: boolean,
 ): void {
+  if (damaged && connection.session!.recovery !== null && opcode.get(header, at) !== Opcode.scsiCommand) {
+    // Not received: its number stays free for the initiator's retry.
+    connection.reject(RejectReason.dataDigestError, header, at, 'Data digest is wrong')
+    return
+  }
   if (immediate.get(header, at) === 1) {
     perform(connection, header, at, data, length, damaged)
     // An immediate ABORT TASK may have taken the place of the request that others wait for.

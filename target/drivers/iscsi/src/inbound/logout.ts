@@ -18,7 +18,7 @@ export function receiveLogout(connection: Connection, header: Buffer, at: number
       logOutOne(connection, tag, session.connections.get(cid.get(header, at)))
       return
     case LogoutReason.removeConnectionForRecovery:
-      sendLogoutResponse(connection, tag, LogoutResponse.recoveryNotSupported)
+      recoverOne(connection, tag, cid.get(header, at))
       return
     default:
       connection.protocolError(header, at, 'Logout reason is not known')
@@ -26,6 +26,23 @@ export function receiveLogout(connection: Connection, header: Buffer, at: number
   }
   connection.step('logoutRequest')
   void logOutSession(connection, tag)
+}
+
+/** The connection goes, if it has not gone yet, and its commands wait for another one. */
+function recoverOne(connection: Connection, tag: number, gone: number): void {
+  const { connections, recovery } = connection.session!
+  if (recovery?.level !== 2) {
+    sendLogoutResponse(connection, tag, LogoutResponse.recoveryNotSupported)
+    return
+  }
+  const one = connections.get(gone)
+  if (one === undefined && !recovery.lost.has(gone)) {
+    sendLogoutResponse(connection, tag, LogoutResponse.cidNotFound)
+    return
+  }
+  if (one !== connection) void one?.end('lost')
+  sendLogoutResponse(connection, tag, LogoutResponse.closed)
+  if (one === connection) void connection.end('lost', true)
 }
 
 /** The last connection takes the session with it. */

@@ -73,7 +73,9 @@ export function receiveScsiCommand(
   if (writes) one.keepLun(header, at + 8)
   if (damaged) {
     connection.reject(RejectReason.dataDigestError, header, at, 'Data digest is wrong')
-    one.fault = DATA_DAMAGED
+    // Above level 0 what was lost is asked for like what was never sent.
+    if (session.recovery === null) one.fault = DATA_DAMAGED
+    else one.skipping = unfinished
   } else if (length > 0 || unfinished) {
     one.fault = dataFault(session, expected, length, unfinished)
     if (one.fault !== null)
@@ -83,7 +85,7 @@ export function receiveScsiCommand(
     one.unsolicited = true
     one.sequenceEnd = Math.min(session.parameters.firstBurst, expected)
   }
-  if (one.fault === null) {
+  if (one.fault === null && !damaged) {
     for (let i = 0; i < data.length; i++) task.segments.push(data[i]!)
     task.received = length
     connection.counters.bytesWritten += length

@@ -13,10 +13,11 @@ import { Management, ManagementFunction, ManagementResponse } from '@lunkit/targ
 import { isKilled, type Parked, serialDistance } from '../command-window.ts'
 import type { Connection } from '../connection.ts'
 import { sendManagementResponse } from '../outbound/response.ts'
+import { reassign } from '../recovery/reassign.ts'
 import { fence } from '../response-fence.ts'
 import type { Session } from '../session.ts'
 
-const { function: fn, itt, referencedTaskTag, cmdSn, refCmdSn } = TASK_MANAGEMENT_REQUEST.field
+const { function: fn, itt, referencedTaskTag, cmdSn, refCmdSn, expDataSn } = TASK_MANAGEMENT_REQUEST.field
 
 /** Requests of one session that may wait for tasks to end: the command window does not count them. */
 const MOST_MANAGED = 64
@@ -65,7 +66,7 @@ export function receiveManagement(connection: Connection, header: Buffer, at: nu
     return
   }
   if (code === IscsiTaskFunction.taskReassign) {
-    sendManagementResponse(connection, tag, IscsiTaskResponse.reassignmentNotSupported)
+    takeOver(connection, header, at, tag)
     return
   }
   if (!isServed(session, code)) {
@@ -114,8 +115,25 @@ const LAST_ADDED = ManagementFunction.queryAsynchronousEvent
 const isServed = ({ parameters }: Session, code: number): boolean =>
   code >= ManagementFunction.abortTask && code <= (parameters.scsiFeatures ? LAST_ADDED : LAST)
 
+function takeOver(connection: Connection, header: Buffer, at: number, tag: number): void {
+  if (connection.session!.recovery === null) {
+    sendManagementResponse(connection, tag, IscsiTaskResponse.reassignmentNotSupported)
+    return
+  }
+  const { response, go } = reassign(connection, referencedTaskTag.get(header, at), expDataSn.get(header, at))
+  sendManagementResponse(connection, tag, response)
+  go?.()
+}
+
 /** ABORT TASK as far as the engine does not know the task; null if it does. */
 function abortHere(session: Session, header: Buffer, at: number, target: number): number | null {
+  const { recovery } = session
+  const left = recovery?.command(target)
+  if (left?.connection === null) {
+    // Its answer waited for another connection, and is not wanted any more.
+    recovery!.drop(left)
+    return ManagementResponse.complete
+  }
   const one = session.tasks.get(target)
   if (one !== undefined) {
     if (!one.answered) return null

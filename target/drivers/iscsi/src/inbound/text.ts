@@ -5,7 +5,7 @@ import type { Connection } from '../connection.ts'
 import { sendTargets } from '../discovery.ts'
 import { Negotiation } from '../login/negotiate.ts'
 import { sendLimit } from '../login/parameters.ts'
-import { claimPdu, countStatus, sealPdu, writeHead } from '../outbound/pdu.ts'
+import { claimPdu, countStatus, sealAnswer, writeHead } from '../outbound/pdu.ts'
 import { TextInbox, TextOutbox, textFault } from '../text.ts'
 
 const { final, continue: continues, itt, ttt } = TEXT_REQUEST.field
@@ -117,7 +117,7 @@ function send(
   field.ttt.set(arena, at, ends ? RESERVED_TAG : TEXT_TAG)
   countStatus(connection, arena, at)
   piece.copy(arena, at + connection.headerBytes)
-  sealPdu(connection, arena, at, piece.length)
+  sealAnswer(connection, arena, at, piece.length)
   if (ends) connection.text = null
   connection.kick()
 }

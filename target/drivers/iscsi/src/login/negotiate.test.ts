@@ -52,7 +52,7 @@ const TABLE: readonly (readonly [string, string])[] = [
   ['FirstBurstLength=65536', '65536'],
   ['FirstBurstLength=16776192', '262144'],
   ['FirstBurstLength=0', 'Reject'],
-  ['DefaultTime2Wait=0', '2'],
+  ['DefaultTime2Wait=0', '0'],
   ['DefaultTime2Wait=5', '5'],
   ['DefaultTime2Wait=3601', 'Reject'],
   ['DefaultTime2Retain=20', '0'],
@@ -62,7 +62,7 @@ const TABLE: readonly (readonly [string, string])[] = [
   ['DataPDUInOrder=No', 'Yes'],
   ['DataPDUInOrder=Yes', 'Yes'],
   ['DataSequenceInOrder=No', 'Yes'],
-  ['ErrorRecoveryLevel=2', '0'],
+  ['ErrorRecoveryLevel=2', '2'],
   ['ErrorRecoveryLevel=3', 'Reject'],
   ['TaskReporting=FastAbort,RFC3720', 'RFC3720'],
   ['TaskReporting=FastAbort', 'Reject'],
@@ -194,6 +194,9 @@ describe('negotiation', () => {
     })
     assert.deepEqual(parametersOf(new Negotiation(ours)), {
       maxConnections: 1,
+      errorRecoveryLevel: 0,
+      time2Wait: 2,
+      time2Retain: 0,
       initialR2T: true,
       immediateData: true,
       firstBurst: 65_536,

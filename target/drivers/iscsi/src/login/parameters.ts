@@ -15,6 +15,10 @@ export interface ConnectionParameters {
 /** Results that all connections of a session work with. Sizes in bytes. */
 export interface SessionParameters {
   readonly maxConnections: number
+  readonly errorRecoveryLevel: number
+  /** Seconds that the initiator waits after the loss of a connection, and those after them in which it may come back. */
+  readonly time2Wait: number
+  readonly time2Retain: number
   readonly initialR2T: boolean
   readonly immediateData: boolean
   readonly firstBurst: number
@@ -34,8 +38,13 @@ export function wishes(limits: Limits): Wishes {
     ImmediateData: true,
     MaxBurstLength: limits.maxBurst,
     FirstBurstLength: limits.firstBurst,
-    DefaultTime2Wait: 2,
-    DefaultTime2Retain: 0,
+    // The higher of both counts, and there is nothing here that an initiator should wait for.
+    DefaultTime2Wait: 0,
+    // Only level 2 takes up what a lost connection left.
+    DefaultTime2Retain: {
+      after: ['ErrorRecoveryLevel'],
+      want: value => (value('ErrorRecoveryLevel') === 2 ? limits.time2RetainSeconds : 0),
+    },
     // With recovery, data sequences in order must come one at a time (RFC 7143, 13.17 and 13.19).
     MaxOutstandingR2T: {
       after: ['ErrorRecoveryLevel', 'DataSequenceInOrder'],
@@ -46,7 +55,7 @@ export function wishes(limits: Limits): Wishes {
     },
     DataPDUInOrder: true,
     DataSequenceInOrder: true,
-    ErrorRecoveryLevel: 0,
+    ErrorRecoveryLevel: limits.errorRecoveryLevel,
     TaskReporting: ['RFC3720'],
     iSCSIProtocolLevel: SCSI_FEATURES_LEVEL,
   })
@@ -65,8 +74,12 @@ export function connectionParametersOf(negotiation: Negotiation): ConnectionPara
 export function parametersOf(negotiation: Negotiation): SessionParameters {
   const number = (name: string): number => negotiation.value(name) as number
   const maxBurst = number('MaxBurstLength')
+  const errorRecoveryLevel = number('ErrorRecoveryLevel')
   return {
     maxConnections: number('MaxConnections'),
+    errorRecoveryLevel,
+    time2Wait: number('DefaultTime2Wait'),
+    time2Retain: errorRecoveryLevel === 2 ? number('DefaultTime2Retain') : 0,
     initialR2T: negotiation.value('InitialR2T') === true,
     immediateData: negotiation.value('ImmediateData') === true,
     firstBurst: Math.min(number('FirstBurstLength'), maxBurst),

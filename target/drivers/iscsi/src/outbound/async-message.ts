@@ -2,7 +2,7 @@
 // Asynchronous Message: what the target has to say without being asked (RFC 7143, 11.9).
 import { ASYNC_MESSAGE, AsyncEvent, encodeLun, Opcode, RESERVED_TAG } from '@lunkit/spec'
 import type { Connection } from '../connection.ts'
-import { claimPdu, countStatus, sealPdu, writeHead } from './pdu.ts'
+import { claimPdu, countStatus, sealAnswer, writeHead } from './pdu.ts'
 
 /** What a message carries besides its event; what is left out is zero. */
 export interface AsyncContent {
@@ -45,7 +45,7 @@ export function sendAsyncMessage(connection: Connection, event: number, content:
     arena.set(sense, from + 2)
     arena.set(data, from + 2 + sense.length)
   }
-  sealPdu(connection, arena, at, length)
+  sealAnswer(connection, arena, at, length)
   connection.kick()
 }
 

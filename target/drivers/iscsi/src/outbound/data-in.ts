@@ -3,10 +3,11 @@
 import { BHS_LENGTH, DATA_IN, Opcode, writeDigest } from '@lunkit/spec'
 import { HEADROOM, type Task } from '@lunkit/target-api'
 import type { Connection } from '../connection.ts'
+import type { KeptCommand } from '../recovery/kept-command.ts'
 import { claimPdu, countStatus, endData, noTransferTag, padded, sealHeader, writeWindow } from './pdu.ts'
 
 const { opcode, final, statusPresent, overflow, underflow, dataSegmentLength, itt } = DATA_IN.field
-const { dataSn, bufferOffset, residualCount } = DATA_IN.field
+const { dataSn, bufferOffset, residualCount, acknowledge, ttt } = DATA_IN.field
 
 /** Data up to this many bytes is copied beside its header: cheaper than one more buffer in the write. */
 const COPY_BYTES = 1024
@@ -135,6 +136,41 @@ function sendPiece(
   for (const slice of slices) to += slice.copy(arena, to)
   to = from + padded(length)
   if (connection.dataDigest) writeDigest(arena, to, connection.checksum(arena, from, to, 0))
+}
+
+/**
+ * Sends one piece of a kept command's data, which stays as it is. `asking` is the command where the initiator is to
+ * acknowledge all data so far (RFC 7143, 11.7.2).
+ */
+export function sendKeptPiece(
+  connection: Connection,
+  tag: number,
+  data: Buffer,
+  number: number,
+  offset: number,
+  endsBurst: boolean,
+  asking: KeptCommand | null,
+): void {
+  connection.counters.bytesRead += data.length
+  const at = connection.out.claim(connection.headerBytes)
+  const { arena } = connection.out
+  opcode.set(arena, at, Opcode.dataIn)
+  if (endsBurst) final.set(arena, at, 1)
+  dataSegmentLength.set(arena, at, data.length)
+  itt.set(arena, at, tag)
+  noTransferTag(arena, at)
+  if (asking !== null) {
+    acknowledge.set(arena, at, 1)
+    arena.writeUInt32BE(asking.lunHigh, at + 8)
+    arena.writeUInt32BE(asking.lunLow, at + 12)
+    ttt.set(arena, at, asking.tag)
+  }
+  dataSn.set(arena, at, number)
+  bufferOffset.set(arena, at, offset)
+  writeWindow(connection, arena, at)
+  sealHeader(connection, arena, at)
+  connection.out.push(data)
+  endData(connection, [data], data.length)
 }
 
 function writeDataHead(

@@ -2,11 +2,24 @@
 // NOP-In: the echo of an initiator's ping, our own ping, and the news of an open window (RFC 7143, 11.19).
 import { NOP_IN, Opcode, RESERVED_TAG } from '@lunkit/spec'
 import type { Connection } from '../connection.ts'
-import { claimPdu, countStatus, endData, noTransferTag, sealHeader, showStatus, writeHead } from './pdu.ts'
+import {
+  claimPdu,
+  countStatus,
+  endData,
+  noTransferTag,
+  sealAnswer,
+  sealHeader,
+  showStatus,
+  writeHead,
+} from './pdu.ts'
 
 /** Answers a ping with its own data; the slices are sent as they arrived. */
 export function sendEcho(connection: Connection, itt: number, data: readonly Buffer[], length: number): void {
   connection.counters.echoes++
+  if (connection.answers !== null) {
+    echoInPlace(connection, itt, data, length)
+    return
+  }
   const at = connection.out.claim(connection.headerBytes)
   const { arena } = connection.out
   writeHead(arena, at, Opcode.nopIn, length, itt)
@@ -17,6 +30,19 @@ export function sendEcho(connection: Connection, itt: number, data: readonly Buf
     for (const slice of data) connection.out.push(slice)
     endData(connection, data, length)
   }
+  connection.kick()
+}
+
+/** The same where it may be asked for again: the data lies behind the header. */
+function echoInPlace(connection: Connection, itt: number, data: readonly Buffer[], length: number): void {
+  const at = claimPdu(connection, length)
+  const { arena } = connection.out
+  writeHead(arena, at, Opcode.nopIn, length, itt)
+  noTransferTag(arena, at)
+  countStatus(connection, arena, at)
+  let to = at + connection.headerBytes
+  for (const slice of data) to += slice.copy(arena, to)
+  sealAnswer(connection, arena, at, length)
   connection.kick()
 }
 

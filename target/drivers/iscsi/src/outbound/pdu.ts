@@ -48,6 +48,13 @@ export function sealPdu(connection: Connection, into: Buffer, at: number, length
   writeDigest(into, to, connection.checksum(into, from, to, 0))
 }
 
+/** The same for an answer that has used up a StatSN: above error recovery level 0 it may be asked for again. */
+export function sealAnswer(connection: Connection, into: Buffer, at: number, length: number): void {
+  const { answers } = connection
+  if (answers !== null) answers.keep(statSn.get(into, at), into, at, at + connection.headerBytes, length)
+  sealPdu(connection, into, at, length)
+}
+
 /** Ends the header of every PDU but login's. */
 export function sealHeader(connection: Connection, into: Buffer, at: number): void {
   connection.counters.pdusOut++

@@ -2,7 +2,7 @@
 // Reject: the header of what was refused goes back as data (RFC 7143, 11.17).
 import { BHS_LENGTH, Opcode, REJECT, RESERVED_TAG } from '@lunkit/spec'
 import type { Connection } from '../connection.ts'
-import { claimPdu, countStatus, sealPdu, writeHead } from './pdu.ts'
+import { claimPdu, countStatus, sealAnswer, writeHead } from './pdu.ts'
 
 export function sendReject(connection: Connection, reason: number, header: Buffer, headerAt: number): void {
   const at = claimPdu(connection, BHS_LENGTH)
@@ -11,7 +11,7 @@ export function sendReject(connection: Connection, reason: number, header: Buffe
   REJECT.field.reason.set(arena, at, reason)
   countStatus(connection, arena, at)
   header.copy(arena, at + connection.headerBytes, headerAt, headerAt + BHS_LENGTH)
-  sealPdu(connection, arena, at, BHS_LENGTH)
+  sealAnswer(connection, arena, at, BHS_LENGTH)
   connection.counters.rejects++
   connection.kick()
 }

@@ -2,7 +2,7 @@
 // SCSI Response and task management response: status, sense, residual (RFC 7143, 11.4 and 11.6).
 import { Opcode, SCSI_RESPONSE, TASK_MANAGEMENT_RESPONSE } from '@lunkit/spec'
 import type { Connection } from '../connection.ts'
-import { claimPdu, countStatus, sealHeader, sealPdu, writeHead } from './pdu.ts'
+import { claimPdu, countStatus, sealAnswer, writeHead } from './pdu.ts'
 
 const { status, overflow, underflow, expDataSn, residualCount } = SCSI_RESPONSE.field
 const { bidiOverflow, bidiUnderflow, bidiResidualCount } = SCSI_RESPONSE.field
@@ -41,7 +41,7 @@ export function sendScsiResponse(
     arena.writeUInt16BE(senseLength, data)
     sense.copy(arena, data + 2, 0, senseLength)
   }
-  sealPdu(connection, arena, at, length)
+  sealAnswer(connection, arena, at, length)
 }
 
 /** `information` is what a query found (RFC 7144), 0 for all others. */
@@ -57,6 +57,6 @@ export function sendManagementResponse(
   TASK_MANAGEMENT_RESPONSE.field.response.set(arena, at, response)
   TASK_MANAGEMENT_RESPONSE.field.additionalResponseInformation.set(arena, at, information)
   countStatus(connection, arena, at)
-  sealHeader(connection, arena, at)
+  sealAnswer(connection, arena, at, 0)
   connection.kick()
 }

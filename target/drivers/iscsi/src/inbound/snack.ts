@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// SNACK: what the initiator did not get is sent again, what it has is forgotten (RFC 7143, 11.16).
+import { RESERVED_TAG, RejectReason, SNACK, SnackType } from '@lunkit/spec'
+import { serialDistance } from '../command-window.ts'
+import type { Connection } from '../connection.ts'
+import { repeatR2T } from '../outbound/r2t.ts'
+import type { KeptCommand } from '../recovery/kept-command.ts'
+import type { Recovery } from '../recovery/recovery.ts'
+import { sendAgain, sendPiece, sendRecut, unacknowledged } from '../recovery/send-kept.ts'
+import type { SentAnswers } from '../recovery/sent-answers.ts'
+
+const { type, itt, ttt, expStatSn, begRun, runLength } = SNACK.field
+
+/** A request for numbers from `first` on; all that there are if `count` is 0. */
+interface Run {
+  readonly first: number
+  readonly count: number
+}
+
+const within = (number: number, { first, count }: Run): boolean => {
+  const distance = serialDistance(number, first)
+  return distance >= 0 && (count === 0 || distance < count)
+}
+
+export function receiveSnack(connection: Connection, header: Buffer, at: number): void {
+  const { recovery } = connection.session!
+  if (recovery === null) {
+    connection.reject(RejectReason.snackReject, header, at, 'SNACK needs a higher error recovery level')
+    return
+  }
+  if (type.get(header, at) === SnackType.dataAck) connection.counters.dataAcks++
+  else connection.counters.snacks++
+  const run: Run = { first: begRun.get(header, at), count: runLength.get(header, at) }
+  const fault = answer(connection, recovery, run, header, at)
+  if (fault === null) connection.kick()
+  else {
+    const isAck = type.get(header, at) === SnackType.dataAck
+    const reason = isAck ? RejectReason.invalidDataAck : RejectReason.protocolError
+    connection.reject(reason, header, at, fault)
+  }
+}
+
+/** Does what is asked for; or returns what is wrong. */
+function answer(
+  connection: Connection,
+  recovery: Recovery,
+  run: Run,
+  header: Buffer,
+  at: number,
+): string | null {
+  const tag = itt.get(header, at)
+  switch (type.get(header, at)) {
+    case SnackType.status:
+      return statuses(connection, connection.answers!, run, expStatSn.get(header, at))
+    case SnackType.dataOrR2t: {
+      const command = ownCommand(connection, recovery, tag)
+      return command === null ? r2t(connection, tag, run) : pieces(connection, command, run)
+    }
+    case SnackType.dataAck: {
+      const command = recovery.byTag(ttt.get(header, at))
+      if (command === undefined || command.connection !== connection)
+        return 'Data is acknowledged that nobody asked about'
+      if (run.count !== 0) return 'Acknowledgement of data has a run length'
+      const { maxBurst } = connection.session!.parameters
+      return command.acknowledge(run.first, maxBurst) ? null : 'Acknowledged DataSN was not sent, or before'
+    }
+    case SnackType.rData: {
+      const command = ownCommand(connection, recovery, tag)
+      if (command === null) return 'R-Data SNACK belongs to no command that has been answered'
+      const snackTag = ttt.get(header, at)
+      if (run.count !== 0 || snackTag === 0 || snackTag === RESERVED_TAG)
+        return 'R-Data SNACK has a wrong tag or run length'
+      if (run.first !== 0 && run.first !== command.ackedSn)
+        return 'R-Data SNACK begins before or behind what is not acknowledged'
+      sendRecut(connection, command, snackTag)
+      return null
+    }
+    default:
+      return 'Kind of SNACK is not known'
+  }
+}
+
+function ownCommand(connection: Connection, recovery: Recovery, tag: number): KeptCommand | null {
+  const command = recovery.command(tag)
+  return command?.connection === connection ? command : null
+}
+
+function statuses(connection: Connection, answers: SentAnswers, run: Run, expected: number): string | null {
+  const all = run.first === 0 && run.count === 0
+  const asked: Run = all ? { first: expected, count: 0 } : run
+  const last = (connection.statSn - 1) >>> 0
+  const end = asked.count === 0 ? last : asked.first + asked.count - 1
+  const isSent = answers.get(asked.first) !== undefined && serialDistance(end, last) <= 0
+  if (!all && !isSent) return `StatSN ${asked.first} was not sent, or is acknowledged`
+  for (const one of answers.all()) if (within(one.statSn, asked)) sendAgain(connection, one)
+  return null
+}
+
+function pieces(connection: Connection, command: KeptCommand, run: Run): string | null {
+  const all: Run = run.first === 0 && run.count === 0 ? { first: command.ackedSn, count: 0 } : run
+  let found = 0
+  for (const piece of unacknowledged(connection, command)) if (within(piece.number, all)) found++
+  if (found === 0 || found < all.count || serialDistance(all.first, command.ackedSn) < 0) {
+    return `DataSN ${all.first} was not sent, or is acknowledged`
+  }
+  if (command.pieceBytes > connection.sendLimit)
+    return 'Data was sent in longer pieces than the initiator takes now'
+  for (const piece of unacknowledged(connection, command)) {
+    if (!within(piece.number, all)) continue
+    sendPiece(connection, command, piece)
+    connection.counters.resentData++
+  }
+  return null
+}
+
+/** One R2T at a time is outstanding above level 0. */
+function r2t(connection: Connection, tag: number, run: Run): string | null {
+  const one = connection.session!.tasks.get(tag)
+  if (one === undefined || one.connection !== connection)
+    return 'SNACK belongs to no command of this connection'
+  const last = one.r2tsSent - 1
+  if (one.r2tsDone < one.r2tsSent && within(last, run)) {
+    if (run.count > 0 && run.first + run.count > one.r2tsSent) return 'Run goes beyond what was sent'
+    repeatR2T(connection, one)
+    return null
+  }
+  // Nothing of it is lost: the command runs, and has sent nothing that is not done with.
+  return run.first === 0 && run.count === 0 ? null : `R2TSN ${run.first} was not sent, or is done with`
+}
