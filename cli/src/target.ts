@@ -4,6 +4,7 @@ import type { ObjectStorage } from '@lunkit/target-stores/object'
 import { keysOf, type LunSpec, sizeText } from './target-face/lun-spec.ts'
 
 export { OperatorError, type TargetEvent } from '@lunkit/target-api'
+export type { ConnectionReport, Counters, LoginReport, SessionReport } from '@lunkit/target-driver-iscsi'
 export type { ObjectStorage } from '@lunkit/target-stores/object'
 export {
   type ChapOptions,

@@ -59,7 +59,7 @@ null disks and objects keep nothing unless they have a serial or naa.
 
 Portals with different tags are paths of their own to the same LUNs (multipath, ALUA). Their states are
 active/optimized, active/non-optimized, standby, unavailable and offline. SIGUSR2 has it look again how long each
-storage is, so that initiators hear of a disk that has grown.
+storage is, so that initiators hear of a disk that has grown. SIGUSR1 has it tell who is logged in, with counters.
 
 Secrets come from a file or from LUNKIT_CHAP_SECRET and LUNKIT_MUTUAL_SECRET, never from an argument.
 
@@ -108,6 +108,7 @@ async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> 
   })
   const stopped = stopOnSignal(target)
   lookOnSignal(target, flags.json === true)
+  reportOnSignal(target, flags.json === true)
   announce(target, flags.json === true)
   target.on('event', event => tell(event, flags.json === true))
   await stopped
@@ -206,6 +207,25 @@ function lookOnSignal(target: RunningTarget, json: boolean): void {
     }
   }
   process.on('SIGUSR2', () => void look())
+}
+
+/** SIGUSR1: who is logged in, and how much came and went. */
+function reportOnSignal(target: RunningTarget, json: boolean): void {
+  if (process.platform === 'win32') return
+  process.on('SIGUSR1', async () => {
+    const sessions = target.sessions()
+    const logins = target.logins()
+    if (json) {
+      const lines = [
+        ...sessions.map(session => ({ event: 'session', ...session })),
+        ...logins.map(one => ({ event: 'logins', ...one })),
+      ]
+      for (const line of lines) process.stdout.write(`${JSON.stringify(line)}\n`)
+      return
+    }
+    const { listSessions } = await import('../session-listing.ts')
+    process.stderr.write(listSessions(sessions, logins, Date.now()))
+  })
 }
 
 /** Resolves when a signal has been answered by a drained, closed target. A second signal ends at once. */

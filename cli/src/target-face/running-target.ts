@@ -2,7 +2,7 @@
 // A running target: its LUNs, ports and groups, how they are changed, and its end.
 import { EventEmitter } from 'node:events'
 import { type Observer, OperatorError, type TargetEvent } from '@lunkit/target-api'
-import type { IscsiPort } from '@lunkit/target-driver-iscsi'
+import type { IscsiPort, LoginReport, SessionReport } from '@lunkit/target-driver-iscsi'
 import type { RemoveOptions, TargetDevice, TargetEngine, Unit } from '@lunkit/target-engine'
 import { Lun, type LunHost } from './lun.ts'
 import { type LunSource, type OpenedLun, openLun } from './open-lun.ts'
@@ -76,6 +76,16 @@ export class RunningTarget extends EventEmitter<EventsByName> {
   /** URL of the first LUN, as libiscsi and QEMU take it. */
   get url(): string {
     return this.#luns[0]?.url ?? this.#host.urlOf(0)
+  }
+
+  /** Sessions as they are now, with their connections and counters: copies. */
+  sessions(): readonly SessionReport[] {
+    return this.#parts.ports.flatMap(port => port.watch.sessions())
+  }
+
+  /** What became of all logins since the start, by portal group. */
+  logins(): readonly LoginReport[] {
+    return this.#parts.ports.map(port => port.watch.logins())
   }
 
   /** Initiators whose name matches (`*` and `?`) see the group's LUNs and no others. Throws OperatorError. */

@@ -80,6 +80,8 @@ export class Connection {
   wasWriting = false
   /** Which initiator port at which target this is, once its login is through. */
   nexusKey: string | null = null
+  /** When it was logged in, by `Date.now()`; 0 before. */
+  openedAt = 0
   /** Bytes received before the end of login; counted by the port. */
   loginBytes = 0
   /** Clock at which a connection that is not logged in, or that ends politely, is closed. */
@@ -276,6 +278,7 @@ export class Connection {
   /** Enters full feature phase. */
   open(session: Session): void {
     this.session = session
+    this.openedAt = Date.now()
     this.login = null
     this.heardAt = this.port.clock
   }

@@ -3,6 +3,7 @@
 import type { Engine, TargetDriver, TargetPort } from '@lunkit/target-api'
 import type { PortControl } from './control/control.ts'
 import { builtInChecksum } from './digest.ts'
+import type { PortWatch } from './observe/port-watch.ts'
 import { type IscsiOptions, type Portal, settle } from './options.ts'
 import { IscsiTargetPort } from './port.ts'
 import { type Listener, listen } from './portal.ts'
@@ -11,12 +12,14 @@ import { type Listener, listen } from './portal.ts'
 export interface IscsiPort extends TargetPort {
   /** Addresses that are listened on, with the ports that were picked. */
   readonly portals: readonly Portal[]
-  /** Sessions, and connections that have not logged in. */
   /** Messages to initiators, drains, redirects. */
   readonly control: PortControl
+  /** Sessions, and connections that have not logged in. */
   readonly connections: { readonly sessions: number; readonly pending: number }
   /** Reads the certificates of its TLS portals anew. Rejects with OperatorError; then that portal keeps what it had. */
   reloadCertificates(): Promise<void>
+  /** Its sessions and logins, with counters. */
+  readonly watch: Pick<PortWatch, 'sessions' | 'logins'>
 }
 
 export interface IscsiDriver extends TargetDriver<IscsiOptions> {

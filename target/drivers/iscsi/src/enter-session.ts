@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The end of a login: a new session that perhaps replaces an older one, or one more connection of a session.
-import { LoginStatus, ProtocolId, writeTransportId } from '@lunkit/spec'
+import { LoginStatus, loginStatusText, ProtocolId, writeTransportId } from '@lunkit/spec'
 import type { Connection } from './connection.ts'
 import { crowd } from './defence/session-counts.ts'
 import { endTasksOf } from './end-tasks.ts'
@@ -23,6 +23,7 @@ export function refuseLogin(
     address: connection.address,
     reason,
   })
+  connection.port.watch.counters.fail(loginStatusText(status))
   connection.port.door.refused(connection.peer, status)
   sendLoginResponse(connection, request, refusal(status), 0, 0)
   connection.step('loginFailed')
@@ -116,6 +117,7 @@ function join(
 ): void {
   const { port } = connection
   connection.cid = request.cid
+  if (request.tsih !== 0) port.watch.counters.joined++
   port.admit(connection)
   if (login.proved) port.door.proved(connection.peer)
   session.join(connection)
@@ -138,6 +140,8 @@ async function reinstate(
   session: Session,
   old: Connection,
 ): Promise<void> {
+  session.reconnects++
+  connection.port.watch.counters.reconnects++
   old.replaced = true
   if (session.recovery?.level === 2) {
     // The commands wait until they are taken over.

@@ -18,6 +18,7 @@ import type { LoginPolicy } from './login/login.ts'
 import type { Wishes } from './login/negotiate.ts'
 import { wishes } from './login/parameters.ts'
 import type { Newcomer } from './newcomer.ts'
+import { PortWatch } from './observe/port-watch.ts'
 import type { Portal, Settings } from './options.ts'
 import { sendNopIn } from './outbound/nop-in.ts'
 import type { Listener } from './portal.ts'
@@ -48,6 +49,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   readonly table: SessionTable
   readonly door: Door
   readonly control: PortControl
+  readonly watch: PortWatch
   readonly protocol = PROTOCOL
   stopping = false
   /** Told of every step of every connection; for tests. */
@@ -70,6 +72,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     this.relativeId = settings.tpgt
     this.early = new EarlyData(settings.limits.earlyDataBytes)
     this.table = new SessionTable(this)
+    this.watch = new PortWatch(this)
     this.control = new PortControl(this)
     this.door = new Door(settings, event => this.observe(event))
     this.#keepAlive = new KeepAlive(this, settings)
@@ -181,6 +184,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
       socket.destroy()
       return
     }
+    this.watch.counters.accepted++
     this.#welcome(tls === null ? new Connection(this, socket) : tls.begin(this, socket))
   }
 
@@ -236,6 +240,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
 
   /** Ends a login from outside of its own requests. */
   failLogin(connection: Newcomer, reason: string): void {
+    this.watch.counters.fail(reason)
     this.observe({
       type: 'login-failed',
       target: connection.login?.targetName ?? '',

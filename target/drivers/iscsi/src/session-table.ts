@@ -47,6 +47,7 @@ export class SessionTable {
     connection.nexusKey = key
     this.#owners.set(key, connection)
     if (before === undefined) return null
+    this.#port.watch.counters.reinstatements++
     connection.drained = before.end('replaced')
     return within(connection.drained, this.#port.settings.limits.replaceTimeoutMs)
   }
@@ -73,7 +74,11 @@ export class SessionTable {
   admit(session: Session): void {
     this.#sessions.set(session.identity.tsih, session)
     if (session.nexusKey !== null) this.#owners.set(session.nexusKey, session)
-    if (session.target === null) this.#discoveries++
+    const logins = this.#port.watch.counters
+    if (session.target === null) {
+      this.#discoveries++
+      logins.discoveries++
+    } else logins.sessions++
     this.#port.observe({
       type: 'session-opened',
       target: session.target?.name ?? '',

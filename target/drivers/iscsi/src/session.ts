@@ -4,6 +4,7 @@ import type { KeyValue } from '@lunkit/spec'
 import type { Nexus, Target, Task } from '@lunkit/target-api'
 import { CommandWindow } from './command-window.ts'
 import type { Connection, EndCause } from './connection.ts'
+import { ConnectionCounters } from './connection-counters.ts'
 import { IscsiTask, slotOf } from './iscsi-task.ts'
 import type { SessionParameters } from './login/parameters.ts'
 import type { IscsiTargetPort } from './port.ts'
@@ -45,6 +46,11 @@ export class Session {
   managed = 0
   /** Resolves when no task can touch a store any more; set when the session ends. */
   draining: Promise<void> | null = null
+  /** By `Date.now()`. */
+  readonly openedAt: number = Date.now()
+  /** What ended connections have counted, and how many others took the place of one. */
+  readonly past: ConnectionCounters = new ConnectionCounters()
+  reconnects = 0
   /** It takes no connection any more. */
   ended = false
   /** What the initiator acknowledges is kept track of. */
@@ -110,6 +116,7 @@ export class Session {
    */
   left(connection: Connection, cause: EndCause): Promise<void> {
     if (this.connections.get(connection.cid) === connection) this.connections.delete(connection.cid)
+    this.past.add(connection.counters)
     this.window.forget(connection)
     liftFences(this)
     if (this.ended) return this.drained

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Login requests of one connection: from header to the login's rows and back.
-import { BHS, LOGIN_REQUEST, LoginStatus, Opcode } from '@lunkit/spec'
+import { BHS, LOGIN_REQUEST, LoginStatus, loginStatusText, Opcode } from '@lunkit/spec'
 import type { Connection } from '../connection.ts'
 import { admitLogin } from '../control/admission.ts'
 import { refuseLogin } from '../enter-session.ts'
@@ -57,5 +57,6 @@ function refuseOther(connection: Connection, header: Buffer, at: number): void {
   if (login?.first != null) {
     sendLoginResponse(connection, login.first, refusal(LoginStatus.invalidDuringLogin), 0, 0)
   }
+  connection.port.watch.counters.fail(loginStatusText(LoginStatus.invalidDuringLogin))
   connection.fatal(header, at, 'PDU came before the end of login')
 }
