@@ -4,7 +4,15 @@ import type { ObjectStorage } from '@lunkit/target-stores/object'
 import { keysOf, type LunSpec, sizeText } from './target-face/lun-spec.ts'
 
 export { OperatorError, type TargetEvent } from '@lunkit/target-api'
-export type { ConnectionReport, Counters, LoginReport, SessionReport } from '@lunkit/target-driver-iscsi'
+export type {
+  ConnectionReport,
+  Counters,
+  LoginReport,
+  PeerCertificate,
+  SessionReport,
+  Tls,
+  TlsSource,
+} from '@lunkit/target-driver-iscsi'
 export type { ObjectStorage } from '@lunkit/target-stores/object'
 export {
   type ChapOptions,
@@ -20,6 +28,7 @@ export type {
   PortGroupSettings,
   PortGroupView,
 } from './target-face/port-groups.ts'
+export type { PortalGiven, PortalSettings } from './target-face/portal-settings.ts'
 export type { LunPlace, RunningTarget } from './target-face/running-target.ts'
 
 /** Keys that every disk takes, whatever its store. */

@@ -10,9 +10,10 @@ import { createTarget, type TargetOptions } from '../target-face/create-target.t
 import type { AccessStateName } from '../target-face/port-groups.ts'
 import { parsePortal } from '../target-face/portal.ts'
 import type { RunningTarget } from '../target-face/running-target.ts'
+import { type TlsFlags, tlsSource } from '../tls-files.ts'
 import { formatBytes } from '../units.ts'
 
-interface ServeFlags {
+interface ServeFlags extends TlsFlags {
   readonly portal?: string[]
   readonly portGroup?: string[]
   readonly explicitAlua?: true
@@ -59,11 +60,13 @@ null disks and objects keep nothing unless they have a serial or naa.
 
 Portals with different tags are paths of their own to the same LUNs (multipath, ALUA). Their states are
 active/optimized, active/non-optimized, standby, unavailable and offline. SIGUSR2 has it look again how long each
-storage is, so that initiators hear of a disk that has grown. SIGUSR1 has it tell who is logged in, with counters.
+storage is, so that initiators hear of a disk that has grown, and read its certificates anew. SIGUSR1 has it tell who is
+logged in, with counters.
 
 Secrets come from a file or from LUNKIT_CHAP_SECRET and LUNKIT_MUTUAL_SECRET, never from an argument.
 
   lunkit serve disk.img --portal 0.0.0.0 --chap-user alice --chap-secret-file ./secret
+  lunkit serve disk.img --portal 0.0.0.0,tls --tls-cert cert.pem --tls-key key.pem --tls-client-ca ca.pem
   lunkit serve disk.img --portal 10.0.0.1,1 --portal 10.1.0.1,2 --port-group 2=standby --initiator 'iqn.*:host1'
   exec 3< <(lunkit serve disk.img --json) && read -r ready <&3     # bash; it serves until it is killed
   qemu-img info "$(jq -r '.luns[0].url' <<< "$ready")"`
@@ -73,7 +76,15 @@ const collect = (value: string, all: string[] = []): string[] => [...all, value]
 export function build(): Command {
   return new Command('serve')
     .argument('[lun...]', 'what to serve')
-    .option('--portal <address>', 'HOST[:PORT][,TAG]; repeatable, port 0 picks one (127.0.0.1:3260)', collect)
+    .option(
+      '--portal <address>',
+      'HOST[:PORT][,TAG][,tls][,advertise=HOST[:PORT]]; repeatable, port 0 picks one (127.0.0.1:3260)',
+      collect,
+    )
+    .option('--tls-cert <path>', 'certificate of portals with tls, PEM')
+    .option('--tls-key <path>', 'its private key')
+    .option('--tls-client-ca <path>', 'initiators need a certificate signed by it')
+    .option('--tls-client-cert <how>', 'require, request or none, where --tls-client-ca is given (require)')
     .option(
       '--port-group <tag=state>',
       'asymmetric access state of the portals of that tag; repeatable',
@@ -96,6 +107,7 @@ export function build(): Command {
 
 async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> {
   const chap = await readChap(flags)
+  const tls = tlsSource(flags)
   const target = await createTarget({
     luns: luns.length === 0 ? [DEFAULT_LUN] : luns,
     portal: flags.portal ?? ['127.0.0.1:3260'],
@@ -104,6 +116,7 @@ async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> 
     ...(chap !== null && { chap }),
     ...(flags.initiator && { initiators: flags.initiator }),
     ...(flags.open && { open: true }),
+    ...(tls !== null && { tls }),
     ...portGroupsOf(flags),
   })
   const stopped = stopOnSignal(target)
@@ -190,7 +203,7 @@ function tell(event: TargetEvent, json: boolean): void {
   process.stderr.write(`${type} ${words.map(([name, value]) => `${name}=${value}`).join(' ')}\n`)
 }
 
-/** SIGUSR2: somebody has changed the size of a storage by other means. Windows has no such signal. */
+/** SIGUSR2: somebody has changed the size of a storage by other means, or certificates. Windows has no such signal. */
 function lookOnSignal(target: RunningTarget, json: boolean): void {
   if (process.platform === 'win32') return
   const look = async (): Promise<void> => {
@@ -206,7 +219,11 @@ function lookOnSignal(target: RunningTarget, json: boolean): void {
       }
     }
   }
-  process.on('SIGUSR2', () => void look())
+  const reload = (): Promise<void> =>
+    target
+      .reloadCertificates()
+      .catch(error => tell({ type: 'warning', reason: describeError(error).message }, json))
+  process.on('SIGUSR2', () => void look().then(reload))
 }
 
 /** SIGUSR1: who is logged in, and how much came and went. */

@@ -8,13 +8,21 @@ import {
   OperatorError,
   type TargetEvent,
 } from '@lunkit/target-api'
-import { driver, type IscsiPort } from '@lunkit/target-driver-iscsi'
+import { driver, type IscsiPort, type TlsSource } from '@lunkit/target-driver-iscsi'
 import { TargetEngine } from '@lunkit/target-engine'
 import { checkStateFolder } from '@lunkit/target-state'
 import { checkTargetName, defaultTargetName } from './identity.ts'
 import { type LunSource, type OpenedLun, openLun } from './open-lun.ts'
 import { accessOptions, byTag, type PortGroupSettings } from './port-groups.ts'
-import { formatPortal, isLoopback, type Portal, parsePortal } from './portal.ts'
+import { formatPortal } from './portal.ts'
+import {
+  findExposed,
+  type PortalGiven,
+  portalOptions,
+  reachable,
+  type SettledPortal,
+  settlePortals,
+} from './portal-settings.ts'
 import { RunningTarget } from './running-target.ts'
 
 /** CHAP credentials; `mutual` is what the target proves itself with. Secrets of 12 bytes or more are advised. */
@@ -29,9 +37,12 @@ export interface TargetOptions {
   readonly luns: readonly LunSource[]
   /**
    * Where to listen: `127.0.0.1:0` if not given. `,TAG` behind an address names its portal group (1 if not given), which
-   * is a target port of its own: `['10.0.0.1:3260,1', '10.1.0.1:3260,2']` are two paths to the same LUNs.
+   * is a target port of its own: `['10.0.0.1:3260,1', '10.1.0.1:3260,2']` are two paths to the same LUNs. `,tls` puts TLS
+   * on it, `,advertise=HOST:PORT` has initiators told another address.
    */
-  readonly portal?: string | readonly string[]
+  readonly portal?: PortalGiven | readonly PortalGiven[]
+  /** Certificates for portals with TLS; a function is asked again by `reloadCertificates()`. */
+  readonly tls?: TlsSource
   /** Asymmetric access (ALUA). If not given, several portal groups are a target port group each, active/optimized. */
   readonly portGroups?: PortGroupSettings
   /** iSCSI name of the target; made from the host name if not given. */
@@ -59,8 +70,8 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
   }
   if (options.luns.length === 0)
     throw new OperatorError('NO_LUNS', 'No LUN was given', { hint: 'name an image file' })
-  const portals = [options.portal ?? '127.0.0.1:0'].flat().map(parsePortal)
-  checkAccess(portals, options)
+  const portals = settlePortals(options.portal ?? '127.0.0.1:0', options.tls)
+  await checkAccess(portals, options)
   options.signal?.throwIfAborted()
   const name = options.name === undefined ? defaultTargetName() : checkTargetName(options.name)
   let running: RunningTarget | null = null
@@ -87,11 +98,14 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
     }
     const grouping = accessOptions([...groups.keys()], options.portGroups)
     if (grouping !== null) target.setPortGroups(grouping)
-    for (const [tpgt, portals] of groups) {
+    for (const [tpgt, group] of groups) {
+      const portals = group.map(portalOptions)
       ports.push(await driver.start(engine, { portals, tpgt, access: { [name]: access } }))
     }
     const state = options.state ?? null
-    running = new RunningTarget({ engine, device: target, ports, opened, state, observe })
+    const bound = ports.flatMap(port => port.portals)
+    const place = reachable([...groups.values()].flat(), bound)
+    running = new RunningTarget({ engine, device: target, ports, place, opened, state, observe })
   } catch (error) {
     await Promise.all(ports.map(port => port.stop(0)))
     await engine.close()
@@ -144,12 +158,15 @@ async function openAbsent(): Promise<Device> {
   return device.open(null, {})
 }
 
-function checkAccess(portals: readonly Portal[], options: TargetOptions): void {
-  const exposed = portals.find(({ host }) => !isLoopback(host))
-  if (exposed === undefined || options.open || options.chap || options.initiators?.length) return
+async function checkAccess(portals: readonly SettledPortal[], options: TargetOptions): Promise<void> {
+  if (options.open || options.chap || options.initiators?.length) return
+  const exposed = await findExposed(portals)
+  if (exposed === undefined) return
   throw new OperatorError(
     'PORTAL_OPEN',
     `Portal ${formatPortal(exposed)} can be reached from other machines, and anybody could log in`,
-    { hint: 'set CHAP or a list of initiators, or say --open if that is wanted' },
+    {
+      hint: 'set CHAP, a list of initiators or TLS with client certificates, or say --open if that is wanted',
+    },
   )
 }

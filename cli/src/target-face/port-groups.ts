@@ -61,8 +61,8 @@ export function viewOf({ id, ports, state, preferred }: PortGroup): PortGroupVie
 }
 
 /** Portals by tag, ascending. */
-export function byTag(portals: readonly Portal[]): ReadonlyMap<number, readonly Portal[]> {
-  const groups = new Map<number, Portal[]>()
+export function byTag<P extends Portal>(portals: readonly P[]): ReadonlyMap<number, readonly P[]> {
+  const groups = new Map<number, P[]>()
   for (const portal of portals.toSorted((a, b) => a.tag - b.tag)) {
     const group = groups.get(portal.tag)
     if (group === undefined) groups.set(portal.tag, [portal])

@@ -30,6 +30,8 @@ export interface TargetParts {
   readonly engine: TargetEngine
   readonly device: TargetDevice
   readonly ports: readonly IscsiPort[]
+  /** Where this machine reaches it. */
+  readonly place: { readonly host: string; readonly port: number }
   readonly opened: readonly OpenedLun[]
   /** Folder of the units' records, or null. */
   readonly state: string | null
@@ -50,11 +52,11 @@ export class RunningTarget extends EventEmitter<EventsByName> {
 
   constructor(parts: TargetParts) {
     super()
-    const { engine, device, ports, opened } = parts
+    const { engine, device, ports, place, opened } = parts
     this.#parts = parts
     this.name = device.name
     this.portals = ports.flatMap(port => port.portals.map(formatPortal))
-    const base = `iscsi://${formatPortal(reachable(ports[0]!.portals[0]!))}/${device.name}`
+    const base = `iscsi://${formatPortal(place)}/${device.name}`
     this.#host = {
       urlOf: lun => `${base}/${lun}`,
       change: act => this.#change(act),
@@ -166,6 +168,14 @@ export class RunningTarget extends EventEmitter<EventsByName> {
     if (change !== null) await new Promise<void>(resolve => groups.change([change], null, resolve))
   }
 
+  /**
+   * Reads the certificates of portals with TLS anew, for connections that come from now on. Rejects with OperatorError
+   * where they are no good; that portal goes on with what it had.
+   */
+  async reloadCertificates(): Promise<void> {
+    for (const port of this.#parts.ports) await port.reloadCertificates()
+  }
+
   /** Asks initiators to log out, ends their sessions, flushes and closes the stores. May be called twice. */
   close({ graceMs = GRACE_MS }: { graceMs?: number } = {}): Promise<void> {
     this.#closing ??= (async () => {
@@ -240,10 +250,4 @@ export class RunningTarget extends EventEmitter<EventsByName> {
     this.#changing = next.catch(() => undefined)
     return next
   }
-}
-
-/** A wildcard address cannot be connected to: in URLs it becomes loopback. */
-function reachable(portal: { readonly host: string; readonly port: number }) {
-  if (portal.host === '0.0.0.0') return { ...portal, host: '127.0.0.1' }
-  return portal.host === '::' ? { ...portal, host: '::1' } : portal
 }
