@@ -90,6 +90,8 @@ export class Connection {
   #halted = false
   #haltedBytes = 0
   #paused = false
+  /** Requests that have arrived wait for room in the send queue. */
+  #stalled = false
   #ending = false
   #over = false
   #faults = 0
@@ -154,15 +156,22 @@ export class Connection {
   #pump(): void {
     if (this.#pumping) return
     this.#pumping = true
-    const { framer } = this
+    const { framer, out } = this
+    const { sendQueueBytes } = this.port.settings.limits
+    this.#stalled = false
     while (!this.#halted && !this.#over) {
+      // A few bytes may ask for many: what follows them waits until those are out.
+      if (out.queued > sendQueueBytes) {
+        this.#stalled = true
+        break
+      }
       const frame = framer.next()
       if (frame === Frame.more) break
       this.#handle(frame)
     }
     this.#pumping = false
-    this.out.flush()
-    if (this.out.queued > this.port.settings.limits.sendQueueBytes) this.#pause()
+    out.flush()
+    if (out.queued > sendQueueBytes) this.#pause()
   }
 
   #handle(frame: Frame): void {
@@ -225,7 +234,8 @@ export class Connection {
     if (this.out.queued > this.port.settings.limits.sendQueueBytes / 2) return
     this.#paused = false
     this.heardAt = this.port.clock
-    this.socket.resume()
+    if (this.#stalled) this.#pump()
+    if (!this.#paused && !this.#over) this.socket.resume()
   }
 
   // ---- Faults ----

@@ -40,10 +40,12 @@ export function enterSession(
   const { port } = connection
   const { isid, tsih } = login.first!
   if (tsih !== 0) {
-    const session = port.table.find(login.initiator, isid, tsih)!
-    const old = session.connections.get(request.cid)
-    if (old === undefined) join(connection, login, request, reply, session)
-    else void reinstate(connection, login, request, reply, session, old)
+    const session = port.table.find(login.initiator, isid, tsih)
+    if (session === null) {
+      refuseLogin(connection, request, LoginStatus.sessionDoesNotExist, 'The session has ended meanwhile')
+      return
+    }
+    joinOrReplace(connection, login, request, reply, session)
     return
   }
   if (login.discovery) {
@@ -131,6 +133,20 @@ function join(
     : LOGIN_DATA_BYTES
 }
 
+function joinOrReplace(
+  connection: Connection,
+  login: Login,
+  request: LoginRequest,
+  reply: LoginReply,
+  session: Session,
+): void {
+  const { connections, parameters } = session
+  const old = connections.get(request.cid)
+  if (old !== undefined) void reinstate(connection, login, request, reply, session, old)
+  else if (connections.size < parameters.maxConnections) join(connection, login, request, reply, session)
+  else refuseLogin(connection, request, LoginStatus.tooManyConnections, 'Session has all its connections')
+}
+
 /** Takes the place of a connection with the same CID, which is thereby logged out (RFC 7143, 6.3.4). */
 async function reinstate(
   connection: Connection,
@@ -170,6 +186,5 @@ async function reinstate(
       'The connection to replace has tasks that do not end',
     )
     if (session.connections.size === 0) void session.end('lost')
-  } else join(connection, login, request, reply, session)
-  connection.resume()
+  } else connection.resumeAfter(() => joinOrReplace(connection, login, request, reply, session))
 }

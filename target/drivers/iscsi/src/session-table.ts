@@ -111,6 +111,7 @@ export class SessionTable {
     const { nexus } = session
     session.nexus = null
     session.window.clear()
+    session.recovery?.close()
     if (nexus === null) session.draining = Promise.resolve()
     else {
       const draining = this.#port.engine.closeNexus(nexus)

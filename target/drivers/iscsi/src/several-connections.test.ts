@@ -199,6 +199,26 @@ describe('the end of a connection', () => {
   }
 })
 
+test('of two that want one place at the same time, the last has it, and neither is left over', () =>
+  withBench({}, async bench => {
+    const { session, first } = await RawSession.open(bench)
+    const second = await session.join(2)
+    bench.store.held = true
+    session
+      .next(first)
+      .command(write10(0, 1), { write: 1, expectedDataTransferLength: BLOCK }, Buffer.alloc(BLOCK))
+    await bench.until(() => bench.store.underWay === 1)
+    const both = [session.join(1), session.join(1)]
+    await new Promise(resolve => setTimeout(resolve, 30))
+    bench.store.release()
+    const [one, other] = await Promise.all(both)
+    await first.end()
+    await Promise.race([one!.end(), other!.end()])
+    const left = one!.closed ? other! : one!
+    await answers(session, left)
+    await answers(session, second)
+  }))
+
 // Requirement: RFC 7143, Response Fence: the answer to a function for many tasks waits until answers on other connections are acknowledged.
 test('a reset is answered when what other connections answered before has been acknowledged', () =>
   withBench({}, async bench => {

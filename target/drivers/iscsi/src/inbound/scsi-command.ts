@@ -9,7 +9,7 @@ import {
   Status,
   TaskAttribute,
 } from '@lunkit/spec'
-import { type Task, TaskState } from '@lunkit/target-api'
+import { type Nexus, type Task, TaskState } from '@lunkit/target-api'
 import { DATA_DAMAGED, DATA_INCORRECT, DATA_UNEXPECTED } from '../condition.ts'
 import type { Connection } from '../connection.ts'
 import { sendScsiResponse } from '../outbound/response.ts'
@@ -100,6 +100,10 @@ export function receiveScsiCommand(
 const isWaiting = ({ state }: Task): boolean =>
   state === TaskState.waitOrder || state === TaskState.waitMemory
 
+/** Immediate commands pass the window, but not what it protects. */
+const isCrowded = ({ tasks, recovery }: Session, nexus: Nexus): boolean =>
+  tasks.size >= nexus.credit + IMMEDIATE_TASKS || recovery?.full === true
+
 /** What is wrong with the data that comes without being asked for; the task then fails if it needs data at all. */
 function dataFault(
   session: Session,
@@ -149,7 +153,7 @@ function isAcceptable(
   if (writes && read.get(header, at) === 1 && bidirectionalReadLength(header, at) < 0) {
     return reject(RejectReason.invalidPduField, 'Command with data in both directions has no read length')
   }
-  if (immediate.get(header, at) === 1 && session.tasks.size >= nexus.credit + IMMEDIATE_TASKS) {
+  if (immediate.get(header, at) === 1 && isCrowded(session, nexus)) {
     return reject(RejectReason.immediateCommandReject, 'Too many commands are in flight')
   }
   return true

@@ -6,7 +6,7 @@ import type { Connection } from '../connection.ts'
 import { repeatR2T } from '../outbound/r2t.ts'
 import type { KeptCommand } from '../recovery/kept-command.ts'
 import type { Recovery } from '../recovery/recovery.ts'
-import { sendAgain, sendPiece, sendRecut, unacknowledged } from '../recovery/send-kept.ts'
+import { sendAgain, sendPiece, sendRecut } from '../recovery/send-kept.ts'
 import type { SentAnswers } from '../recovery/sent-answers.ts'
 
 const { type, itt, ttt, expStatSn, begRun, runLength } = SNACK.field
@@ -61,8 +61,7 @@ function answer(
       if (command === undefined || command.connection !== connection)
         return 'Data is acknowledged that nobody asked about'
       if (run.count !== 0) return 'Acknowledgement of data has a run length'
-      const { maxBurst } = connection.session!.parameters
-      return command.acknowledge(run.first, maxBurst) ? null : 'Acknowledged DataSN was not sent, or before'
+      return command.acknowledge(run.first) ? null : 'Acknowledged DataSN was not sent, or before'
     }
     case SnackType.rData: {
       const command = ownCommand(connection, recovery, tag)
@@ -97,17 +96,15 @@ function statuses(connection: Connection, answers: SentAnswers, run: Run, expect
 }
 
 function pieces(connection: Connection, command: KeptCommand, run: Run): string | null {
-  const all: Run = run.first === 0 && run.count === 0 ? { first: command.ackedSn, count: 0 } : run
-  let found = 0
-  for (const piece of unacknowledged(connection, command)) if (within(piece.number, all)) found++
-  if (found === 0 || found < all.count || serialDistance(all.first, command.ackedSn) < 0) {
-    return `DataSN ${all.first} was not sent, or is acknowledged`
+  const first = run.first === 0 && run.count === 0 ? command.ackedSn : run.first
+  const end = run.count === 0 ? command.endSn : (first + run.count) >>> 0
+  if (command.piece(first) === null || command.piece((end - 1) >>> 0) === null) {
+    return `DataSN ${first} was not sent, or is acknowledged`
   }
   if (command.pieceBytes > connection.sendLimit)
     return 'Data was sent in longer pieces than the initiator takes now'
-  for (const piece of unacknowledged(connection, command)) {
-    if (!within(piece.number, all)) continue
-    sendPiece(connection, command, piece)
+  for (let number = first; number !== end; number = (number + 1) >>> 0) {
+    sendPiece(connection, command, command.piece(number)!)
     connection.counters.resentData++
   }
   return null

@@ -38,11 +38,16 @@ export class KeptCommand {
   lostCid = -1
   /** StatSN of the answer; -1 before it is sent. */
   statSn = -1
-  /** Longest piece of data, in bytes, in the numbering that holds. */
+  /** Longest piece of data, in bytes, and the number of pieces, in the numbering that holds. */
   pieceBytes = 0
+  count = 0
   /** DataSN of the first piece that is not acknowledged, and its offset. R2Ts have used up the numbers before the first. */
   ackedSn: number
   ackedOffset = 0
+  /** Where that numbering begins. */
+  #cutSn = 0
+  #cutOffset = 0
+  #maxBurst = 1
 
   constructor(one: IscsiTask, tag: number, data: Buffer, firstSn: number, answer: Answer) {
     this.r2ts = one.r2tsSent
@@ -61,35 +66,63 @@ export class KeptCommand {
     return this.data.length + this.answer.sense.length + 512
   }
 
-  /** The pieces that are not acknowledged. */
-  *pieces(maxBurst: number): Generator<Piece> {
-    let offset = this.ackedOffset
-    let number = this.ackedSn
-    while (offset < this.data.length) {
-      const length = Math.min(this.data.length - offset, this.pieceBytes, maxBurst - (offset % maxBurst))
-      const next = offset + length
-      yield { number, offset, length, endsBurst: next === this.data.length || next % maxBurst === 0 }
-      offset = next
-      number = (number + 1) >>> 0
-    }
+  /** Cuts what is not acknowledged into pieces of this length; bursts are cut at their ends, too. */
+  cut(pieceBytes: number, maxBurst: number): void {
+    this.pieceBytes = pieceBytes
+    this.#maxBurst = maxBurst
+    this.#cutOffset = this.ackedOffset
+    this.#cutSn = this.ackedSn
+    this.count = this.#piecesTo(this.data.length)
   }
 
   /** DataSN behind the last piece: what the response tells as ExpDataSN. */
-  endSn(maxBurst: number): number {
-    let end = this.ackedSn
-    for (const piece of this.pieces(maxBurst)) end = (piece.number + 1) >>> 0
-    return end
+  get endSn(): number {
+    return (this.#cutSn + this.count) >>> 0
+  }
+
+  /** The piece with this DataSN; null if there is none, or it is acknowledged. */
+  piece(number: number): Piece | null {
+    const index = (number - this.#cutSn) >>> 0
+    if (index >= this.count || ((number - this.ackedSn) | 0) < 0) return null
+    const offset = this.#offsetOf(index)
+    const next = index + 1 === this.count ? this.data.length : this.#offsetOf(index + 1)
+    const endsBurst = next === this.data.length || next % this.#maxBurst === 0
+    return { number, offset, length: next - offset, endsBurst }
   }
 
   /** The initiator has all pieces before `dataSn`; false if there is no such place among those that it had not yet. */
-  acknowledge(dataSn: number, maxBurst: number): boolean {
-    if (dataSn === this.ackedSn) return true
-    for (const { number, offset, length } of this.pieces(maxBurst)) {
-      if ((number + 1) >>> 0 !== dataSn) continue
-      this.ackedSn = dataSn
-      this.ackedOffset = offset + length
-      return true
-    }
-    return false
+  acknowledge(dataSn: number): boolean {
+    const index = (dataSn - this.#cutSn) >>> 0
+    if (index > this.count || ((dataSn - this.ackedSn) | 0) < 0) return false
+    this.ackedSn = dataSn
+    this.ackedOffset = index === this.count ? this.data.length : this.#offsetOf(index)
+    return true
+  }
+
+  /** Where a piece begins, counted from where the cut began, which may be within a burst. */
+  #offsetOf(index: number): number {
+    const first = this.#firstBurst
+    const inFirst = Math.ceil(first / this.pieceBytes)
+    if (index < inFirst) return this.#cutOffset + index * this.pieceBytes
+    const perBurst = Math.ceil(this.#maxBurst / this.pieceBytes)
+    const rest = index - inFirst
+    const bursts = Math.floor(rest / perBurst)
+    return this.#cutOffset + first + bursts * this.#maxBurst + (rest % perBurst) * this.pieceBytes
+  }
+
+  #piecesTo(end: number): number {
+    const first = this.#firstBurst
+    const length = end - this.#cutOffset
+    if (length <= first) return Math.ceil(length / this.pieceBytes)
+    const perBurst = Math.ceil(this.#maxBurst / this.pieceBytes)
+    const rest = length - first
+    const bursts = Math.floor(rest / this.#maxBurst)
+    const tail = Math.ceil((rest % this.#maxBurst) / this.pieceBytes)
+    return Math.ceil(first / this.pieceBytes) + bursts * perBurst + tail
+  }
+
+  /** Bytes to the end of the burst in which the cut began. */
+  get #firstBurst(): number {
+    return this.#maxBurst - (this.#cutOffset % this.#maxBurst)
   }
 }

@@ -20,7 +20,7 @@ export function reassign(
   const command = recovery.command(itt)
   if (command !== undefined) {
     if (command.connection !== null) return { response: IscsiTaskResponse.taskStillAllegiant, go: null }
-    if (expDataSn !== 0 && !command.acknowledge(expDataSn, session.parameters.maxBurst)) {
+    if (expDataSn !== 0 && !command.acknowledge(expDataSn)) {
       return { response: IscsiTaskResponse.functionRejected, go: null }
     }
     command.connection = connection

@@ -22,6 +22,8 @@ export class Recovery {
   /** Connections that went without a logout of the session, and the port's clock until which their commands are kept. */
   readonly #lost: Map<number, number> = new Map()
   #bytes = 0
+  /** Answers that nobody could keep yet. */
+  #waiting: { one: IscsiTask; task: Task; answer: Answer }[] = []
   #lastTag = 0
   #wasFull = false
 
@@ -51,8 +53,16 @@ export class Recovery {
 
   // ---- Answers ----
 
-  /** Answers a command of the engine, and keeps what was answered. The task is the engine's again. */
+  /**
+   * Answers a command of the engine, and keeps what was answered: the task is the engine's again. While too much is kept
+   * it waits, charged to the engine's memory, until the initiator acknowledges.
+   */
   answerTask(engine: Engine, one: IscsiTask, task: Task, answer: Answer): void {
+    if (this.full && task.inLength > 0) {
+      this.#waiting.push({ one, task, answer })
+      if (one.connection !== null) this.#look(one.connection)
+      return
+    }
     const { session, connection } = one
     const bidirectional = task.expectedIn > 0 && task.expectedOut > 0
     const data = copyOf(task.segments, Math.min(task.inLength, task.expectedIn))
@@ -109,7 +119,18 @@ export class Recovery {
     connection.answers!.acknowledge(expStatSn, command => this.drop(command))
     if (!this.#wasFull || this.full) return
     this.#wasFull = false
-    this.#session.port.tellWindow(this.#session)
+    const { port } = this.#session
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const { one, task, answer } of waiting) this.answerTask(port.engine, one, task, answer)
+    port.tellWindow(this.#session)
+  }
+
+  /** Gives back to the engine what waits; the session ends. */
+  close(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const { one, task } of waiting) giveBack(this.#session, one, task)
   }
 
   // ---- Lost connections ----
@@ -139,6 +160,13 @@ export class Recovery {
   /** The connection was logged out: nothing that it answered is asked for again. */
   forget(connection: Connection): void {
     for (const command of this.#commands.values()) if (command.connection === connection) this.drop(command)
+    this.#giveUpWaiting(one => one.connection === connection)
+  }
+
+  #giveUpWaiting(which: (one: IscsiTask) => boolean): void {
+    const gone = this.#waiting.filter(({ one }) => which(one))
+    this.#waiting = this.#waiting.filter(({ one }) => !which(one))
+    for (const { one, task } of gone) giveBack(this.#session, one, task)
   }
 
   /** Gives up what nobody came for in time; without any connection the session ends then. */
@@ -151,12 +179,18 @@ export class Recovery {
       for (const command of this.#commands.values()) {
         if (command.connection === null && command.lostCid === cid) this.drop(command)
       }
+      this.#giveUpWaiting(one => one.connection === null && one.lostCid === cid)
       for (const one of [...session.tasks.all()]) {
         if (one.connection === null && one.lostCid === cid) void endTask(session, one)
       }
     }
     if (this.#lost.size === 0 && session.connections.size === 0) void session.end('lost')
   }
+}
+
+function giveBack(session: Session, one: IscsiTask, task: Task): void {
+  session.endTask(one)
+  session.port.engine.responseSent(task)
 }
 
 /** The first `length` bytes; null if the segments hold less. */

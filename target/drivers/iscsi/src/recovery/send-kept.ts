@@ -13,15 +13,14 @@ import type { SentAnswer } from './sent-answers.ts'
  * StatSN.
  */
 export function sendKept(connection: Connection, command: KeptCommand): void {
-  command.pieceBytes = connection.sendLimit
-  for (const piece of unacknowledged(connection, command)) sendPiece(connection, command, piece)
+  sendPieces(connection, command)
   const { status, residual, bidiResidual, sense } = command.answer
   sendScsiResponse(
     connection,
     command.itt,
     status,
     residual,
-    sequences(connection, command),
+    sequences(command),
     sense,
     sense.length,
     bidiResidual,
@@ -30,14 +29,16 @@ export function sendKept(connection: Connection, command: KeptCommand): void {
   connection.kick()
 }
 
-export const unacknowledged = (connection: Connection, command: KeptCommand): Generator<Piece> =>
-  command.pieces(burst(connection))
+/** All data that is not acknowledged, cut as the initiator takes it now. */
+function sendPieces(connection: Connection, command: KeptCommand): void {
+  command.cut(connection.sendLimit, connection.session!.parameters.maxBurst)
+  for (let number = command.ackedSn; number !== command.endSn; number = (number + 1) >>> 0) {
+    sendPiece(connection, command, command.piece(number)!)
+  }
+}
 
 /** R2Ts and Data-In PDUs that the initiator should have. */
-const sequences = (connection: Connection, command: KeptCommand): number =>
-  command.data.length > 0 ? command.endSn(burst(connection)) : command.r2ts
-
-const burst = (connection: Connection): number => connection.session!.parameters.maxBurst
+const sequences = (command: KeptCommand): number => (command.data.length > 0 ? command.endSn : command.r2ts)
 
 export function sendPiece(connection: Connection, command: KeptCommand, piece: Piece): void {
   const { number, offset, length, endsBurst } = piece
@@ -52,12 +53,11 @@ export function sendPiece(connection: Connection, command: KeptCommand, piece: P
  * and carries the tag (RFC 7143, 11.16.3).
  */
 export function sendRecut(connection: Connection, command: KeptCommand, snackTag: number): void {
-  command.pieceBytes = connection.sendLimit
-  for (const piece of unacknowledged(connection, command)) sendPiece(connection, command, piece)
+  sendPieces(connection, command)
   const answer = connection.answers!.get(command.statSn)
   if (answer === undefined) return
   SCSI_RESPONSE.field.snackTag.set(answer.header, 0, snackTag)
-  SCSI_RESPONSE.field.expDataSn.set(answer.header, 0, sequences(connection, command))
+  SCSI_RESPONSE.field.expDataSn.set(answer.header, 0, sequences(command))
   sendAgain(connection, answer)
 }
 

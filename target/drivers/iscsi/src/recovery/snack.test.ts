@@ -5,17 +5,26 @@ import { describe, test } from 'node:test'
 import {
   DATA_IN,
   LOGIN_RESPONSE,
+  NOP_IN,
   NOP_OUT,
   Opcode,
   R2T,
   RESERVED_TAG,
   RejectReason,
   SCSI_RESPONSE,
+  SNACK,
   SnackType,
   Status,
   TEXT_REQUEST,
 } from '@lunkit/spec'
-import { BLOCK, type IscsiBench, testUnitReady, withBench, write10 } from '@lunkit/testing/kit/iscsi-bench.ts'
+import {
+  BLOCK,
+  type IscsiBench,
+  read10,
+  testUnitReady,
+  withBench,
+  write10,
+} from '@lunkit/testing/kit/iscsi-bench.ts'
 import { fieldsOf, keysOf, type RawPeer, text } from '@lunkit/testing/kit/raw-peer.ts'
 import { RawSession } from '@lunkit/testing/kit/raw-session.ts'
 import {
@@ -351,6 +360,65 @@ describe('data of writes', () => {
       peer.sendPdu(NOP_OUT, fields, Buffer.from('ping'))
       assert.equal(String((await peer.receive(Opcode.nopIn)).data), 'ping')
     }, digests))
+})
+
+describe('what one peer can make it keep', () => {
+  test('answers wait when too much is kept, and come when it is acknowledged', () =>
+    level1(
+      async (session, peer, bench) => {
+        // 6 times 4 MiB, and no acknowledgement of the first until all were asked for.
+        const { expStatSn } = peer
+        const reads = 6
+        let pings = 0
+        for (let i = 0; i < reads; i++) {
+          session.next(peer)
+          const fields = { read: 1, expectedDataTransferLength: 8192 * BLOCK, expStatSn }
+          peer.command(read10(0, 8192), fields)
+        }
+        for (let answers = 0; answers < reads; ) {
+          const pdu = await peer.receive()
+          if (pdu.opcode === Opcode.scsiResponse) {
+            answers++
+            peer.expStatSn = (fieldsOf(SCSI_RESPONSE, pdu).statSn + 1) >>> 0
+          } else if (pdu.opcode === Opcode.nopIn) {
+            // Asked for a sign of life: only now the target learns what has come.
+            pings++
+            const { ttt } = fieldsOf(NOP_IN, pdu)
+            const fields = { opcode: Opcode.nopOut, immediate: 1, final: 1, itt: RESERVED_TAG, ttt }
+            const numbers = { cmdSn: session.cmdSn, expStatSn: peer.expStatSn }
+            if (ttt !== RESERVED_TAG) peer.sendPdu(NOP_OUT, { ...fields, ...numbers } as never)
+          }
+        }
+        assert.ok(pings > 0, 'nothing had to wait')
+        assert.equal(bench.of('warning').length, 0)
+      },
+      { MaxRecvDataSegmentLength: '262144', MaxBurstLength: '1048576' },
+    ))
+
+  test('thousands of requests for much data in one chunk are served as fast as the peer reads', () =>
+    level1(
+      async (session, peer) => {
+        const itt = read(session, peer, 0, 8192)
+        const { response } = await readAnswer(session, peer)
+        const { statSn } = response
+        const one = peer.build(SNACK, {
+          opcode: Opcode.snack,
+          final: 1,
+          type: SnackType.dataOrR2t,
+          itt,
+          ttt: RESERVED_TAG,
+          expStatSn: statSn,
+        } as never)
+        const before = process.memoryUsage().rss
+        peer.socket.pause()
+        peer.send(Buffer.concat(new Array(4000).fill(one)))
+        await new Promise(resolve => setTimeout(resolve, 200))
+        const grown = process.memoryUsage().rss - before
+        assert.ok(grown < 128 * 1024 * 1024, `${grown} bytes more`)
+        await peer.close()
+      },
+      { MaxRecvDataSegmentLength: '512', MaxBurstLength: '1048576' },
+    ))
 })
 
 test('at level 1 status never comes with data, and a lost connection ends the session', () =>
