@@ -50,6 +50,8 @@ export interface Key {
   readonly scope: 'session' | 'connection'
   readonly sender: 'initiator' | 'target' | 'both'
   readonly stages: readonly KeyStage[]
+  /** Stages in which an initiator may send it, where they are fewer; else null. */
+  readonly initiatorStages: readonly KeyStage[] | null
   /** The answer is Irrelevant if one of these holds. */
   readonly irrelevantWhen: readonly KeyCondition[]
   /** Key whose result this one's result must not exceed. */
@@ -93,6 +95,7 @@ const plain = {
   values: null,
   default: null,
   irrelevantWhen: [],
+  initiatorStages: null,
   notAbove: null,
   repeatable: false,
   maxBytes: DEFAULT_VALUE_BYTES,
@@ -193,6 +196,7 @@ const rows: readonly Key[] = [
     use: 'all',
     sender: 'both',
     stages: anyStage,
+    initiatorStages: login,
     repeatable: true,
     maxBytes: NAME_BYTES,
     cite: 'RFC 7143, 13.4',

@@ -7,6 +7,7 @@ import type { Redirect, RedirectDecision } from './control/redirect.ts'
 import { addressSet } from './defence/address-key.ts'
 import { isDestination } from './destination.ts'
 import { CHAP_ALGORITHMS, type ChapAlgorithm } from './login/chap.ts'
+import type { VendorKey } from './login/vendor-keys.ts'
 import type { TlsSource } from './tls/options.ts'
 
 /** An address to listen on. Port 0 picks a free one; an empty host, `0.0.0.0` or `::` listens on all addresses. */
@@ -114,6 +115,8 @@ export interface IscsiOptions {
   readonly redirect?: Redirect | RedirectDecision
   /** The same for single targets, by name; they come before `redirect`. */
   readonly redirects?: Readonly<Record<string, Redirect>>
+  /** Answers extension keys (`X-…`, `X#…`); without it none is understood. What it throws fails the login. */
+  readonly vendorKey?: VendorKey
   /** A faster CRC32C than the built-in one: same arguments and result as spec's `crc32c`. */
   readonly crc32c?: (bytes: Uint8Array, from: number, to: number, seed: number) => number
 }
@@ -159,6 +162,7 @@ export interface Settings {
   readonly tpgt: number
   readonly redirect: Redirect | RedirectDecision | null
   readonly redirects: Readonly<Record<string, Redirect>>
+  readonly vendorKey: VendorKey | null
 }
 
 /** Shortest CHAP secret that the standard allows (RFC 7143, 9.2.1), in bytes. */
@@ -237,6 +241,7 @@ export function settle(options: IscsiOptions, warn: (reason: string) => void): S
     tpgt,
     redirect: options.redirect ?? null,
     redirects: options.redirects ?? {},
+    vendorKey: options.vendorKey ?? null,
   }
 }
 

@@ -121,8 +121,8 @@ describe('text', () => {
       )
       assert.deepEqual(keys, {
         'X-odd': 'NotUnderstood',
-        MaxBurstLength: 'NotUnderstood',
-        HeaderDigest: 'NotUnderstood',
+        MaxBurstLength: 'Reject',
+        HeaderDigest: 'Reject',
       })
     }))
 

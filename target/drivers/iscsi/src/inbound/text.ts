@@ -1,11 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Text requests after login: SendTargets, and keys that may change while the session runs (RFC 7143, 11.10).
-import { Opcode, RESERVED_TAG, RejectReason, TEXT_REQUEST, TEXT_RESPONSE, type TextPair } from '@lunkit/spec'
+import {
+  type KeyValue,
+  Opcode,
+  RESERVED_TAG,
+  RejectReason,
+  TEXT_REQUEST,
+  TEXT_RESPONSE,
+  type TextPair,
+} from '@lunkit/spec'
 import type { Connection } from '../connection.ts'
 import { sendTargets } from '../discovery.ts'
 import { Negotiation } from '../login/negotiate.ts'
 import { sendLimit } from '../login/parameters.ts'
+import { isVendorKey, VendorKeys } from '../login/vendor-keys.ts'
 import { claimPdu, countStatus, sealAnswer, writeHead } from '../outbound/pdu.ts'
+import type { IscsiTargetPort } from '../port.ts'
 import { TextInbox, TextOutbox, textFault } from '../text.ts'
 
 const { final, continue: continues, itt, ttt } = TEXT_REQUEST.field
@@ -20,8 +30,12 @@ export class TextExchange {
   readonly inbox = new TextInbox()
   readonly outbox = new TextOutbox()
   readonly itt: number
-  constructor(tag: number) {
+  readonly negotiation: Negotiation
+  readonly vendorKeys: VendorKeys | null
+  constructor(tag: number, { settings, wishes }: IscsiTargetPort, settled: ReadonlyMap<string, KeyValue>) {
     this.itt = tag
+    this.negotiation = new Negotiation(wishes, settled)
+    this.vendorKeys = settings.vendorKey === null ? null : new VendorKeys(settings.vendorKey)
   }
 }
 
@@ -65,7 +79,7 @@ function continueText(
     const text = exchange.inbox.take()
     if (!text.ok) return textFault(text)
     const reply: TextPair[] = []
-    const fault = negotiate(connection, text.pairs, reply)
+    const fault = negotiate(connection, exchange, text.pairs, reply)
     if (fault !== null) return fault
     exchange.outbox.put(reply)
   }
@@ -78,26 +92,53 @@ function continueText(
 
 /** The exchange that a request starts or goes on with; null if it fits none. A new one takes the place of an old. */
 function exchangeOf(connection: Connection, tag: number, transferTag: number): TextExchange | null {
-  if (transferTag === RESERVED_TAG) return new TextExchange(tag)
+  if (transferTag === RESERVED_TAG) return new TextExchange(tag, connection.port, connection.session!.settled)
   const { text } = connection
   return text !== null && transferTag === TEXT_TAG && text.itt === tag ? text : null
 }
 
-function negotiate(connection: Connection, pairs: readonly TextPair[], reply: TextPair[]): string | null {
-  const session = connection.session!
-  const negotiation = new Negotiation({}, session.settled)
+function negotiate(
+  connection: Connection,
+  { negotiation, vendorKeys }: TextExchange,
+  pairs: readonly TextPair[],
+  reply: TextPair[],
+): string | null {
   const rest: TextPair[] = []
   for (const pair of pairs) {
     if (pair.key === 'SendTargets') reply.push(...sendTargets(connection, pair.value))
-    else rest.push(pair)
+    else if (vendorKeys === null || !isVendorKey(pair.key)) rest.push(pair)
   }
   const fault = negotiation.answerAll(rest, 'full-feature', reply)
   if (fault !== null) return fault.reason
-  const size = rest.some(pair => pair.key === 'MaxRecvDataSegmentLength')
-    ? negotiation.settled.get('MaxRecvDataSegmentLength')
-    : undefined
-  if (typeof size === 'number') connection.sendLimit = sendLimit(size)
-  return null
+  return vendorKeys === null ? null : answerVendorKeys(connection, vendorKeys, pairs, reply)
+}
+
+function answerVendorKeys(
+  connection: Connection,
+  vendorKeys: VendorKeys,
+  pairs: readonly TextPair[],
+  reply: TextPair[],
+): string | null {
+  const { target, identity } = connection.session!
+  const from = {
+    initiator: identity.initiator,
+    target: target?.name ?? '',
+    stage: 'full-feature',
+    authenticated: true,
+  } as const
+  try {
+    return vendorKeys.answer(pairs, from, reply)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    connection.port.observe({ type: 'warning', reason: `The answer to an extension key failed: ${why}` })
+    return 'The target failed to answer an extension key'
+  }
+}
+
+/** What was negotiated holds when the exchange has come to its end (RFC 7143, 6.4). */
+function commit(connection: Connection, { negotiation }: TextExchange): void {
+  if (!negotiation.has('MaxRecvDataSegmentLength')) return
+  connection.sendLimit = sendLimit(negotiation.value('MaxRecvDataSegmentLength') as number)
 }
 
 /** `more`: the answer goes on in the next response. `ends`: nothing more is to come from either side. */
@@ -118,7 +159,10 @@ function send(
   countStatus(connection, arena, at)
   piece.copy(arena, at + connection.headerBytes)
   sealAnswer(connection, arena, at, piece.length)
-  if (ends) connection.text = null
+  if (ends) {
+    connection.text = null
+    commit(connection, exchange)
+  }
   connection.kick()
 }
 

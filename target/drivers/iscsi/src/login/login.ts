@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Login as the target runs it: any number of requests, one answer to each, by the rows of `rows.ts`.
-import { LoginStatus, type TextPair } from '@lunkit/spec'
+import { type KeyStage, LoginStatus, type TextPair } from '@lunkit/spec'
 import type { Target } from '@lunkit/target-api'
 import type { Settings } from '../options.ts'
 import { TextInbox, TextOutbox, textFault } from '../text.ts'
@@ -14,6 +14,7 @@ import {
   type SessionParameters,
 } from './parameters.ts'
 import { type LoginRow, type LoginState, loginEvent, loginRow } from './rows.ts'
+import { isVendorKey, VendorKeys } from './vendor-keys.ts'
 
 /** The versions of RFC 3720 and RFC 7143: there is only one. */
 const VERSION = 0
@@ -73,6 +74,9 @@ const failed = (status: number, failure: string): LoginReply => ({
 })
 const wrong = (failure: string): LoginReply => failed(LoginStatus.initiatorError, failure)
 
+const statusOf = ({ key }: { readonly key: string }): number =>
+  key === 'SessionType' ? LoginStatus.sessionTypeNotSupported : LoginStatus.initiatorError
+
 const CLOSED = failed(LoginStatus.serviceUnavailable, 'Target lets nobody in any more')
 
 /** One login. After a reply that is no success, or that made it `complete`, it is over. */
@@ -88,6 +92,7 @@ export class Login {
   first: LoginRequest | null = null
   readonly #policy: LoginPolicy
   readonly #negotiation: Negotiation
+  readonly #vendorKeys: VendorKeys | null
   readonly #inbox = new TextInbox()
   readonly #outbox = new TextOutbox()
   #authentication: Authentication | null = null
@@ -95,6 +100,8 @@ export class Login {
   constructor(policy: LoginPolicy) {
     this.#policy = policy
     this.#negotiation = new Negotiation(policy.wishes)
+    const { vendorKey } = policy.settings
+    this.#vendorKeys = vendorKey === null ? null : new VendorKeys(vendorKey)
   }
 
   get complete(): boolean {
@@ -164,15 +171,19 @@ export class Login {
     if (!text.ok) return wrong(textFault(text)!)
     const reply: TextPair[] = []
     const auth = row.at === 'security' ? text.pairs.filter(pair => isAuthKey(pair.key)) : []
-    const rest = auth.length === 0 ? text.pairs : text.pairs.filter(pair => !isAuthKey(pair.key))
+    const isOther = ({ key }: TextPair): boolean =>
+      this.#vendorKeys !== null && isVendorKey(key) ? false : !(row.at === 'security' && isAuthKey(key))
+    const rest = text.pairs.filter(isOther)
     const fault = this.#negotiation.answerAll(rest, row.at, reply)
     // Names come before faults, so that the event can say whose login it was.
     const refusal = this.#identify()
-    if (fault !== null) return wrong(fault.reason)
+    if (fault !== null) return failed(statusOf(fault), fault.reason)
     if (refusal !== null) return refusal
     const authentication = this.#authentication!
     const failure = authentication.receive(auth, row.to !== row.at, reply)
     if (failure !== null) return failed(LoginStatus.authenticationFailure, failure)
+    const vendor = this.#answerVendorKeys(text.pairs, row.at, reply)
+    if (vendor !== null) return vendor
     if (row.at === 'operational' && !this.declared) {
       this.declared = true
       const value = String(this.#policy.settings.limits.maxRecvDataSegmentLength)
@@ -181,6 +192,19 @@ export class Login {
     this.#introduce(reply)
     this.#outbox.put(reply)
     return this.#reply(row)
+  }
+
+  #answerVendorKeys(pairs: readonly TextPair[], stage: KeyStage, reply: TextPair[]): LoginReply | null {
+    if (this.#vendorKeys === null) return null
+    const authenticated = this.#authentication!.done
+    const from = { initiator: this.initiator, target: this.target?.name ?? '', stage, authenticated }
+    try {
+      const fault = this.#vendorKeys.answer(pairs, from, reply)
+      return fault === null ? null : wrong(fault)
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      return failed(LoginStatus.targetError, `The answer to an extension key failed: ${why}`)
+    }
   }
 
   /** Settles who wants what; once, with the first whole request. */

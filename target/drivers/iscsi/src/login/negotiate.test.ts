@@ -66,6 +66,7 @@ const TABLE: readonly (readonly [string, string])[] = [
   ['ErrorRecoveryLevel=3', 'Reject'],
   ['TaskReporting=FastAbort,RFC3720', 'RFC3720'],
   ['TaskReporting=FastAbort', 'Reject'],
+  ['TaskReporting=FastAbort,ResponseFence,RFC3720', 'ResponseFence'],
   ['iSCSIProtocolLevel=2', '2'],
   ['IFMarker=Yes', 'Reject'],
   ['OFMarker=No', 'Reject'],
@@ -174,6 +175,28 @@ describe('negotiation', () => {
       new Negotiation(level2),
     )
     assert.deepEqual(plain.sort(), ['ErrorRecoveryLevel=0', 'MaxOutstandingR2T=8'])
+    const late = new Negotiation(ours)
+    answers(['MaxOutstandingR2T=8'], 'operational', late)
+    assert.deepEqual(answers(['ErrorRecoveryLevel=2'], 'operational', late), ['ErrorRecoveryLevel=0'])
+  })
+
+  test('fences are for sessions of one connection, whichever key comes first', () => {
+    for (const offers of [
+      ['TaskReporting=ResponseFence,RFC3720', 'MaxConnections=4'],
+      ['MaxConnections=4', 'TaskReporting=ResponseFence,RFC3720'],
+    ]) {
+      assert.deepEqual(answers(offers), ['MaxConnections=4', 'TaskReporting=RFC3720'])
+    }
+    const late = new Negotiation(ours)
+    answers(['TaskReporting=ResponseFence,RFC3720'], 'operational', late)
+    assert.deepEqual(answers(['MaxConnections=4'], 'operational', late), ['MaxConnections=1'])
+  })
+
+  test('TargetName is one, and is for login', () => {
+    const one = new Negotiation(ours)
+    assert.deepEqual(answers(['TargetName=iqn.2026-11.test.lunkit:a'], 'security', one), [])
+    assert.match(answers(['TargetName=iqn.2026-11.test.lunkit:b'], 'security', one)[0]!, /twice/)
+    assert.deepEqual(answers(['TargetName=iqn.2026-11.test.lunkit:a'], 'full-feature'), ['TargetName=Reject'])
   })
 
   test('on a connection that joins a session, what holds for the session cannot be negotiated again', () => {

@@ -35,12 +35,16 @@ export type Answer =
   | { readonly kind: 'reply'; readonly pair: TextPair }
   /** Noted; nothing to send back. */
   | { readonly kind: 'silent' }
-  /** The negotiation cannot go on. */
-  | { readonly kind: 'fault'; readonly reason: string }
+  /** The negotiation cannot go on, because of this key. */
+  | { readonly kind: 'fault'; readonly key: string; readonly reason: string }
 
 const SILENT: Answer = Object.freeze({ kind: 'silent' })
 const reply = (key: string, value: string): Answer => ({ kind: 'reply', pair: { key, value } })
-const fault = (reason: string): Answer => ({ kind: 'fault', reason })
+const fault = (key: string, reason: string): Answer => ({
+  kind: 'fault',
+  key,
+  reason: `Key ${key} ${reason}`,
+})
 
 /** One negotiation: a login, or one text exchange after it. */
 export class Negotiation {
@@ -61,6 +65,11 @@ export class Negotiation {
   /** The value in force: negotiated, or the standard's. */
   value(name: string): KeyValue | undefined {
     return this.settled.get(name) ?? keyByName(name)?.default ?? undefined
+  }
+
+  /** Whether the key came in this negotiation. */
+  has(name: string): boolean {
+    return this.#offers.has(name)
   }
 
   /**
@@ -106,13 +115,14 @@ export class Negotiation {
     }
     const before = this.#offers.get(name)
     this.#offers.set(name, value)
-    if (before !== undefined && !key.repeatable) {
+    // Keys that may be repeated are a target's.
+    if (before !== undefined) {
       // Real initiators declare their names again in the next stage; that changes nothing.
       if (key.kind === 'declarative' && before === value) return SILENT
-      return fault(`Key ${name} came twice`)
+      return fault(name, 'came twice')
     }
-    if (key.sender === 'target') return fault(`Key ${name} is not for an initiator to send`)
-    if (!key.stages.includes(stage)) return reply(name, KeyAnswer.reject)
+    if (key.sender === 'target') return fault(name, 'is not for an initiator to send')
+    if (!(key.initiatorStages ?? key.stages).includes(stage)) return reply(name, KeyAnswer.reject)
     if (key.use === 'leading-only' && !this.leading && key.kind === 'negotiated')
       return reply(name, KeyAnswer.reject)
     return key.kind === 'declarative' ? this.#declare(key, value) : this.#negotiate(key, value)
@@ -124,7 +134,7 @@ export class Negotiation {
 
   #declare(key: Key, value: string): Answer {
     const parsed = parseDeclared(key, value)
-    if (parsed === null) return fault(`Key ${key.name} has an illegal value`)
+    if (parsed === null) return fault(key.name, 'has an illegal value')
     this.settled.set(key.name, parsed)
     return SILENT
   }

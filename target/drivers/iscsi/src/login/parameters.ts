@@ -33,7 +33,11 @@ export function wishes(limits: Limits): Wishes {
   return Object.freeze({
     HeaderDigest: ['CRC32C', 'None'],
     DataDigest: ['CRC32C', 'None'],
-    MaxConnections: limits.maxConnections,
+    // An earlier request may have settled on fences, which a single connection has by itself.
+    MaxConnections: {
+      after: [],
+      want: value => (value('TaskReporting') === 'ResponseFence' ? 1 : limits.maxConnections),
+    },
     InitialR2T: false,
     ImmediateData: true,
     MaxBurstLength: limits.maxBurst,
@@ -55,8 +59,19 @@ export function wishes(limits: Limits): Wishes {
     },
     DataPDUInOrder: true,
     DataSequenceInOrder: true,
-    ErrorRecoveryLevel: limits.errorRecoveryLevel,
-    TaskReporting: ['RFC3720'],
+    // An earlier request may have settled on several R2Ts at a time.
+    ErrorRecoveryLevel: {
+      after: [],
+      want: value =>
+        value('MaxOutstandingR2T') !== 1 && value('DataSequenceInOrder') === true
+          ? 0
+          : limits.errorRecoveryLevel,
+    },
+    // On one connection all answers are in order, which is all that response fences are for (RFC 7143, 4.2.2.3.3).
+    TaskReporting: {
+      after: ['MaxConnections'],
+      want: value => (value('MaxConnections') === 1 ? ['ResponseFence', 'RFC3720'] : ['RFC3720']),
+    },
     iSCSIProtocolLevel: SCSI_FEATURES_LEVEL,
   })
 }
