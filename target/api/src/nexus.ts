@@ -17,6 +17,8 @@ export interface InitiatorPort {
   readonly port: string
   /** SPC TransportID. */
   readonly transportId: Uint8Array
+  /** Version descriptor of the transport as it was agreed with this initiator; if not given, none in particular. */
+  readonly version?: number
 }
 
 /** I_T nexus: an initiator port seen through one target port. */

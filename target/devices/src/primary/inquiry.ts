@@ -7,6 +7,7 @@ import {
   InquiryVersion,
   Qualifier,
   STANDARD_INQUIRY,
+  VersionDescriptor,
   VPD_HEADER,
   VpdCode,
 } from '@lunkit/spec'
@@ -75,7 +76,8 @@ function standardData(device: PrimaryDevice, task: Task): Uint8Array {
     revision,
   })
   const first = STANDARD_INQUIRY.field.versionDescriptor1.byte
-  device.versions.forEach((version, index) => {
+  device.versions.forEach((one, index) => {
+    const version = one === VersionDescriptor.iscsi ? (task.nexus.initiator.version ?? one) : one
     data[first + 2 * index] = version >> 8
     data[first + 2 * index + 1] = version
   })

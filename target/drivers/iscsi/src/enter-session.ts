@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The end of a login: a new session that perhaps replaces an older one, or one more connection of a session.
-import { LoginStatus, loginStatusText, ProtocolId, writeTransportId } from '@lunkit/spec'
+import { LoginStatus, loginStatusText, ProtocolId, VersionDescriptor, writeTransportId } from '@lunkit/spec'
 import type { Connection } from './connection.ts'
 import { crowd } from './defence/session-counts.ts'
 import { endTasksOf } from './end-tasks.ts'
@@ -102,6 +102,8 @@ function establish(connection: Connection, login: Login, request: LoginRequest, 
         name: login.initiator,
         isid: request.isid,
       }),
+      // RFC 7144, 4: the level that was agreed on is part of it.
+      version: VersionDescriptor.iscsi + session.parameters.protocolLevel,
     })
     session.nexus.driverData = session
   }

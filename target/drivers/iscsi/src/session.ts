@@ -41,9 +41,9 @@ export class Session {
   /** Which initiator port at which target this is. */
   readonly nexusKey: string | null
   nexus: Nexus | null = null
-  /** Bytes of its tasks counted by `EarlyData`; task management requests that have no answer yet. */
+  /** Bytes of its tasks counted by `EarlyData`; tags of task management requests that have no answer yet. */
   early = 0
-  managed = 0
+  managed: number[] = []
   /** Resolves when no task can touch a store any more; set when the session ends. */
   draining: Promise<void> | null = null
   /** By `Date.now()`. */

@@ -14,7 +14,7 @@ import {
   TASK_MANAGEMENT_REQUEST,
   TASK_MANAGEMENT_RESPONSE,
 } from '@lunkit/spec'
-import { read10, testUnitReady, withBench, write10 } from '@lunkit/testing/kit/iscsi-bench.ts'
+import { read10, TARGET, testUnitReady, withBench, write10 } from '@lunkit/testing/kit/iscsi-bench.ts'
 import { fieldsOf, type RawPeer } from '@lunkit/testing/kit/raw-peer.ts'
 
 interface Request {
@@ -58,7 +58,7 @@ describe('task management', () => {
       const options = { keys: { iSCSIProtocolLevel: '2' } }
       const peer = await bench.peer(options)
       bench.store.held = true
-      for (const fn of [ABORT_TASK, ABORT_TASK_SET, 4, LUN_RESET, 6, 11]) {
+      for (const fn of [ABORT_TASK, ABORT_TASK_SET, 4, LUN_RESET, 6]) {
         const itt = peer.command(
           write10(fn, 1),
           { write: 1, expectedDataTransferLength: 512 },
@@ -79,6 +79,10 @@ describe('task management', () => {
       const again = await bench.peer(options)
       again.command(testUnitReady())
       assert.equal(fieldsOf(SCSI_RESPONSE, await again.receive(Opcode.scsiResponse)).status, 0)
+      again.command(write10(30, 1), { write: 1, expectedDataTransferLength: 512 }, Buffer.alloc(512))
+      ask(again, { function: 11 })
+      assert.equal(await answer(again), 0)
+      await again.end()
     }))
 
   test('the functions of RFC 7144 are there where the login settled on iSCSIProtocolLevel 2', () =>
@@ -104,10 +108,64 @@ describe('task management', () => {
       await bench.until(() => bench.store.aborts === 1)
       bench.store.release()
       assert.equal(await answer(peer), 0)
-      ask(peer, { function: 12 })
-      const event = fieldsOf(TASK_MANAGEMENT_RESPONSE, await peer.receive(Opcode.taskManagementResponse))
-      // One unit attention: I_T NEXUS LOSS OCCURRED.
-      assert.deepEqual([event.response, event.additionalResponseInformation], [7, 0x16_29_07])
+      // Requirement: RFC 7144, 6.3: I_T NEXUS RESET drops all connections of its session.
+      await peer.end()
+      await bench.until(() => bench.of('session-closed').length === 1)
+      assert.equal(bench.of('session-closed')[0]!.cause, 'lost')
+      const again = await bench.connect()
+      await again.login({
+        target: TARGET,
+        initiator: 'iqn.2026-11.test:new',
+        keys: { iSCSIProtocolLevel: '2' },
+      })
+      ask(again, { function: 12 })
+      const event = fieldsOf(TASK_MANAGEMENT_RESPONSE, await again.receive(Opcode.taskManagementResponse))
+      // One unit attention, of the group of resets and losses.
+      assert.deepEqual([event.response, event.additionalResponseInformation >> 8], [7, 0x16_29])
+    }))
+
+  // Requirement: RFC 7143, 11.5.1: ABORT TASK of a task management request is rejected.
+  // Requirement: RFC 7144, 6.3: QUERY TASK of a task management request is rejected.
+  test('a request of this kind is no task that could be aborted or asked for', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer({ keys: { iSCSIProtocolLevel: '2' } })
+      bench.store.held = true
+      peer.command(read10(0, 1), { read: 1, expectedDataTransferLength: 512 })
+      await bench.until(() => bench.store.underWay === 1)
+      ask(peer, { function: LUN_RESET })
+      for (const fn of [ABORT_TASK, 9]) {
+        ask(peer, { function: fn, referencedTaskTag: TAG })
+        assert.equal(await answer(peer), 255)
+      }
+      bench.store.release()
+      assert.equal(await answer(peer), 0)
+      ask(peer, { function: 9, referencedTaskTag: TAG })
+      assert.equal(await answer(peer), 0)
+    }))
+
+  // Requirement: RFC 7144, 4: the version descriptor of iSCSI tells the level that was agreed on.
+  for (const [level, descriptor] of [
+    ['1', 0x0961],
+    ['2', 0x0962],
+  ] as const) {
+    test(`INQUIRY tells version ${descriptor.toString(16)} at iSCSIProtocolLevel ${level}`, () =>
+      withBench({}, async bench => {
+        const peer = await bench.peer({ keys: { iSCSIProtocolLevel: level } })
+        peer.command(Buffer.from([0x12, 0, 0, 0, 96, 0]), { read: 1, expectedDataTransferLength: 96 })
+        const { data } = await peer.receive(Opcode.dataIn)
+        const told = Array.from({ length: 8 }, (_, i) => data.readUInt16BE(58 + 2 * i))
+        assert.ok(told.includes(descriptor), told.map(one => one.toString(16)).join())
+        assert.ok(!told.includes(0x0960))
+      }))
+  }
+
+  test('a command priority is taken at any level', () =>
+    withBench({}, async bench => {
+      for (const level of ['1', '2']) {
+        const peer = await bench.peer({ keys: { iSCSIProtocolLevel: level } })
+        peer.command(testUnitReady(), { priority: 15 })
+        assert.equal(fieldsOf(SCSI_RESPONSE, await peer.receive(Opcode.scsiResponse)).status, 0)
+      }
     }))
 
   test('requests that wait for a store are few: more are rejected, and none is lost', () =>

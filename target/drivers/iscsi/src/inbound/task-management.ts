@@ -49,9 +49,13 @@ class RequestedManagement implements PendingManagement {
   }
 
   #send(request: Management): void {
-    this.#connection.session!.managed--
-    if (this.#connection.over) return
-    sendManagementResponse(this.#connection, this.#itt, request.response, request.information)
+    const session = this.#connection.session!
+    session.managed.splice(session.managed.indexOf(this.#itt), 1)
+    if (!this.#connection.over)
+      sendManagementResponse(this.#connection, this.#itt, request.response, request.information)
+    // Its connections end at once, whatever was agreed on taking them up again (RFC 7144, 6.3).
+    if (request.fn === ManagementFunction.nexusReset && request.response === ManagementResponse.complete)
+      void session.end('lost', true)
   }
 }
 
@@ -74,6 +78,11 @@ export function receiveManagement(connection: Connection, header: Buffer, at: nu
     return
   }
   const target = referencedTaskTag.get(header, at)
+  if (ONE_TASK.has(code) && session.managed.includes(target)) {
+    // It names a request of this kind, which is no task (RFC 7143, 11.5.1; RFC 7144, 6.3).
+    sendManagementResponse(connection, tag, IscsiTaskResponse.functionRejected)
+    return
+  }
   if (code === ManagementFunction.abortTask) {
     const response = abortHere(session, header, at, target)
     if (response !== null) {
@@ -83,11 +92,11 @@ export function receiveManagement(connection: Connection, header: Buffer, at: nu
   } else if (!QUERIES.has(code)) {
     killParked(session, code, header, at)
   }
-  if (session.managed >= MOST_MANAGED) {
+  if (session.managed.length >= MOST_MANAGED) {
     sendManagementResponse(connection, tag, IscsiTaskResponse.functionRejected)
     return
   }
-  session.managed++
+  session.managed.push(tag)
   const request = new Management(session.nexus, code, decodeLun(header, at + 8), target)
   request.driverData = new RequestedManagement(connection, tag)
   connection.port.engine.manage(request)
@@ -99,6 +108,7 @@ const QUERIES: ReadonlySet<number> = new Set([
   ManagementFunction.queryTaskSet,
   ManagementFunction.queryAsynchronousEvent,
 ])
+const ONE_TASK: ReadonlySet<number> = new Set([ManagementFunction.abortTask, ManagementFunction.queryTask])
 /** Functions that end many tasks: the answer must not overtake answers of theirs on other connections. */
 const MANY: ReadonlySet<number> = new Set([
   ManagementFunction.abortTaskSet,

@@ -225,6 +225,7 @@ describe('negotiation', () => {
       firstBurst: 65_536,
       maxBurst: 262_144,
       maxOutstandingR2T: 1,
+      protocolLevel: 1,
       scsiFeatures: false,
     })
   })

@@ -24,6 +24,8 @@ export interface SessionParameters {
   readonly firstBurst: number
   readonly maxBurst: number
   readonly maxOutstandingR2T: number
+  /** iSCSIProtocolLevel. */
+  readonly protocolLevel: number
   /** RFC 7144's task management functions may be used. */
   readonly scsiFeatures: boolean
 }
@@ -100,6 +102,7 @@ export function parametersOf(negotiation: Negotiation): SessionParameters {
     firstBurst: Math.min(number('FirstBurstLength'), maxBurst),
     maxBurst,
     maxOutstandingR2T: number('MaxOutstandingR2T'),
+    protocolLevel: number('iSCSIProtocolLevel'),
     scsiFeatures: number('iSCSIProtocolLevel') >= SCSI_FEATURES_LEVEL,
   }
 }
