@@ -19,6 +19,7 @@ export {
   createTarget,
   type TargetOptions,
 } from './target-face/create-target.ts'
+export type { IscsiKeys } from './target-face/iscsi-keys.ts'
 export type { Lun, LunView, Referral, UnitNames } from './target-face/lun.ts'
 export type { LunSpec } from './target-face/lun-spec.ts'
 export type { LunSource } from './target-face/open-lun.ts'

@@ -7,6 +7,7 @@ import { describeError, ExitCode } from '../exit.ts'
 import { readSecret } from '../secret.ts'
 import { defaultStateFolder } from '../state-folder.ts'
 import { createTarget, type TargetOptions } from '../target-face/create-target.ts'
+import type { IscsiKeys } from '../target-face/iscsi-keys.ts'
 import type { AccessStateName } from '../target-face/port-groups.ts'
 import { parsePortal } from '../target-face/portal.ts'
 import type { RunningTarget } from '../target-face/running-target.ts'
@@ -24,6 +25,7 @@ interface ServeFlags extends TlsFlags {
   readonly mutualSecretFile?: string
   readonly initiator?: string[]
   readonly open?: true
+  readonly iscsi?: string[]
   /** false: --no-state. */
   readonly state: string | false
   readonly json?: true
@@ -63,6 +65,10 @@ active/optimized, active/non-optimized, standby, unavailable and offline. SIGUSR
 storage is, so that initiators hear of a disk that has grown, and read its certificates anew. SIGUSR1 has it tell who is
 logged in, with counters.
 
+Keys of --iscsi have their names from RFC 7143: MaxBurstLength (1M), FirstBurstLength (256K), MaxRecvDataSegmentLength (256K),
+MaxOutstandingR2T (16), MaxConnections (8), InitialR2T (no), ImmediateData (yes), HeaderDigest and DataDigest (CRC32C,None; with
+CRC32C alone, initiators must use it).
+
 Secrets come from a file or from LUNKIT_CHAP_SECRET and LUNKIT_MUTUAL_SECRET, never from an argument.
 
   lunkit serve disk.img --portal 0.0.0.0 --chap-user alice --chap-secret-file ./secret
@@ -98,6 +104,7 @@ export function build(): Command {
     .option('--mutual-secret-file <path>', 'its secret')
     .option('--initiator <name>', 'only this initiator may log in; repeatable, * and ? match', collect)
     .option('--open', 'allow a public portal that anybody can log in to')
+    .option('--iscsi <key=value>', 'what the target asks for in login; repeatable', collect)
     .option('--state <folder>', 'keep reservations and saved settings there', defaultStateFolder())
     .option('--no-state', 'keep nothing beyond this run')
     .option('--json', 'events as JSON, one a line; the first is "ready"')
@@ -117,6 +124,7 @@ async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> 
     ...(flags.initiator && { initiators: flags.initiator }),
     ...(flags.open && { open: true }),
     ...(tls !== null && { tls }),
+    ...(flags.iscsi && { iscsi: keysOfFlags(flags.iscsi) }),
     ...portGroupsOf(flags),
   })
   const stopped = stopOnSignal(target)
@@ -153,6 +161,21 @@ function portGroupsOf({
       return { portals: [tag], ...(state !== undefined && { state }) }
     })
   return { portGroups: { explicit: explicitAlua === true, ...(groups.length > 0 && { groups }) } }
+}
+
+/** Texts of --iscsi as keys; what they may be is checked where the target is made. */
+function keysOfFlags(texts: readonly string[]): IscsiKeys {
+  const keys: Record<string, string> = {}
+  for (const text of texts) {
+    const [, name, value] = /^([^=]+)=(.*)$/.exec(text) ?? []
+    if (name === undefined) {
+      throw new OperatorError('ISCSI_KEY', `'--iscsi ${text}' is no key=value`, {
+        hint: 'write --iscsi MaxBurstLength=256K',
+      })
+    }
+    keys[name] = value!
+  }
+  return keys as IscsiKeys
 }
 
 async function readChap(flags: ServeFlags) {

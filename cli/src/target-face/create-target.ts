@@ -12,6 +12,7 @@ import { driver, type IscsiPort, type TlsSource } from '@lunkit/target-driver-is
 import { TargetEngine } from '@lunkit/target-engine'
 import { checkStateFolder } from '@lunkit/target-state'
 import { checkTargetName, defaultTargetName } from './identity.ts'
+import { type IscsiKeys, iscsiOptions } from './iscsi-keys.ts'
 import { type LunSource, type OpenedLun, openLun } from './open-lun.ts'
 import { accessOptions, byTag, type PortGroupSettings } from './port-groups.ts'
 import { formatPortal } from './portal.ts'
@@ -48,6 +49,8 @@ export interface TargetOptions {
   /** iSCSI name of the target; made from the host name if not given. */
   readonly name?: string
   readonly chap?: ChapOptions
+  /** What the target asks for in login: bursts, digests, unsolicited data. */
+  readonly iscsi?: IscsiKeys
   /** Initiator names that may log in, with * and ?; everybody if not given. */
   readonly initiators?: readonly string[]
   /** Allows a public portal without CHAP and without an initiator list. */
@@ -81,6 +84,7 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
     if (running === null) early.push(event)
     else tell(running, event)
   }
+  const negotiated = iscsiOptions(options.iscsi ?? {})
   if (options.state) await checkStateFolder(options.state)
   const absent = await openAbsent()
   const opened = await openLuns(options, name, observe)
@@ -100,7 +104,7 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
     if (grouping !== null) target.setPortGroups(grouping)
     for (const [tpgt, group] of groups) {
       const portals = group.map(portalOptions)
-      ports.push(await driver.start(engine, { portals, tpgt, access: { [name]: access } }))
+      ports.push(await driver.start(engine, { ...negotiated, portals, tpgt, access: { [name]: access } }))
     }
     const state = options.state ?? null
     const bound = ports.flatMap(port => port.portals)

@@ -6,6 +6,7 @@ export type { LoginFacts, Redirect, RedirectDecision } from './control/redirect.
 export type { SessionSelection } from './control/selection.ts'
 export { driver, type IscsiDriver, type IscsiPort } from './driver.ts'
 export type { ChapAlgorithm } from './login/chap.ts'
+export type { Digest, Preferences } from './login/preferences.ts'
 export type { VendorKey, VendorKeyFacts } from './login/vendor-keys.ts'
 export type { LoginReport } from './observe/login-counters.ts'
 export type { ConnectionReport, Counters, SessionReport } from './observe/session-report.ts'

@@ -7,6 +7,7 @@ import type { Redirect, RedirectDecision } from './control/redirect.ts'
 import { addressSet } from './defence/address-key.ts'
 import { isDestination } from './destination.ts'
 import { CHAP_ALGORITHMS, type ChapAlgorithm } from './login/chap.ts'
+import { type Preferences, settlePreferences } from './login/preferences.ts'
 import type { VendorKey } from './login/vendor-keys.ts'
 import type { TlsSource } from './tls/options.ts'
 
@@ -104,6 +105,7 @@ export interface IscsiOptions {
   readonly discoveryChap?: Chap
   readonly limits?: Partial<Limits>
   readonly nop?: Partial<Nop>
+  readonly preferences?: Partial<Preferences>
   /**
    * Addresses and subnets without limits for each address and without login rates: `127.0.0.0/8` and `::1` if not given,
    * behind which are test suites, and tunnels that end on this machine. They hold to all other limits.
@@ -158,6 +160,7 @@ export interface Settings {
   readonly discoveryChap: Chap | null
   readonly limits: Limits
   readonly nop: Nop
+  readonly preferences: Preferences
   readonly trusted: BlockList
   readonly tpgt: number
   readonly redirect: Redirect | RedirectDecision | null
@@ -204,6 +207,10 @@ export function settle(options: IscsiOptions, warn: (reason: string) => void): S
     if (advertise !== undefined) checkAdvertised(advertise.host, advertise.port)
   }
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
+  // Whoever makes only MaxBurstLength small means both.
+  if (options.limits?.firstBurst === undefined) {
+    limits.firstBurst = Math.min(limits.firstBurst, Math.max(512, limits.maxBurst))
+  }
   const nop = { ...DEFAULT_NOP, ...options.nop }
   const tpgt = options.tpgt ?? 1
   inRange('Target portal group tag', tpgt, 1, 65_535)
@@ -237,6 +244,7 @@ export function settle(options: IscsiOptions, warn: (reason: string) => void): S
     discoveryChap: options.discoveryChap ?? null,
     limits,
     nop,
+    preferences: settlePreferences(options.preferences),
     trusted: trustedSet(options.trustedAddresses ?? TRUSTED),
     tpgt,
     redirect: options.redirect ?? null,

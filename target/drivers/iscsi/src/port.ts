@@ -68,7 +68,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     this.engine = engine
     this.settings = settings
     this.checksum = checksum
-    this.wishes = wishes(settings.limits)
+    this.wishes = wishes(settings.limits, settings.preferences)
     this.relativeId = settings.tpgt
     this.early = new EarlyData(settings.limits.earlyDataBytes)
     this.table = new SessionTable(this)

@@ -13,6 +13,7 @@ import {
   parametersOf,
   type SessionParameters,
 } from './parameters.ts'
+import { missingDigest } from './preferences.ts'
 import { type LoginRow, type LoginState, loginEvent, loginRow } from './rows.ts'
 import { isVendorKey, VendorKeys } from './vendor-keys.ts'
 
@@ -257,6 +258,10 @@ export class Login {
 
   /** A TSIH asks to join a session; one more connection must fit in, or take the place of one with its CID. */
   #checkSession(): LoginReply | null {
+    const missing = this.discovery
+      ? null
+      : missingDigest(this.#policy.settings.preferences, this.#negotiation)
+    if (missing !== null) return wrong(missing)
     const { isid, tsih, cid } = this.first!
     if (tsih === 0) return null
     const session = this.#policy.findSession(this.initiator, isid, tsih)

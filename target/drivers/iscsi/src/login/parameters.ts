@@ -3,6 +3,7 @@
 import { SCSI_FEATURES_LEVEL } from '@lunkit/spec'
 import type { Limits } from '../options.ts'
 import type { Negotiation, Wishes } from './negotiate.ts'
+import { DEFAULT_PREFERENCES, digestWish, type Preferences } from './preferences.ts'
 
 /** Results that a connection works with. */
 export interface ConnectionParameters {
@@ -31,17 +32,17 @@ export interface SessionParameters {
 }
 
 /** Our side of every key. */
-export function wishes(limits: Limits): Wishes {
+export function wishes(limits: Limits, preferences: Preferences = DEFAULT_PREFERENCES): Wishes {
   return Object.freeze({
-    HeaderDigest: ['CRC32C', 'None'],
-    DataDigest: ['CRC32C', 'None'],
+    HeaderDigest: digestWish(preferences.headerDigest),
+    DataDigest: digestWish(preferences.dataDigest),
     // An earlier request may have settled on fences, which a single connection has by itself.
     MaxConnections: {
       after: [],
       want: value => (value('TaskReporting') === 'ResponseFence' ? 1 : limits.maxConnections),
     },
-    InitialR2T: false,
-    ImmediateData: true,
+    InitialR2T: preferences.initialR2T,
+    ImmediateData: preferences.immediateData,
     MaxBurstLength: limits.maxBurst,
     FirstBurstLength: limits.firstBurst,
     // The higher of both counts, and there is nothing here that an initiator should wait for.
