@@ -27,10 +27,10 @@ export function suite(...words: string[]): Promise<{ code: number | null; output
   return new Promise(resolve => child.on('close', code => resolve({ code, output })))
 }
 
-/** Runs a family, or one test of it as `Family.Test`, with two paths to the unit. */
+/** Runs a suite, a family or one test of it (`ALL.Family.Test`), with two paths to the unit. */
 export async function runFamily(name: string, url: string): Promise<FamilyRun> {
   const switches = ['--dataloss', '--allow-sanitize', '--fail']
-  const { code, output } = await suite(...switches, `--test=ALL.${name}`, url, url)
+  const { code, output } = await suite(...switches, `--test=${name}`, url, url)
   return { code, output, outcomes: outcomes(output) }
 }
 
