@@ -14,9 +14,10 @@ async function answersOf(url: string): Promise<Record<string, string>> {
   try {
     const fields = { transit: 1, csg: LoginStage.operational, nsg: LoginStage.fullFeature } as const
     const most = { MaxBurstLength: '16777215', FirstBurstLength: '16777215', MaxOutstandingR2T: '64' }
+    const recovery = { ErrorRecoveryLevel: '2', DefaultTime2Retain: '3600' }
     const free = { InitialR2T: 'No', ImmediateData: 'Yes', HeaderDigest: 'None,CRC32C', MaxConnections: '64' }
     const names = { InitiatorName: INITIATOR, TargetName: name! }
-    return keysOf(await peer.loginRound(fields, { ...names, ...most, ...free }))
+    return keysOf(await peer.loginRound(fields, { ...names, ...most, ...recovery, ...free }))
   } finally {
     await peer.close()
   }
@@ -28,6 +29,7 @@ const KEYS = {
   MaxRecvDataSegmentLength: '16K',
   MaxOutstandingR2T: 2,
   MaxConnections: 3,
+  ErrorRecoveryLevel: 0,
   InitialR2T: true,
   ImmediateData: true,
   HeaderDigest: 'CRC32C',
@@ -38,6 +40,7 @@ const ANSWERS = {
   MaxRecvDataSegmentLength: '16384',
   MaxOutstandingR2T: '2',
   MaxConnections: '3',
+  ErrorRecoveryLevel: '0',
   InitialR2T: 'Yes',
   ImmediateData: 'Yes',
   HeaderDigest: 'CRC32C',
@@ -63,6 +66,8 @@ test('a program decides the same, and without a word there are the defaults', as
   assert.equal(defaults['MaxBurstLength'], '1048576')
   assert.equal(defaults['InitialR2T'], 'No')
   assert.equal(defaults['HeaderDigest'], 'None')
+  await using short = await createTarget({ luns: [memory('1M')], iscsi: { DefaultTime2Retain: 5 } })
+  assert.equal((await answersOf(short.url))['DefaultTime2Retain'], '5')
 })
 
 const WRONG: readonly (readonly [IscsiKeys, string, RegExp])[] = [
@@ -71,6 +76,7 @@ const WRONG: readonly (readonly [IscsiKeys, string, RegExp])[] = [
   [{ FirstBurstLength: '2M' }, 'ISCSI_VALUE', /FirstBurstLength.*512 to 1048576/],
   [{ MaxRecvDataSegmentLength: 100 }, 'ISCSI_VALUE', /512 to/],
   [{ MaxOutstandingR2T: 256 }, 'ISCSI_VALUE', /1 to 255/],
+  [{ ErrorRecoveryLevel: 3 }, 'ISCSI_VALUE', /0 to 2/],
   [{ MaxConnections: 0 }, 'ISCSI_VALUE', /1 to 64/],
   [{ HeaderDigest: 'MD5' }, 'ISCSI_VALUE', /HeaderDigest.*CRC32C,None/],
   [{ DataDigest: '' }, 'ISCSI_VALUE', /DataDigest.*CRC32C,None/],

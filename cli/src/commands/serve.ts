@@ -66,8 +66,8 @@ storage is, so that initiators hear of a disk that has grown, and read its certi
 logged in, with counters.
 
 Keys of --iscsi have their names from RFC 7143: MaxBurstLength (1M), FirstBurstLength (256K), MaxRecvDataSegmentLength (256K),
-MaxOutstandingR2T (16), MaxConnections (8), InitialR2T (no), ImmediateData (yes), HeaderDigest and DataDigest (CRC32C,None; with
-CRC32C alone, initiators must use it).
+MaxOutstandingR2T (16), MaxConnections (8), ErrorRecoveryLevel (2), DefaultTime2Retain (20), InitialR2T (no), ImmediateData
+(yes), HeaderDigest and DataDigest (CRC32C,None; with CRC32C alone, initiators must use it).
 
 Secrets come from a file or from LUNKIT_CHAP_SECRET and LUNKIT_MUTUAL_SECRET, never from an argument.
 

@@ -16,6 +16,10 @@ export interface IscsiKeys {
   readonly MaxOutstandingR2T?: number
   /** Connections of one session, 1 to 64: 8 if not given. */
   readonly MaxConnections?: number
+  /** Highest error recovery level, 0 to 2: 2 if not given. */
+  readonly ErrorRecoveryLevel?: number
+  /** Seconds that commands of a lost connection are kept at level 2, 0 to 3600: 20 if not given. */
+  readonly DefaultTime2Retain?: number
   /** true: data that no command brought itself must be asked for; false if not given. */
   readonly InitialR2T?: boolean
   /** false: commands may not bring data; true if not given. */
@@ -31,6 +35,11 @@ const TABLE = Object.freeze({
   MaxRecvDataSegmentLength: { type: 'size', help: 'longest data segment that the target takes' },
   MaxOutstandingR2T: { type: 'integer', help: 'R2Ts of one write at a time' },
   MaxConnections: { type: 'integer', help: 'connections of one session' },
+  ErrorRecoveryLevel: { type: 'integer', help: 'highest error recovery level' },
+  DefaultTime2Retain: {
+    type: 'integer',
+    help: 'seconds that commands of a lost connection are kept at level 2',
+  },
   InitialR2T: { type: 'boolean', help: 'yes: unsolicited data only with the command itself' },
   ImmediateData: { type: 'boolean', help: 'no: commands bring no data' },
   HeaderDigest: { type: 'string', help: 'CRC32C, None or CRC32C,None' },
@@ -44,6 +53,8 @@ const LIMITS = Object.freeze([
   ['MaxRecvDataSegmentLength', 'maxRecvDataSegmentLength', null],
   ['MaxOutstandingR2T', 'maxOutstandingR2T', 255],
   ['MaxConnections', 'maxConnections', 64],
+  ['ErrorRecoveryLevel', 'errorRecoveryLevel', null],
+  ['DefaultTime2Retain', 'time2RetainSeconds', null],
 ] as const)
 
 /** The driver's options for these keys. Throws OperatorError for an unknown key or a value that cannot be. */
