@@ -31,6 +31,7 @@ export type {
 } from './target-face/port-groups.ts'
 export type { PortalGiven, PortalSettings } from './target-face/portal-settings.ts'
 export type { LunPlace, RunningTarget } from './target-face/running-target.ts'
+export type { WatchOptions } from './target-face/watch.ts'
 
 /** Keys that every disk takes, whatever its store. */
 export interface DiskOptions {

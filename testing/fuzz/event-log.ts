@@ -12,9 +12,14 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   'login-failed': ['target', 'initiator', 'address', 'reason'],
   'peer-fault': ['initiator', 'address', 'fault', 'pdu', 'outcome'],
   'command-failed': ['target', 'initiator', 'lun', 'command', 'reason'],
+  'stuck-command': ['target', 'initiator', 'address', 'lun', 'command', 'lba', 'blocks', 'ms', 'waitsFor'],
+  'slow-command': ['target', 'initiator', 'lun', 'command', 'lba', 'blocks', 'ms', 'outcome'],
+  'answers-not-read': ['target', 'initiator', 'address', 'cid', 'bytes', 'ms'],
   refused: ['address', 'reason', 'count'],
   warning: ['reason'],
 }
+const NUMBERS: ReadonlySet<string> = new Set(['lun', 'count', 'cid', 'bytes', 'ms', 'lba', 'blocks'])
+const MAY_BE_NULL: ReadonlySet<string> = new Set(['lba', 'blocks'])
 const MAY_BE_EMPTY: ReadonlySet<string> = new Set(['target', 'initiator'])
 
 const PDU_NAMES = PDU_BY_OPCODE.flatMap(layout => (layout === undefined ? [] : [layout.name]))
@@ -87,8 +92,10 @@ export function judge(event: Event): string | null {
     return complain('has other fields')
   for (const field of fields) {
     const value = event[field]
-    if (field === 'lun' || field === 'count' ? !Number.isInteger(value) : typeof value !== 'string')
-      return complain(`has a wrong ${field}`)
+    const isRight = NUMBERS.has(field)
+      ? Number.isInteger(value) || (value === null && MAY_BE_NULL.has(field))
+      : typeof value === 'string'
+    if (!isRight) return complain(`has a wrong ${field}`)
     if (value === '' && !MAY_BE_EMPTY.has(field)) return complain(`has no ${field}`)
     if (typeof value === 'string' && hasControl(value)) return complain(`has control characters in ${field}`)
   }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who is logged in, as the library face tells it and as `lunkit serve` does when SIGUSR1 asks.
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { connect } from '@lunkit/initiator-driver-iscsi'
 import { createTarget, memory } from 'lunkit/target'
 import { listSessions } from '../../cli/src/session-listing.ts'
-import { serve } from '../kit/serve-process.ts'
+import { serve, workFolder } from '../kit/serve-process.ts'
 
 const initiatorName = 'iqn.2026-11.test.lunkit:reader'
 
@@ -56,4 +58,22 @@ test('lunkit serve tells them when SIGUSR1 asks', async t => {
   assert.ok((session['counters'] as { bytesRead: number }).bytesRead >= 512)
   assert.equal((session['connections'] as unknown[]).length, 1)
   assert.equal(target.events.find(({ event }) => event === 'logins')!['sessions'], 1)
+})
+
+test('lunkit serve shows PDUs and slow commands where that is asked for, and refuses what is no number', async t => {
+  const storage = `export default { size: 1048576, read: (_, into) => new Promise(done => setTimeout(done, 60)) }`
+  const folder = workFolder()
+  t.after(() => folder.dispose())
+  const path = join(folder.path, 'slow.mjs')
+  writeFileSync(path, storage)
+  const target = await serve([`object:${path}`, '--trace', '--slow', '50', '--response-timeout', '60'])
+  t.after(() => target.stop())
+  await using disk = await connect(target.ready.luns[0]!.url, { initiatorName })
+  await disk.read(2, 1)
+  const slow = target.events.find(({ event }) => event === 'slow-command')!
+  assert.equal(slow['lba'], 2)
+  assert.match(String(slow['command']), /^READ/)
+  assert.match(target.stderr(), /^\S+Z in .* session=1 cid=0 SCSI Command \(READ \(\d+\) lba=2 blocks=1\) /m)
+  assert.match(target.stderr(), /^\S+Z out .* SCSI Data-In \(GOOD\) /m)
+  await assert.rejects(serve(['memory:1M', '--slow', 'a bit']), /'a bit' is no value for --slow/)
 })

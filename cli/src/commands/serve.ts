@@ -13,8 +13,9 @@ import { parsePortal } from '../target-face/portal.ts'
 import type { RunningTarget } from '../target-face/running-target.ts'
 import { type TlsFlags, tlsSource } from '../tls-files.ts'
 import { formatBytes } from '../units.ts'
+import { WATCH_HELP, type WatchFlags, watchOptions, withWatch } from '../watch-options.ts'
 
-interface ServeFlags extends TlsFlags {
+interface ServeFlags extends TlsFlags, WatchFlags {
   readonly portal?: string[]
   readonly portGroup?: string[]
   readonly explicitAlua?: true
@@ -62,8 +63,8 @@ null disks and objects keep nothing unless they have a serial or naa.
 
 Portals with different tags are paths of their own to the same LUNs (multipath, ALUA). Their states are
 active/optimized, active/non-optimized, standby, unavailable and offline. SIGUSR2 has it look again how long each
-storage is, so that initiators hear of a disk that has grown, and read its certificates anew. SIGUSR1 has it tell who is
-logged in, with counters.
+storage is, so that initiators hear of a disk that has grown, and read its certificates anew.
+${WATCH_HELP}
 
 Keys of --iscsi have their names from RFC 7143: MaxBurstLength (1M), FirstBurstLength (256K), MaxRecvDataSegmentLength (256K),
 MaxOutstandingR2T (16), MaxConnections (8), ErrorRecoveryLevel (2), DefaultTime2Retain (20), InitialR2T (no), ImmediateData
@@ -80,7 +81,7 @@ Secrets come from a file or from LUNKIT_CHAP_SECRET and LUNKIT_MUTUAL_SECRET, ne
 const collect = (value: string, all: string[] = []): string[] => [...all, value]
 
 export function build(): Command {
-  return new Command('serve')
+  const serving = new Command('serve')
     .argument('[lun...]', 'what to serve')
     .option(
       '--portal <address>',
@@ -108,11 +109,14 @@ export function build(): Command {
     .option('--state <folder>', 'keep reservations and saved settings there', defaultStateFolder())
     .option('--no-state', 'keep nothing beyond this run')
     .option('--json', 'events as JSON, one a line; the first is "ready"')
+  return withWatch(serving)
     .addHelpText('after', HELP)
     .action((luns: string[], flags: ServeFlags) => serve(luns, flags))
 }
 
 async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> {
+  const served: Served = { target: null }
+  reportOnSignal(served, flags.json === true)
   const chap = await readChap(flags)
   const tls = tlsSource(flags)
   const target = await createTarget({
@@ -126,10 +130,11 @@ async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> 
     ...(tls !== null && { tls }),
     ...(flags.iscsi && { iscsi: keysOfFlags(flags.iscsi) }),
     ...portGroupsOf(flags),
+    watch: watchOptions(flags),
   })
   const stopped = stopOnSignal(target)
   lookOnSignal(target, flags.json === true)
-  reportOnSignal(target, flags.json === true)
+  served.target = target
   announce(target, flags.json === true)
   target.on('event', event => tell(event, flags.json === true))
   await stopped
@@ -222,7 +227,7 @@ function tell(event: TargetEvent, json: boolean): void {
     return
   }
   const { type, ...fields } = event
-  const words = Object.entries(fields).filter(([, value]) => value !== '')
+  const words = Object.entries(fields).filter(([, value]) => value !== '' && value !== null)
   process.stderr.write(`${type} ${words.map(([name, value]) => `${name}=${value}`).join(' ')}\n`)
 }
 
@@ -249,12 +254,17 @@ function lookOnSignal(target: RunningTarget, json: boolean): void {
   process.on('SIGUSR2', () => void look().then(reload))
 }
 
-/** SIGUSR1: who is logged in, and how much came and went. */
-function reportOnSignal(target: RunningTarget, json: boolean): void {
+interface Served {
+  /** Null until it is ready. */
+  target: RunningTarget | null
+}
+
+/** SIGUSR1: who is logged in, and how much came and went. Taken from the start on: else Node opens its debugger for it. */
+function reportOnSignal(served: Served, json: boolean): void {
   if (process.platform === 'win32') return
   process.on('SIGUSR1', async () => {
-    const sessions = target.sessions()
-    const logins = target.logins()
+    const sessions = served.target?.sessions() ?? []
+    const logins = served.target?.logins() ?? []
     if (json) {
       const lines = [
         ...sessions.map(session => ({ event: 'session', ...session })),

@@ -25,6 +25,7 @@ import {
   settlePortals,
 } from './portal-settings.ts'
 import { RunningTarget } from './running-target.ts'
+import { type WatchOptions, watchSettings } from './watch.ts'
 
 /** CHAP credentials; `mutual` is what the target proves itself with. Secrets of 12 bytes or more are advised. */
 export interface ChapOptions {
@@ -60,6 +61,8 @@ export interface TargetOptions {
    * Nothing is kept if not given. It is made when something is first saved.
    */
   readonly state?: string | null
+  /** What to show of what goes on, beyond events and `sessions()`. */
+  readonly watch?: WatchOptions
   /** Closes the target when it fires. */
   readonly signal?: AbortSignal
 }
@@ -85,6 +88,7 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
     else tell(running, event)
   }
   const negotiated = iscsiOptions(options.iscsi ?? {})
+  const watched = watchSettings(options.watch ?? {}, negotiated.limits)
   if (options.state) await checkStateFolder(options.state)
   const absent = await openAbsent()
   const opened = await openLuns(options, name, observe)
@@ -104,7 +108,8 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
     if (grouping !== null) target.setPortGroups(grouping)
     for (const [tpgt, group] of groups) {
       const portals = group.map(portalOptions)
-      ports.push(await driver.start(engine, { ...negotiated, portals, tpgt, access: { [name]: access } }))
+      const settings = { ...negotiated, ...watched, portals, tpgt, access: { [name]: access } }
+      ports.push(await driver.start(engine, settings))
     }
     const state = options.state ?? null
     const bound = ports.flatMap(port => port.portals)

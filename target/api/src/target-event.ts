@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What happens in a target that somebody may want to know: typed events, for logs and for the library face.
 
-/** One observer per engine. Never called in the road of a good command. MUST NOT throw. */
+/** One observer per engine. Never called in the road of a good command, but for slow ones where that is asked for. MUST NOT throw. */
 export type Observer = (event: TargetEvent) => void
 
 export type TargetEvent =
@@ -65,6 +65,44 @@ export type TargetEvent =
       readonly lun: number
       readonly command: string
       readonly reason: string
+    }
+  | {
+      /**
+       * A command that was taken has had no answer for long; told once. `waitsFor` says who has to go on: the storage, other
+       * commands, its initiator. `lba` and `blocks` are null where it has none. `lun` is -1 where that names no unit.
+       */
+      readonly type: 'stuck-command'
+      readonly target: string
+      readonly initiator: string
+      readonly address: string
+      readonly lun: number
+      readonly command: string
+      readonly lba: number | null
+      readonly blocks: number | null
+      readonly ms: number
+      readonly waitsFor: string
+    }
+  | {
+      /** A command took longer than the operator has asked to be told of. `outcome` is its status in words, or `aborted`. */
+      readonly type: 'slow-command'
+      readonly target: string
+      readonly initiator: string
+      readonly lun: number
+      readonly command: string
+      readonly lba: number | null
+      readonly blocks: number | null
+      readonly ms: number
+      readonly outcome: string
+    }
+  | {
+      /** A peer has not read what waits for it, for `ms`: its connection is closed. */
+      readonly type: 'answers-not-read'
+      readonly target: string
+      readonly initiator: string
+      readonly address: string
+      readonly cid: number
+      readonly bytes: number
+      readonly ms: number
     }
   | {
       /**

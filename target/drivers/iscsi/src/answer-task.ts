@@ -12,6 +12,7 @@ import type { Answer } from './recovery/kept-command.ts'
 export function answerTask(engine: Engine, task: Task): void {
   const one = task.driverData as IscsiTask
   const { session, connection } = one
+  if (one.startedAt > 0) session.port.watch.dog.ended(one, task, false)
   const { recovery } = session
   if (connection === null || connection.over) {
     if (connection === null && recovery !== null) recovery.answerTask(engine, one, task, answerOf(task))
@@ -105,6 +106,7 @@ export function reportLack(port: IscsiTargetPort, task: Task): void {
 export function abandonTask(engine: Engine, task: Task): void {
   const one = task.driverData as IscsiTask
   const { session } = one
+  if (one.startedAt > 0) session.port.watch.dog.ended(one, task, true)
   session.endTask(one)
   engine.responseSent(task)
   // No answer tells the initiator that there is room again.

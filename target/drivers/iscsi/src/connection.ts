@@ -14,6 +14,7 @@ import { receiveLogin } from './inbound/login.ts'
 import type { TextExchange } from './inbound/text.ts'
 import { LOGIN_DATA_BYTES, type Login } from './login/login.ts'
 import type { ConnectionParameters } from './login/parameters.ts'
+import type { ConnectionTrace } from './observe/connection-trace.ts'
 import { sendReject } from './outbound/reject.ts'
 import type { IscsiTargetPort } from './port.ts'
 import { portalText } from './portal.ts'
@@ -80,6 +81,11 @@ export class Connection {
   wasWriting = false
   /** Which initiator port at which target this is, once its login is through. */
   nexusKey: string | null = null
+  /** Writes that were through when the watchdog looked last, and its clock when that number changed. */
+  writesSeen = 0
+  writeSeenAt = 0
+  /** Told of every PDU, where somebody wants to see them. */
+  readonly trace: ConnectionTrace | null
   /** When it was logged in, by `Date.now()`; 0 before. */
   openedAt = 0
   /** Bytes received before the end of login; counted by the port. */
@@ -102,6 +108,7 @@ export class Connection {
     this.port = port
     this.socket = socket
     this.checksum = port.checksum
+    this.trace = port.watch.traceOf(this)
     this.framer = new Framer(LOGIN_DATA_BYTES, this.checksum)
     this.out = new SendQueue(socket, port.engine, this, this.counters)
     this.overTls = socket instanceof TLSSocket
@@ -178,6 +185,7 @@ export class Connection {
     const { framer, counters } = this
     const { header, at, slices, dataLength } = framer
     counters.pdusIn++
+    if (this.trace !== null) this.trace.received(header, at, frame)
     if (frame === Frame.dataDigest) counters.dataDigestErrors++
     if (frame === Frame.headerDigest) {
       counters.headerDigestErrors++

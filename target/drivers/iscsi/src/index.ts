@@ -8,6 +8,7 @@ export { driver, type IscsiDriver, type IscsiPort } from './driver.ts'
 export type { ChapAlgorithm } from './login/chap.ts'
 export type { Digest, Preferences } from './login/preferences.ts'
 export type { VendorKey, VendorKeyFacts } from './login/vendor-keys.ts'
+export type { Trace } from './observe/connection-trace.ts'
 export type { LoginReport } from './observe/login-counters.ts'
 export type { ConnectionReport, Counters, SessionReport } from './observe/session-report.ts'
 export {

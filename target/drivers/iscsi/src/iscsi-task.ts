@@ -43,6 +43,9 @@ export class IscsiTask {
   readonly gather: Gather = new Gather()
   /** Bytes counted by `EarlyData`. */
   early = 0
+  /** Clock of the port when the command's turn came; and the time by `performance.now()`, where slow ones are told of. */
+  begunAt = 0
+  startedAt = 0
   /** Clock of the port when data last came, or was asked for first. */
   movedAt = 0
   /** CID of the connection that was lost, for a task without one. */

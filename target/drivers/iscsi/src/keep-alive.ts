@@ -28,8 +28,9 @@ export class KeepAlive {
     this.#port = port
     this.#nop = settings.nop
     const { intervalMs, timeoutMs } = settings.nop
-    const { loginTimeoutMs, dataTimeoutMs } = settings.limits
-    const shortest = Math.min(loginTimeoutMs, dataTimeoutMs, intervalMs || timeoutMs, timeoutMs)
+    const { loginTimeoutMs, dataTimeoutMs, responseTimeoutMs } = settings.limits
+    const limits = [loginTimeoutMs, dataTimeoutMs, responseTimeoutMs, intervalMs || timeoutMs, timeoutMs]
+    const shortest = Math.min(...limits)
     this.#tickMs = Math.min(LONGEST_TICK, Math.max(SHORTEST_TICK, Math.floor(shortest / TICKS)))
     this.#interval = this.ticks(intervalMs)
     this.#timeout = this.ticks(timeoutMs)
@@ -60,6 +61,7 @@ export class KeepAlive {
     for (const connection of [...port.lingering]) {
       if (this.clock >= connection.deadline) connection.socket.destroy()
     }
+    port.watch.dog.tick(this.clock)
     for (const { connections, recovery } of [...port.sessions.values()]) {
       recovery?.expire(this.clock)
       for (const connection of [...connections.values()]) this.#listen(connection)

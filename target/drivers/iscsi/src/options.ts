@@ -9,6 +9,7 @@ import { isDestination } from './destination.ts'
 import { CHAP_ALGORITHMS, type ChapAlgorithm } from './login/chap.ts'
 import { type Preferences, settlePreferences } from './login/preferences.ts'
 import type { VendorKey } from './login/vendor-keys.ts'
+import type { Trace } from './observe/connection-trace.ts'
 import type { TlsSource } from './tls/options.ts'
 
 /** An address to listen on. Port 0 picks a free one; an empty host, `0.0.0.0` or `::` listens on all addresses. */
@@ -86,6 +87,11 @@ export interface Limits {
   readonly replaceTimeoutMs: number
   /** How long an initiator may owe a write's data without sending any; then its session ends. */
   readonly dataTimeoutMs: number
+  /**
+   * How long a command may go without an answer before an event tells of it, and how long an initiator may leave answers
+   * unread before its connection ends.
+   */
+  readonly responseTimeoutMs: number
   /** Data of commands that wait, in bytes, for all sessions: above, further ones get TASK SET FULL. */
   readonly earlyDataBytes: number
 }
@@ -119,6 +125,10 @@ export interface IscsiOptions {
   readonly redirects?: Readonly<Record<string, Redirect>>
   /** Answers extension keys (`X-…`, `X#…`); without it none is understood. What it throws fails the login. */
   readonly vendorKey?: VendorKey
+  /** Each command that takes this long from its turn to its answer is an event, in milliseconds; 0, as if not given, for none. */
+  readonly slowMs?: number
+  /** Given each PDU as one line, without data. Slows everything down. MUST NOT throw. */
+  readonly trace?: Trace
   /** A faster CRC32C than the built-in one: same arguments and result as spec's `crc32c`. */
   readonly crc32c?: (bytes: Uint8Array, from: number, to: number, seed: number) => number
 }
@@ -148,6 +158,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   sendQueueBytes: 4 * 1024 * 1024,
   replaceTimeoutMs: 10_000,
   dataTimeoutMs: 60_000,
+  responseTimeoutMs: 90_000,
   earlyDataBytes: 128 * 1024 * 1024,
 })
 
@@ -166,6 +177,8 @@ export interface Settings {
   readonly redirect: Redirect | RedirectDecision | null
   readonly redirects: Readonly<Record<string, Redirect>>
   readonly vendorKey: VendorKey | null
+  readonly slowMs: number
+  readonly trace: Trace | null
 }
 
 /** Shortest CHAP secret that the standard allows (RFC 7143, 9.2.1), in bytes. */
@@ -176,6 +189,7 @@ const POSITIVE = [
   'loginTimeoutMs',
   'replaceTimeoutMs',
   'dataTimeoutMs',
+  'responseTimeoutMs',
   'pendingBytes',
   'sendQueueBytes',
   'earlyDataBytes',
@@ -213,6 +227,7 @@ export function settle(options: IscsiOptions, warn: (reason: string) => void): S
   }
   const nop = { ...DEFAULT_NOP, ...options.nop }
   const tpgt = options.tpgt ?? 1
+  const slowMs = options.slowMs ?? 0
   inRange('Target portal group tag', tpgt, 1, 65_535)
   inRange('limits.maxRecvDataSegmentLength', limits.maxRecvDataSegmentLength, 512, 0xff_ffff)
   inRange('limits.maxBurst', limits.maxBurst, 512, 0xff_ffff)
@@ -229,6 +244,7 @@ export function settle(options: IscsiOptions, warn: (reason: string) => void): S
   for (const name of POSITIVE) {
     inRange(`limits.${name}`, limits[name], 1, 2 ** 40)
   }
+  inRange('slowMs', slowMs, 0, 2 ** 31)
   inRange('nop.intervalMs', nop.intervalMs, 0, 2 ** 40)
   inRange('nop.timeoutMs', nop.timeoutMs, 1, 2 ** 40)
   for (const [name, access] of Object.entries(options.access ?? {})) {
@@ -250,6 +266,8 @@ export function settle(options: IscsiOptions, warn: (reason: string) => void): S
     redirect: options.redirect ?? null,
     redirects: options.redirects ?? {},
     vendorKey: options.vendorKey ?? null,
+    slowMs,
+    trace: options.trace ?? null,
   }
 }
 

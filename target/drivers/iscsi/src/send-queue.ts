@@ -24,6 +24,8 @@ export class SendQueue {
   arena: Buffer = Buffer.alloc(ARENA_BYTES)
   /** Bytes waiting or under way. */
   queued = 0
+  /** Writes that are through. */
+  writes = 0
   readonly #socket: Socket
   readonly #engine: Engine
   readonly #owner: SendOwner
@@ -167,6 +169,7 @@ export class SendQueue {
   #written(error: Error | null): void {
     // On an error the socket closes, and `close` lets the tasks go.
     if (this.#closed || error !== null) return
+    this.writes++
     this.queued -= this.#writingBytes
     // Still writing, so that answers which come out of responseSent() go with the next batch.
     this.#release(this.#givenBuffers)

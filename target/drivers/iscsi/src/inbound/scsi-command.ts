@@ -45,7 +45,7 @@ export function receiveScsiCommand(
     return
   }
   const { nexus } = session
-  const { engine, early } = connection.port
+  const { engine, early, watch } = connection.port
   const expected = expectedDataTransferLength.get(header, at)
   const unasked = unfinished ? Math.max(length, Math.min(session.parameters.firstBurst, expected)) : length
   if (unasked > 0 && !early.takes(session, unasked)) {
@@ -92,6 +92,8 @@ export function receiveScsiCommand(
     one.got = length
   }
   one.movedAt = connection.port.clock
+  one.begunAt = one.movedAt
+  if (watch.dog.slowMs > 0) one.startedAt = performance.now()
   engine.submit(task)
   if (unasked > 0 && one.task === task && isWaiting(task)) early.hold(one, unasked)
 }

@@ -47,5 +47,6 @@ export function sendLoginResponse(
   field.statusDetail.set(arena, at, reply.status & 0xff)
   text.copy(arena, at + 48)
   connection.counters.pdusOut++
+  if (connection.trace !== null) connection.trace.sent(arena, at)
   connection.kick()
 }

@@ -58,6 +58,7 @@ export function sealAnswer(connection: Connection, into: Buffer, at: number, len
 /** Ends the header of every PDU but login's. */
 export function sealHeader(connection: Connection, into: Buffer, at: number): void {
   connection.counters.pdusOut++
+  if (connection.trace !== null) connection.trace.sent(into, at)
   if (!connection.headerDigest) return
   const end = at + BHS_LENGTH
   writeDigest(into, end, connection.checksum(into, at, end, 0))
