@@ -114,4 +114,15 @@ export type TargetEvent =
       readonly reason: string
       readonly count: number
     }
+  | {
+      /** A rehearsal of path loss has begun, or ended; `connections` is how many it met at once, or let go. */
+      readonly type: 'path-rehearsal'
+      readonly phase: 'begin' | 'end'
+      readonly mode: 'silence' | 'deaf' | 'refuse' | 'delay'
+      /** What it is for; empty for all. */
+      readonly target: string
+      readonly initiator: string
+      readonly portal: string
+      readonly connections: number
+    }
   | { readonly type: 'warning'; readonly reason: string }

@@ -7,6 +7,7 @@ import type { TargetEvent } from '@lunkit/target-api'
 import { serialDistance } from './command-window.ts'
 import { ConnectionCounters } from './connection-counters.ts'
 import { type ConnectionEvent, type ConnectionState, nextState } from './connection-states.ts'
+import type { Obstacle } from './control/obstacle.ts'
 import type { Checksum } from './digest.ts'
 import { Frame, Framer } from './framer.ts'
 import { dispatch } from './inbound/dispatch.ts'
@@ -47,6 +48,8 @@ export class Connection {
   readonly localAddress: string
   /** The peer's address alone. */
   readonly peer: string
+  /** What a rehearsal has put in its way; null otherwise. */
+  obstacle: Obstacle | null = null
   /** What the peer has shown of itself by TLS, verified; null without. */
   certificate: PeerCertificate | null = null
   readonly overTls: boolean
@@ -145,6 +148,12 @@ export class Connection {
   // ---- Inbound ----
 
   #onData(chunk: Buffer): void {
+    if (this.obstacle === null) this.take(chunk)
+    else if (!this.#over) this.obstacle.take(chunk)
+  }
+
+  /** Bytes of the peer. */
+  take(chunk: Buffer): void {
     if (this.#over) return
     this.counters.bytesIn += chunk.length
     this.heardAt = this.port.clock
@@ -243,7 +252,12 @@ export class Connection {
     this.#paused = false
     this.heardAt = this.port.clock
     if (this.#stalled) this.#pump()
-    if (!this.#paused && !this.#over) this.socket.resume()
+    this.readOn()
+  }
+
+  /** Reads, if nothing is against it. */
+  readOn(): void {
+    if (!this.#paused && !this.#over && this.obstacle?.blocks !== true) this.socket.resume()
   }
 
   // ---- Faults ----
@@ -333,6 +347,7 @@ export class Connection {
   end(cause: EndCause, politely = false): Promise<void> {
     if (this.#over) return this.drained
     this.#over = true
+    this.obstacle?.close()
     this.step(cause === 'logout' ? 'logoutDone' : 'lost')
     const { session } = this
     if (session !== null) this.drained = session.left(this, cause)

@@ -3,6 +3,7 @@
 export type { PortControl, VendorEvent } from './control/control.ts'
 export type { Drained } from './control/drain.ts'
 export type { LoginFacts, Redirect, RedirectDecision } from './control/redirect.ts'
+export type { RehearsalOptions, RehearsalSelection } from './control/rehearsal.ts'
 export type { SessionSelection } from './control/selection.ts'
 export { driver, type IscsiDriver, type IscsiPort } from './driver.ts'
 export type { ChapAlgorithm } from './login/chap.ts'

@@ -56,6 +56,7 @@ export class KeepAlive {
     this.clock++
     const port = this.#port
     for (const connection of [...port.pending]) {
+      if ('obstacle' in connection && connection.obstacle !== null) continue
       if (this.clock >= connection.deadline) port.failLogin(connection, 'Login took too long')
     }
     for (const connection of [...port.lingering]) {
@@ -74,7 +75,7 @@ export class KeepAlive {
     const one = session.overdue(this.clock - this.#dataTimeout)
     if (one === undefined) return
     const { connection } = one
-    if (connection === null) return
+    if (connection === null || connection.obstacle !== null) return
     this.#port.observe({
       type: 'peer-fault',
       initiator: connection.initiator,
@@ -88,7 +89,8 @@ export class KeepAlive {
 
   #listen(connection: Connection): void {
     connection.wasWriting = connection.out.writing
-    if (this.#nop.intervalMs === 0) return
+    // Where a rehearsal has cut the way, it is for the initiator to notice.
+    if (this.#nop.intervalMs === 0 || connection.obstacle !== null) return
     const silence = this.clock - connection.heardAt
     if (silence < this.#interval) return
     if (silence >= this.#interval + this.#timeout) {

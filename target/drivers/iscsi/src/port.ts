@@ -201,6 +201,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   #welcome(newcomer: Newcomer): void {
     this.#open.add(newcomer)
     this.#pending.add(newcomer)
+    if (newcomer instanceof Connection) this.control.rehearsals.accepted(newcomer)
     this.#keepAlive.start()
   }
 
@@ -313,6 +314,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
 
   async stop(graceMs: number): Promise<void> {
     this.stopping = true
+    this.control.rehearsals.endAll()
     const closed = this.#listeners.map(listener => listener.close())
     for (const connection of [...this.#pending]) void connection.end('stopped')
     const { dropped } = await drainSessions(this, [...this.sessions.values()], graceMs)

@@ -26,6 +26,8 @@ export class SendQueue {
   queued = 0
   /** Writes that are through. */
   writes = 0
+  /** What is sent is lost, as a rehearsal wants it. */
+  muted = false
   readonly #socket: Socket
   readonly #engine: Engine
   readonly #owner: SendOwner
@@ -152,6 +154,11 @@ export class SendQueue {
   #send(end: number): void {
     const buffers = this.#buffers
     const last = end - 1
+    if (this.muted) {
+      buffers.fill(NOTHING, this.#head, end)
+      setImmediate(this.#onWritten)
+      return
+    }
     if (last > this.#head) {
       this.#socket.cork()
       for (let i = this.#head; i < last; i++) {

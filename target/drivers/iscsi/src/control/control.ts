@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an operator may do with the sessions of a running port: send messages, drain, drop, redirect.
+// What an operator may do with the sessions of a running port: send messages, drain, drop, redirect, rehearse.
 import { AsyncEvent, LUN_MAX } from '@lunkit/spec'
 import { OperatorError } from '@lunkit/target-api'
 import { ASYNC_DATA_BYTES, sendAsyncMessage } from '../outbound/async-message.ts'
@@ -21,6 +21,7 @@ import {
   type RedirectDecision,
   readRedirect,
 } from './redirect.ts'
+import { type RehearsalOptions, type RehearsalSelection, Rehearsals } from './rehearsal.ts'
 import { type SessionSelection, selected } from './selection.ts'
 
 const FIRST_VENDOR_EVENT = 248
@@ -47,9 +48,12 @@ export class PortControl {
   readonly #moved: Map<string, Moved> = new Map()
   readonly #closed: Set<string> = new Set()
   #decision: RedirectDecision | null = null
+  /** Of the driver's own. */
+  readonly rehearsals: Rehearsals
 
   constructor(port: IscsiTargetPort) {
     this.#port = port
+    this.rehearsals = new Rehearsals(port)
     const { redirect, redirects } = port.settings
     if (redirect !== null) this.redirect(redirect)
     for (const [target, to] of Object.entries(redirects)) this.redirect(to, target)
@@ -178,6 +182,16 @@ export class PortControl {
       if (session.nexus !== null && connection !== null)
         sendAsyncMessage(connection, AsyncEvent.scsiEvent, { lun, sense })
     })
+  }
+
+  // ---- Rehearsals ----
+
+  /**
+   * Lets connections behave as if their path were lost or slow, from now on and for new ones: those of the whole port if
+   * nothing is selected, which then are met before they log in. The function that is returned ends it.
+   */
+  rehearse(options: RehearsalOptions, which: RehearsalSelection = {}): () => void {
+    return this.rehearsals.begin(options, which)
   }
 
   #each(which: SessionSelection, act: (session: Session) => void): number {

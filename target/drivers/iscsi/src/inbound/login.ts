@@ -27,6 +27,7 @@ export function receiveLogin(
   const { login } = connection
   const request = readRequest(header, at, data)
   const reply = login.receive(request)
+  if (connection.port.control.rehearsals.swallows(connection, request)) return
   if (reply.status !== LoginStatus.success) {
     refuseLogin(connection, request, reply.status, reply.failure)
     return
