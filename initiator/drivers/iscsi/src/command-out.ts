@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sends a SCSI Command PDU with what data may go along, and the unsolicited data after it (RFC 7143, 11.3).
 import { AhsType, BHS_LENGTH, EXTENDED_CDB_AHS, Opcode, RESERVED_TAG, SCSI_COMMAND } from '@lunkit/spec'
-import { type CommandWindow, next } from './command-window.ts'
 import type { Connection } from './connection.ts'
 import { immediateLength, sendSequence, unsolicitedLength } from './data-out.ts'
 import type { SessionSettings } from './settings.ts'
@@ -11,19 +10,12 @@ const field = SCSI_COMMAND.field
 /** Bytes of a CDB in the header itself. */
 const CDB_ROOM = 16
 
-/** Sends the command under the next CmdSN. The task has its tag already. */
-export function sendCommand(
-  connection: Connection,
-  window: CommandWindow,
-  settings: SessionSettings,
-  task: Task,
-): void {
+/** Sends the command. The task has its tag and its number already. */
+export function sendCommand(connection: Connection, settings: SessionSettings, task: Task): void {
   const { cdb, dataOut, dataIn } = task
   const immediate = immediateLength(task, settings)
   const unsolicited = unsolicitedLength(task, settings)
-  task.cmdSn = window.cmdSn
   task.solicited = unsolicited
-  window.cmdSn = next(window.cmdSn)
   const extra = cdb.length > CDB_ROOM ? 4 + ((cdb.length - CDB_ROOM + 3) & ~3) : 0
   const at = connection.begin(BHS_LENGTH + extra)
   const header = connection.staging
@@ -36,12 +28,12 @@ export function sendCommand(
   field.itt.set(header, at, task.itt)
   field.expectedDataTransferLength.set(header, at, dataIn.length + dataOut.length)
   field.cmdSn.set(header, at, task.cmdSn)
-  field.expStatSn.set(header, at, window.expStatSn)
+  field.expStatSn.set(header, at, connection.expStatSn)
   field.cdb.set(header, at, cdb)
   if (extra > 0) putLongCdb(header, at, cdb, extra)
   connection.end(dataOut, 0, immediate)
   if (unsolicited > immediate) {
-    sendSequence(connection, settings, task, RESERVED_TAG, immediate, unsolicited, window.expStatSn)
+    sendSequence(connection, settings, task, RESERVED_TAG, immediate, unsolicited)
   }
 }
 

@@ -11,8 +11,6 @@ export const next = (n: number): number => (n + 1) >>> 0
 export class CommandWindow {
   /** Number of the next command that is not immediate. */
   cmdSn: number
-  /** StatSN expected next, and so the acknowledgement of all before it. */
-  expStatSn = 0
   #expCmdSn: number
   #maxCmdSn: number
 
@@ -21,6 +19,16 @@ export class CommandWindow {
     this.#expCmdSn = cmdSn
     // Closed until the target has said how far it is open.
     this.#maxCmdSn = (cmdSn - 1) >>> 0
+  }
+
+  /** The lowest number that the target has not taken in. */
+  get expCmdSn(): number {
+    return this.#expCmdSn
+  }
+
+  /** Whether the target has taken the command of this number in. */
+  acknowledged(cmdSn: number): boolean {
+    return isAfter(this.#expCmdSn, cmdSn)
   }
 
   /** Commands that may still be sent. */

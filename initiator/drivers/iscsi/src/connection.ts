@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // One TCP connection to a portal: PDUs out in gathered writes, the byte stream in to the framer.
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { TransportError } from '@lunkit/initiator-core'
 import { BHS, BHS_LENGTH, crc32c, DIGEST_LENGTH, writeDigest } from '@lunkit/spec'
 import { Framer, type FramerHost } from './framer.ts'
-import type { Portal } from './portal.ts'
-import { portalText } from './portal.ts'
+import { openSocket } from './open-socket.ts'
+import type { Settled } from './options.ts'
+import { type Portal, portalText } from './portal.ts'
 
-/** Bytes taken from the socket at once. */
-const RECEIVE_BYTES = 256 * 1024
 /** Headers and short data segments are gathered here before they are written. */
 const STAGING_BYTES = 64 * 1024
 /** Data segments up to this length are copied to the headers: cheaper than a piece of its own in the write. */
@@ -28,7 +27,9 @@ export class Connection {
   readonly framer: Framer
   /** Where the header begun by `begin` stands. */
   staging = Buffer.allocUnsafeSlow(STAGING_BYTES)
-  /** PDUs received since the last look, for keep-alive. */
+  /** StatSN expected next, and so the acknowledgement of all before it. */
+  expStatSn = 0
+  /** Pieces received, for keep-alive. */
   heard = 0
   #host: ConnectionHost
   #socket: Socket
@@ -54,45 +55,20 @@ export class Connection {
    * Connects. Rejects with a TransportError (`TRANSPORT_CONNECT_FAILED`), or with the signal's reason. The host gets
    * PDUs from then on.
    */
-  static open(
+  static async open(
     portal: Portal,
     host: ConnectionHost,
-    maxDataLength: number,
+    { maxRecvDataSegmentLength, tls }: Pick<Settled, 'maxRecvDataSegmentLength' | 'tls'>,
     signal: AbortSignal,
   ): Promise<Connection> {
-    return new Promise((resolve, reject) => {
-      if (signal.aborted) return reject(signal.reason)
-      let connection: Connection | null = null
-      const buffer = new Uint8Array(RECEIVE_BYTES)
-      const callback = (length: number): boolean => {
-        connection?.received(buffer, length)
-        return true
-      }
-      const socket = connect({
-        host: portal.host,
-        port: portal.port,
-        noDelay: true,
-        onread: { buffer, callback },
-      })
-      const abort = (): void => {
-        socket.destroy()
-        reject(signal.reason)
-      }
-      const failed = (error: Error): void => {
-        signal.removeEventListener('abort', abort)
-        socket.destroy()
-        reject(connectError(portal, error))
-      }
-      signal.addEventListener('abort', abort, { once: true })
-      socket.once('error', failed)
-      socket.once('connect', () => {
-        signal.removeEventListener('abort', abort)
-        socket.off('error', failed)
-        connection = new Connection(portal, socket, host, maxDataLength)
-        connection.#watch()
-        resolve(connection)
-      })
-    })
+    let connection: Connection | null = null
+    const received = (buffer: Uint8Array, length: number): void => connection?.received(buffer, length)
+    const opened = (socket: Socket): Connection => {
+      connection = new Connection(portal, socket, host, maxRecvDataSegmentLength)
+      connection.#watch()
+      return connection
+    }
+    return openSocket(portal, tls, received, opened, signal)
   }
 
   #watch(): void {
@@ -233,21 +209,4 @@ export class Connection {
     this.drop()
     this.#host.lost(error)
   }
-}
-
-function connectError(portal: Portal, error: Error): TransportError {
-  const code = (error as NodeJS.ErrnoException).code ?? ''
-  const why: Readonly<Record<string, string>> = {
-    ECONNREFUSED: 'nothing listens there',
-    ENOTFOUND: 'the host name is not known',
-    EAI_AGAIN: 'the host name could not be looked up',
-    EHOSTUNREACH: 'there is no route to the host',
-    ENETUNREACH: 'there is no route to the network',
-    ETIMEDOUT: 'the host does not answer',
-  }
-  return new TransportError(
-    'TRANSPORT_CONNECT_FAILED',
-    `Could not connect to ${portalText(portal)}: ${why[code] ?? error.message}`,
-    { cause: error, hint: 'check the address and that the target is running' },
-  )
 }

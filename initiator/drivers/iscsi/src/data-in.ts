@@ -29,6 +29,12 @@ export function finishDataIn(task: Task, header: Uint8Array, length: number): bo
   task.dataInPdus++
   task.received += length
   if (statusPresent.get(header, 0) === 0) return false
+  finishByDataIn(task, header)
+  return true
+}
+
+/** Ends a task with the status in a Data-In PDU. */
+export function finishByDataIn(task: Task, header: Uint8Array): void {
   const count = residualCount.get(header, 0)
   settle(
     task,
@@ -37,7 +43,6 @@ export function finishDataIn(task: Task, header: Uint8Array, length: number): bo
     underflow.get(header, 0) === 1 ? count : 0,
     overflow.get(header, 0) === 1 ? count : 0,
   )
-  return true
 }
 
 /** Ends a task with its SCSI Response. Throws a TransportError if the response contradicts what was moved. */
@@ -57,7 +62,7 @@ export function finishResponse(task: Task, header: Uint8Array, data: Uint8Array)
   }
   const sent = response.expDataSn.get(header, 0)
   // Some targets leave the number zero; one that is larger than what came means that data were lost.
-  if (sent > task.dataInPdus + task.r2ts) {
+  if (!task.reassigned && sent > task.dataInPdus + task.r2ts) {
     task.fail(missing(`of ${sent} data PDUs only ${task.dataInPdus + task.r2ts} came`))
     return
   }
@@ -82,7 +87,8 @@ function settle(task: Task, code: number, sense: Uint8Array, under: number, over
   task.finish(code, sense, under, over)
 }
 
-function senseOf(data: Uint8Array): Uint8Array {
+/** Sense data at the head of a data segment (RFC 7143, 11.4.7). Throws a TransportError if they are cut short. */
+export function senseOf(data: Uint8Array): Uint8Array {
   if (data.length < SENSE_SEGMENT.length) return NO_SENSE
   const length = SENSE_SEGMENT.field.senseLength.get(data, 0)
   if (length > data.length - SENSE_SEGMENT.length) {

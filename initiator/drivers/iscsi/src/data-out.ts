@@ -6,6 +6,8 @@ import type { Connection } from './connection.ts'
 import type { SessionSettings } from './settings.ts'
 import type { Task } from './task.ts'
 
+/** Times that a target may ask for the same data. */
+const TIMES_AGAIN = 64
 const field = DATA_OUT.field
 const r2t = R2T.field
 
@@ -29,7 +31,6 @@ export function sendSequence(
   ttt: number,
   from: number,
   to: number,
-  expStatSn: number,
 ): void {
   let sn = 0
   for (let at = from; at < to; sn++) {
@@ -41,7 +42,7 @@ export function sendSequence(
     field.lun.set(header, put, task.lun)
     field.itt.set(header, put, task.itt)
     field.ttt.set(header, put, ttt)
-    field.expStatSn.set(header, put, expStatSn)
+    field.expStatSn.set(header, put, connection.expStatSn)
     field.dataSn.set(header, put, sn)
     field.bufferOffset.set(header, put, at)
     connection.end(task.dataOut, at, end)
@@ -49,32 +50,45 @@ export function sendSequence(
   }
 }
 
-/** Answers an R2T, after having checked that it asks for what is due. Throws a TransportError if it does not. */
+/**
+ * Answers an R2T, after having checked that it asks for what is due; at ErrorRecoveryLevel 1 and above it may also ask for
+ * data again. Returns how many R2Ts before it are missing, in which case it is not answered. Throws a TransportError
+ * if it breaks the rules.
+ */
 export function answerR2t(
   connection: Connection,
   settings: SessionSettings,
   task: Task,
   header: Uint8Array,
-  expStatSn: number,
-): void {
+): number {
   const sn = r2t.r2tSn.get(header, 0)
   const from = r2t.bufferOffset.get(header, 0)
   const length = r2t.desiredLength.get(header, 0)
   const ttt = r2t.ttt.get(header, 0)
-  if (sn !== task.r2ts) throw broken(`sent R2TSN ${sn} where ${task.r2ts} was due`)
+  const strict = settings.errorRecoveryLevel === 0
+  if (strict && sn !== task.r2ts) throw broken(`sent R2TSN ${sn} where ${task.r2ts} was due`)
   if (ttt === RESERVED_TAG) throw broken('sent an R2T with the reserved transfer tag')
   if (length === 0 || length > settings.maxBurstLength) {
     throw broken(`asked for ${length} bytes in one burst where 1 to ${settings.maxBurstLength} were agreed`)
   }
   // In order, because DataSequenceInOrder is Yes; this also bounds how much one target can make us send.
-  if (from !== task.solicited)
+  if (strict ? from !== task.solicited : from > task.solicited)
     throw broken(`asked for data at offset ${from} where ${task.solicited} was due`)
   if (from + length > task.dataOut.length) {
     throw broken(`asked for ${from + length} bytes of a command that has ${task.dataOut.length}`)
   }
-  task.r2ts++
-  task.solicited = from + length
-  sendSequence(connection, settings, task, ttt, from, from + length, expStatSn)
+  if (!strict && !task.reassigned) {
+    if (sn < task.r2ts) return 0
+    if (sn > task.r2ts) return sn - task.r2ts
+  }
+  task.askedAgain += Math.min(task.solicited, from + length) - from
+  if (task.askedAgain > TIMES_AGAIN * task.dataOut.length) {
+    throw broken(`asked for the data of one command over ${TIMES_AGAIN} times`)
+  }
+  task.r2ts = sn + 1
+  task.solicited = Math.max(task.solicited, from + length)
+  sendSequence(connection, settings, task, ttt, from, from + length)
+  return 0
 }
 
 const broken = (what: string): TransportError =>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a portal to a connection in full feature phase: connect, log in, follow redirects, within one time limit.
 import { type InitiatorError, LoginError } from '@lunkit/initiator-core'
-import { CommandWindow } from './command-window.ts'
 import { Connection } from './connection.ts'
 import { FullFeature, type FullFeatureHost } from './full-feature.ts'
-import { Login, type LoginOutcome } from './login.ts'
+import { Links } from './links.ts'
+import { Login, type LoginOutcome, type Seat } from './login.ts'
 import type { Settled } from './options.ts'
 import { type Portal, portalText } from './portal.ts'
 
@@ -23,12 +23,16 @@ export interface Established {
   readonly home: Portal
 }
 
-/** Rejects with a LoginError, a TransportError, or the reason of `options.signal` or `signal`. */
+/**
+ * Without a seat the connection begins a session. Rejects with a LoginError, a TransportError, or the reason of
+ * `options.signal` or `signal`.
+ */
 export async function establish(
   destination: Destination,
   options: Settled,
   host: FullFeatureHost,
   signal: AbortSignal | null = null,
+  seat: Seat | null = null,
 ): Promise<Established> {
   const limit = new AbortController()
   const timer = setTimeout(() => {
@@ -39,7 +43,7 @@ export async function establish(
   }, options.loginTimeoutMs)
   const signals = [limit.signal, options.signal, signal].filter(one => one !== null)
   try {
-    return await follow(destination, options, host, AbortSignal.any(signals))
+    return await follow(destination, options, host, AbortSignal.any(signals), seat)
   } finally {
     clearTimeout(timer)
   }
@@ -50,11 +54,12 @@ async function follow(
   options: Settled,
   host: FullFeatureHost,
   signal: AbortSignal,
+  seat: Seat | null,
 ): Promise<Established> {
   let at = portal
   let home = portal
   for (let redirects = 0; redirects <= REDIRECTS; redirects++) {
-    const outcome = await attempt({ portal: at, target }, options, host, signal)
+    const outcome = await attempt({ portal: at, target }, options, host, signal, seat ?? leadingSeat(options))
     if (outcome instanceof FullFeature) return { feature: outcome, home }
     if (outcome.type === 'failed') throw outcome.error
     if (outcome.type !== 'redirected') continue
@@ -65,21 +70,27 @@ async function follow(
   throw new LoginError('LOGIN_REDIRECTED', `${portalText(portal)} led on through over ${REDIRECTS} redirects`)
 }
 
+const leadingSeat = ({ queueDepth }: Settled): Seat => ({
+  links: new Links(queueDepth),
+  cid: 0,
+  expStatSn: 0,
+})
+
 /** One connection and one login. */
 async function attempt(
   { portal, target }: Destination,
   options: Settled,
   host: FullFeatureHost,
   signal: AbortSignal,
+  seat: Seat,
 ): Promise<FullFeature | LoginOutcome> {
   const { promise, resolve, reject } = Promise.withResolvers<FullFeature | LoginOutcome>()
-  const window = new CommandWindow(1)
   let connection: Connection | null = null
-  const login = new Login(options, target, window, outcome => {
+  const login = new Login(options, target, seat, outcome => {
     if (outcome.type !== 'done') return resolve(outcome)
-    resolve(new FullFeature(connection!, outcome.settings, window, options, host))
+    resolve(new FullFeature(connection!, outcome.settings, seat, options, host))
   })
-  connection = await Connection.open(portal, login, options.maxRecvDataSegmentLength, signal)
+  connection = await Connection.open(portal, login, options, signal)
   const abort = (): void => reject(signal.reason)
   signal.addEventListener('abort', abort, { once: true })
   try {

@@ -7,8 +7,6 @@ import {
   LOGOUT_REQUEST,
   LOGOUT_RESPONSE,
   LogoutReason,
-  LogoutResponse,
-  logoutResponseText,
   NOP_OUT,
   Opcode,
   RESERVED_TAG,
@@ -17,14 +15,19 @@ import {
   TEXT_REQUEST,
   TEXT_RESPONSE,
 } from '@lunkit/spec'
-import type { CommandWindow } from './command-window.ts'
 import type { Connection } from './connection.ts'
+import type { Links } from './links.ts'
 import type { Task } from './task.ts'
 
-/** The low half of the tags here: no task has this slot. */
-const SLOT = 0xffff
 /** Longest answer to a text request, all pieces together. */
 const TEXT_BYTES = 16 * 1024 * 1024
+
+/** `response` is one of `LogoutResponse`; the times are seconds, and count only at ErrorRecoveryLevel 2. */
+export interface LogoutAnswer {
+  readonly response: number
+  readonly time2Wait: number
+  readonly time2Retain: number
+}
 
 interface Exchange {
   /** Opcode of the answer. */
@@ -35,14 +38,18 @@ interface Exchange {
 
 export class Exchanges {
   readonly #connection: Connection
-  readonly #window: CommandWindow
+  readonly #links: Links
   readonly #open = new Map<number, Exchange>()
-  #generation = 0
   #gone: TransportError | null = null
 
-  constructor(connection: Connection, window: CommandWindow) {
+  constructor(connection: Connection, links: Links) {
     this.#connection = connection
-    this.#window = window
+    this.#links = links
+  }
+
+  /** The numbers that every request carries. */
+  get #numbers() {
+    return { cmdSn: this.#links.window.cmdSn, expStatSn: this.#connection.expStatSn }
   }
 
   /** Gives an answer to whom it belongs. Throws a TransportError if nobody asked. */
@@ -76,7 +83,7 @@ export class Exchanges {
     return this.#ask(
       Opcode.nopIn,
       (header, at, itt) => {
-        const { cmdSn, expStatSn } = this.#window
+        const { cmdSn, expStatSn } = this.#numbers
         NOP_OUT.write(
           { opcode: Opcode.nopOut, immediate: 1, final: 1, itt, ttt: RESERVED_TAG, cmdSn, expStatSn },
           header,
@@ -103,11 +110,23 @@ export class Exchanges {
     })
   }
 
+  /**
+   * Resolves to the response code of a TASK REASSIGN to this connection. `expDataSn` acknowledges the Data-In PDUs before
+   * it (RFC 7143, 11.5.6); the LUN and RefCmdSN are reserved.
+   */
+  reassign(task: Task, expDataSn: number): Promise<number> {
+    return this.#manage({
+      function: IscsiTaskFunction.taskReassign,
+      referencedTaskTag: task.itt,
+      expDataSn,
+    })
+  }
+
   #manage(values: Parameters<typeof TASK_MANAGEMENT_REQUEST.write>[0]): Promise<number> {
     return this.#ask(
       Opcode.taskManagementResponse,
       (header, at, itt) => {
-        const { cmdSn, expStatSn } = this.#window
+        const { cmdSn, expStatSn } = this.#numbers
         const common = { opcode: Opcode.taskManagementRequest, immediate: 1, final: 1, itt, cmdSn, expStatSn }
         TASK_MANAGEMENT_REQUEST.write({ ...common, ...values }, header, at)
       },
@@ -123,7 +142,7 @@ export class Exchanges {
     let ttt: number = RESERVED_TAG
     let send: Uint8Array | null = text
     // The task tag stays the same over all pieces of one answer (RFC 7143, 11.10.3).
-    const tag = this.#tag()
+    const tag = this.#links.tasks.otherTag()
     for (;;) {
       const answer = await this.#textPiece(tag, ttt, send)
       length += answer.data.length
@@ -140,7 +159,7 @@ export class Exchanges {
     return this.#ask(
       Opcode.textResponse,
       (header, at, itt) => {
-        const { cmdSn, expStatSn } = this.#window
+        const { cmdSn, expStatSn } = this.#numbers
         const common = { opcode: Opcode.textRequest, immediate: 1, final: 1, itt, cmdSn, expStatSn }
         TEXT_REQUEST.write({ ...common, ttt }, header, at)
       },
@@ -154,27 +173,21 @@ export class Exchanges {
     )
   }
 
-  /** Ends the session in order. */
-  logout(): Promise<void> {
+  /** Ends the session in order, or the connection of a CID for one of the other reasons (RFC 7143, 11.14.1). */
+  logout(reason: number = LogoutReason.closeSession, cid = 0): Promise<LogoutAnswer> {
     return this.#ask(
       Opcode.logoutResponse,
       (header, at, itt) => {
-        const { cmdSn, expStatSn } = this.#window
-        const reason = LogoutReason.closeSession
+        const { cmdSn, expStatSn } = this.#numbers
         const common = { opcode: Opcode.logoutRequest, immediate: 1, final: 1, itt, cmdSn, expStatSn }
-        LOGOUT_REQUEST.write({ ...common, reason }, header, at)
+        LOGOUT_REQUEST.write({ ...common, reason, cid }, header, at)
       },
       null,
       header => {
-        const code = LOGOUT_RESPONSE.field.response.get(header, 0)
-        if (code !== LogoutResponse.closed) throw broken(`refused the logout: ${logoutResponseText(code)}`)
+        const { response, time2Wait, time2Retain } = LOGOUT_RESPONSE.read(header)
+        return { response, time2Wait, time2Retain }
       },
     )
-  }
-
-  #tag(): number {
-    this.#generation = (this.#generation + 1) & 0x7fff
-    return ((this.#generation << 16) | SLOT) >>> 0
   }
 
   #ask<T>(
@@ -182,7 +195,7 @@ export class Exchanges {
     write: (header: Uint8Array, at: number, itt: number) => void,
     data: Uint8Array | null,
     read: (header: Uint8Array, data: Uint8Array) => T,
-    itt: number = this.#tag(),
+    itt: number = this.#links.tasks.otherTag(),
   ): Promise<T> {
     if (this.#gone !== null) return Promise.reject(this.#gone)
     const { promise, resolve, reject } = Promise.withResolvers<T>()

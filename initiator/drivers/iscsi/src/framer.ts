@@ -17,6 +17,8 @@ export interface FramerHost {
   place(header: Uint8Array, length: number, framer: Framer): Uint8Array | null
   /** A PDU is complete. `data` is the framer's own buffer or `NOTHING` where `place` gave a place. */
   pdu(header: Uint8Array, data: Uint8Array): void
+  /** A PDU is complete, but its data digest is wrong. Called where `keepsOn` is set; its data lie where `place` said. */
+  damaged?(header: Uint8Array): void
 }
 
 type State = 'header' | 'data' | 'trailer'
@@ -26,6 +28,8 @@ export class Framer {
   readonly header = new Uint8Array(HEADER_ROOM)
   headerDigest = false
   dataDigest = false
+  /** A wrong data digest does not end the stream, but is told to the host. */
+  keepsOn = false
   /** Longest data segment that is taken: the MaxRecvDataSegmentLength declared by this side. */
   maxDataLength: number
   /** Where in the place given by the host the data segment starts. */
@@ -138,7 +142,12 @@ export class Framer {
       const padding = this.#need - DIGEST_LENGTH
       const want = readDigest(this.#trailer, padding)
       const found = crc32c(this.#trailer, 0, padding, this.#crc)
-      if (want !== found) throw digestError('Data', want, found)
+      if (want !== found) {
+        if (!this.keepsOn) throw digestError('Data', want, found)
+        this.#next()
+        this.#host.damaged?.(this.header)
+        return end
+      }
     }
     this.#pduDone()
     return end
@@ -146,12 +155,16 @@ export class Framer {
 
   #pduDone(): void {
     const data = this.#own
+    this.#next()
+    this.#host.pdu(this.header, data)
+  }
+
+  #next(): void {
     this.#state = 'header'
     this.#have = 0
     this.#need = BHS_LENGTH
     this.#own = NOTHING
     this.#into = NOTHING
-    this.#host.pdu(this.header, data)
   }
 }
 

@@ -15,22 +15,27 @@ import {
   SCSI_RESPONSE,
 } from '@lunkit/spec'
 import { sendCommand } from './command-out.ts'
-import { type CommandWindow, next } from './command-window.ts'
+import { next } from './command-window.ts'
 import type { Connection, ConnectionHost } from './connection.ts'
-import { admitDataIn, finishDataIn, finishResponse } from './data-in.ts'
+import { admitDataIn, finishDataIn, finishResponse, senseOf } from './data-in.ts'
 import { answerR2t } from './data-out.ts'
 import { Exchanges } from './exchanges.ts'
 import type { Framer } from './framer.ts'
+import type { Links } from './links.ts'
+import type { Seat } from './login.ts'
 import type { Settled } from './options.ts'
+import { Probe } from './probe.ts'
+import { Retransmission } from './retransmission.ts'
 import type { SessionSettings } from './settings.ts'
 import type { Task } from './task.ts'
-import { TaskTable } from './task-table.ts'
 
 /** Pings of a target that are answered while it does not read. */
 const UNREAD_PINGS = 1000
 
 export interface AsyncMessage {
   readonly event: number
+  readonly lun: Uint8Array
+  readonly parameter1: number
   readonly parameter2: number
   readonly parameter3: number
   /** The data segment: sense data of a SCSI event. */
@@ -47,71 +52,128 @@ export interface FullFeatureHost {
 
 export class FullFeature implements ConnectionHost {
   readonly connection: Connection
-  readonly settings: SessionSettings
-  readonly window: CommandWindow
-  readonly tasks = new TaskTable()
+  readonly cid: number
+  readonly links: Links
   readonly exchanges: Exchanges
+  settings: SessionSettings
+  /** The MaxRecvDataSegmentLength that this side declared last. */
+  declared: number
   /** Why the connection is gone, or null. */
   gone: TransportError | null = null
-  /** Commands that got their answer on this connection. */
-  completed = 0
+  /** Commands whose allegiance is to this connection. */
+  inFlight = 0
   /** A logout is under way: nothing new is started. */
   leaving = false
-  /** Time2Wait that the target asked for, in ms. */
-  retryAfterMs = 0
+  /** Time2Wait that the target asked for, in ms; -1 where it did not. */
+  retryAfterMs = -1
+  /** What is done about PDUs that did not come whole; null at ErrorRecoveryLevel 0. */
+  readonly retransmission: Retransmission | null
   readonly #host: FullFeatureHost
-  readonly #depth: number
+  readonly #probe: Probe
   #pings = 0
 
   constructor(
     connection: Connection,
     settings: SessionSettings,
-    window: CommandWindow,
+    { links, cid }: Seat,
     options: Settled,
     host: FullFeatureHost,
   ) {
     this.connection = connection
+    this.cid = cid
     this.settings = settings
-    this.window = window
+    this.links = links
+    links.settings ??= settings
+    this.declared = options.maxRecvDataSegmentLength
     this.#host = host
-    this.#depth = options.queueDepth
-    this.exchanges = new Exchanges(connection, window)
+    this.exchanges = new Exchanges(connection, links)
+    this.#probe = new Probe(this, options.nopIntervalMs)
+    this.retransmission = settings.errorRecoveryLevel > 0 ? new Retransmission(this) : null
     connection.useDigests(settings.headerDigest, settings.dataDigest)
     connection.handTo(this)
   }
 
-  /** Whether another command may be sent now. */
-  get hasRoom(): boolean {
-    return this.gone === null && this.tasks.size < this.#depth && this.window.room > 0
-  }
-
-  /** Sends a command. Only where `hasRoom`. */
+  /** Sends a command under the next CmdSN. Only where `links` has room. */
   start(task: Task): void {
-    this.tasks.add(task)
+    const { window, tasks } = this.links
+    tasks.add(task)
+    task.cmdSn = window.cmdSn
+    window.cmdSn = next(window.cmdSn)
     task.state = 'sent'
     task.sentAt = performance.now()
-    sendCommand(this.connection, this.window, this.settings, task)
+    this.take(task)
+    sendCommand(this.connection, this.settings, task)
+  }
+
+  /** Gives a task its allegiance to this connection. */
+  take(task: Task): void {
+    if (task.link !== null) task.link.inFlight--
+    task.link = this
+    task.declared = this.declared
+    this.inFlight++
+  }
+
+  /**
+   * Sends a command again under its number and tag, if the target has not taken it in: what it has is left alone by both
+   * (RFC 7143, 7.2.1).
+   */
+  retry(task: Task): void {
+    if (this.links.window.acknowledged(task.cmdSn)) return
+    task.rewind()
+    sendCommand(this.connection, this.settings, task)
+  }
+
+  /** A task has ended; `late` where PDUs for it may still come. */
+  done(task: Task, late = false): void {
+    this.forget(task, late)
+    this.links.completed++
+  }
+
+  forget(task: Task, late = false): void {
+    const { tasks } = this.links
+    if (late) tasks.bury(task)
+    else tasks.remove(task)
+    this.inFlight--
   }
 
   place(header: Uint8Array, length: number, framer: Framer): Uint8Array | null {
     if (DATA_IN.field.opcode.get(header, 0) !== Opcode.dataIn) return null
-    const task = this.#task(header)
+    if (this.retransmission !== null) return this.#placeAgain(this.retransmission, header, length, framer)
+    const task = this.task(header)
+    if (task === null) return null
     framer.at = admitDataIn(task, header, length)
     return task.dataIn
   }
 
+  /** Data that are not needed go to a buffer of the framer's. */
+  #placeAgain(
+    retransmission: Retransmission,
+    header: Uint8Array,
+    length: number,
+    framer: Framer,
+  ): Uint8Array | null {
+    const task = this.find(header)
+    const at = task === null ? -1 : retransmission.locate(task, header, length)
+    if (at < 0) return null
+    framer.at = at
+    return task!.dataIn
+  }
+
   pdu(header: Uint8Array, data: Uint8Array): void {
     const opcode = BHS.field.opcode.get(header, 0)
+    const { retransmission } = this
     switch (opcode) {
       case Opcode.dataIn:
-        this.#dataIn(header)
+        if (retransmission === null) this.#dataIn(header)
+        else retransmission.dataIn(header)
         break
       case Opcode.scsiResponse:
-        this.#response(header, data)
+        if (retransmission === null) this.#response(header, data)
+        else retransmission.response(header, data)
         break
       case Opcode.r2t:
-        this.#numbers(header, false)
-        answerR2t(this.connection, this.settings, this.#task(header), header, this.window.expStatSn)
+        if (retransmission === null) this.#r2t(header)
+        else retransmission.r2t(header)
         break
       case Opcode.nopIn:
         this.#nopIn(header, data)
@@ -119,19 +181,39 @@ export class FullFeature implements ConnectionHost {
       case Opcode.taskManagementResponse:
       case Opcode.textResponse:
       case Opcode.logoutResponse:
-        this.#numbers(header, true)
-        this.exchanges.answer(header, data)
+        if (this.#isDue(header)) this.exchanges.answer(header, data)
         break
       case Opcode.asyncMessage:
-        this.#message(header, data)
+        if (this.#isDue(header)) this.#message(header, data)
         break
       case Opcode.reject:
-        this.#reject(header, data)
+        if (this.#isDue(header)) this.#reject(header, data)
         break
       default:
         throw broken(`sent a PDU of opcode 0x${opcode.toString(16)}, which no target may send now`)
     }
     if (this.gone === null) this.#host.ready(this)
+  }
+
+  /** The clock of the session, every now and then. */
+  tick(now: number): void {
+    try {
+      this.retransmission?.tick(now)
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error
+      this.connection.fail(error)
+    }
+    if (this.gone === null) this.#probe.tick(now)
+  }
+
+  /** The task in flight here under this CmdSN, or null. */
+  oldest(cmdSn: number): Task | null {
+    for (const task of this.links.tasksOf(this)) if (task.cmdSn === cmdSn) return task
+    return null
+  }
+
+  damaged(header: Uint8Array): void {
+    this.retransmission?.damaged(header)
   }
 
   lost(error: TransportError): void {
@@ -140,35 +222,46 @@ export class FullFeature implements ConnectionHost {
     this.#host.lost(this, error)
   }
 
+  /** Ends the connection without a word to the host. */
+  end(error: TransportError): void {
+    this.gone = error
+    this.connection.drop()
+    this.exchanges.fail(error)
+  }
+
   #dataIn(header: Uint8Array): void {
     const { statusPresent, dataSegmentLength } = DATA_IN.field
-    const task = this.#task(header)
+    const task = this.task(header)
     const length = dataSegmentLength.get(header, 0)
-    if (length === 0) admitDataIn(task, header, 0)
+    if (task !== null && length === 0) admitDataIn(task, header, 0)
     this.#numbers(header, statusPresent.get(header, 0) === 1)
-    if (!finishDataIn(task, header, length)) return
-    this.tasks.remove(task)
-    this.completed++
+    if (task !== null && finishDataIn(task, header, length)) this.done(task)
   }
 
   #response(header: Uint8Array, data: Uint8Array): void {
-    const task = this.#task(header)
+    const task = this.task(header)
     this.#numbers(header, true)
+    if (task === null) return
     finishResponse(task, header, data)
-    this.tasks.remove(task)
-    this.completed++
+    this.done(task)
+  }
+
+  #r2t(header: Uint8Array): void {
+    this.#numbers(header, false)
+    const task = this.task(header)
+    if (task !== null) answerR2t(this.connection, this.settings, task, header)
   }
 
   #nopIn(header: Uint8Array, data: Uint8Array): void {
-    const itt = NOP_IN.field.itt.get(header, 0)
-    this.#numbers(header, itt !== RESERVED_TAG)
-    if (itt !== RESERVED_TAG) {
-      this.exchanges.answer(header, data)
+    if (NOP_IN.field.itt.get(header, 0) !== RESERVED_TAG) {
+      if (this.#isDue(header)) this.exchanges.answer(header, data)
       return
     }
+    this.#numbers(header, false)
+    this.retransmission?.know(header)
     const ttt = NOP_IN.field.ttt.get(header, 0)
     if (ttt === RESERVED_TAG) return
-    const { connection, window } = this
+    const { connection, links } = this
     if (connection.backlog === 0) this.#pings = 0
     else if (++this.#pings > UNREAD_PINGS) throw broken('sends pings but does not read the answers')
     const at = connection.begin()
@@ -180,8 +273,8 @@ export class FullFeature implements ConnectionHost {
         lun: NOP_IN.field.lun.get(header, 0),
         itt: RESERVED_TAG,
         ttt,
-        cmdSn: window.cmdSn,
-        expStatSn: window.expStatSn,
+        cmdSn: links.window.cmdSn,
+        expStatSn: connection.expStatSn,
       },
       connection.staging,
       at,
@@ -190,47 +283,69 @@ export class FullFeature implements ConnectionHost {
   }
 
   #message(header: Uint8Array, data: Uint8Array): void {
-    this.#numbers(header, true)
-    const { asyncEvent, parameter2, parameter3 } = ASYNC_MESSAGE.field
+    const { asyncEvent, lun, parameter1, parameter2, parameter3 } = ASYNC_MESSAGE.field
+    const event = asyncEvent.get(header, 0)
     this.#host.message(this, {
-      event: asyncEvent.get(header, 0),
+      event,
+      lun: lun.get(header, 0).slice(),
+      parameter1: parameter1.get(header, 0),
       parameter2: parameter2.get(header, 0),
       parameter3: parameter3.get(header, 0),
-      data: asyncEvent.get(header, 0) === AsyncEvent.scsiEvent ? data.subarray(2) : data,
+      data: event === AsyncEvent.scsiEvent ? senseOf(data) : data,
     })
   }
 
   /** The target refused a PDU; its header comes back as data (RFC 7143, 11.17). */
   #reject(header: Uint8Array, data: Uint8Array): void {
-    this.#numbers(header, true)
-    const reason = rejectReasonText(REJECT.field.reason.get(header, 0))
-    const error = new TransportError('TRANSPORT_REJECTED', `The target rejected a PDU: ${reason}`)
+    const code = REJECT.field.reason.get(header, 0)
+    const error = new TransportError(
+      'TRANSPORT_REJECTED',
+      `The target rejected a PDU: ${rejectReasonText(code)}`,
+    )
     if (data.length < BHS.length) throw error
-    const itt = BHS.field.itt.get(data, 0)
-    const task = this.tasks.find(itt)
+    if (this.retransmission?.rejected(code, data)) return
+    const task = this.find(data)
     if (task !== null) {
-      this.tasks.remove(task)
+      this.forget(task)
       task.fail(error)
-    } else if (!this.exchanges.reject(itt, error)) throw error
+    } else if (!this.exchanges.reject(BHS.field.itt.get(data, 0), error)) throw error
   }
 
-  #task(header: Uint8Array): Task {
-    const itt = BHS.field.itt.get(header, 0)
-    const task = this.tasks.find(itt)
+  /** The task in flight on this connection that a header names, or null. */
+  find(header: Uint8Array): Task | null {
+    const task = this.links.tasks.find(BHS.field.itt.get(header, 0))
+    return task !== null && task.link === this ? task : null
+  }
+
+  /** The same, but null only for one that has ended early; throws a TransportError if there is none. */
+  task(header: Uint8Array): Task | null {
+    const task = this.find(header)
     if (task !== null) return task
+    const itt = BHS.field.itt.get(header, 0)
+    if (this.links.tasks.isBuried(itt)) return null
     throw broken(`sent a PDU for task 0x${itt.toString(16)}, which is not in flight`)
+  }
+
+  /** Takes the numbers of a response that is no task's; returns whether it is to be dealt with now. */
+  #isDue(header: Uint8Array): boolean {
+    this.#numbers(header, this.retransmission === null)
+    return this.retransmission === null || this.retransmission.isDue(header)
   }
 
   /** StatSN counts up by one where a PDU has a status (RFC 7143, 4.2.2.2); the other numbers move the window. */
   #numbers(header: Uint8Array, counts: boolean): void {
-    const { statSn, expCmdSn, maxCmdSn } = SCSI_RESPONSE.field
-    const window = this.window
     if (counts) {
-      const sn = statSn.get(header, 0)
-      if (sn !== window.expStatSn) throw broken(`sent StatSN ${sn} where ${window.expStatSn} was due`)
-      window.expStatSn = next(sn)
+      const { connection } = this
+      const sn = SCSI_RESPONSE.field.statSn.get(header, 0)
+      if (sn !== connection.expStatSn) throw broken(`sent StatSN ${sn} where ${connection.expStatSn} was due`)
+      connection.expStatSn = next(sn)
     }
-    window.update(expCmdSn.get(header, 0), maxCmdSn.get(header, 0))
+    this.takeWindow(header)
+  }
+
+  takeWindow(header: Uint8Array): void {
+    const { expCmdSn, maxCmdSn } = SCSI_RESPONSE.field
+    this.links.window.update(expCmdSn.get(header, 0), maxCmdSn.get(header, 0))
   }
 }
 

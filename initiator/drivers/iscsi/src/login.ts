@@ -18,12 +18,14 @@ import {
   textErrorText,
 } from '@lunkit/spec'
 import { Authentication, type Turn } from './chap.ts'
-import { type CommandWindow, next } from './command-window.ts'
+import { next } from './command-window.ts'
 import type { Connection, ConnectionHost } from './connection.ts'
-import { Negotiation, type Wishes } from './negotiate.ts'
+import type { Links } from './links.ts'
+import { Negotiation, settledValues } from './negotiate.ts'
 import type { Settled } from './options.ts'
 import { parseTargetAddress, type TargetAddress } from './portal.ts'
 import type { SessionSettings } from './settings.ts'
+import { addedWishes, leadingWishes } from './wishes.ts'
 
 const request = LOGIN_REQUEST.field
 const response = LOGIN_RESPONSE.field
@@ -35,6 +37,15 @@ const ANSWER_BYTES = 65_536
 const ROUNDS = 100
 const NO_DATA = new Uint8Array(0)
 
+/** The place in a session that a login asks for. */
+export interface Seat {
+  /** What the session has already; without settings the login begins it. */
+  readonly links: Links
+  readonly cid: number
+  /** StatSN expected on the connection of this CID that is taken the place of, as its last acknowledgement; else 0. */
+  readonly expStatSn: number
+}
+
 export type LoginOutcome =
   | { readonly type: 'done'; readonly settings: SessionSettings }
   | { readonly type: 'redirected'; readonly to: TargetAddress; readonly permanent: boolean }
@@ -43,7 +54,7 @@ export type LoginOutcome =
 export class Login implements ConnectionHost {
   readonly #options: Settled
   readonly #target: string | null
-  readonly #window: CommandWindow
+  readonly #seat: Seat
   readonly #finish: (outcome: LoginOutcome) => void
   readonly #authentication: Authentication
   readonly #negotiation: Negotiation
@@ -61,23 +72,26 @@ export class Login implements ConnectionHost {
    * `target` is null for a discovery session. `finish` is called once, inside the call that brought the outcome, so
    * that no PDU is lost between login and full feature phase.
    */
-  constructor(
-    options: Settled,
-    target: string | null,
-    window: CommandWindow,
-    finish: (outcome: LoginOutcome) => void,
-  ) {
+  constructor(options: Settled, target: string | null, seat: Seat, finish: (outcome: LoginOutcome) => void) {
     this.#options = options
     this.#target = target
-    this.#window = window
+    this.#seat = seat
     this.#finish = finish
     this.#authentication = new Authentication(options.chap, options.mutual)
-    const known: Record<string, KeyValue> = { SessionType: target === null ? 'Discovery' : 'Normal' }
-    this.#negotiation = new Negotiation(wishes(options, target === null), known)
+    const leading = seat.links.settings
+    const SessionType = target === null ? 'Discovery' : 'Normal'
+    this.#negotiation =
+      leading === null
+        ? new Negotiation(leadingWishes(options, target === null), { SessionType })
+        : new Negotiation(addedWishes(options), {
+            SessionType,
+            ...settledValues(leading.keys, 'leading-only'),
+          })
   }
 
   start(connection: Connection): void {
     this.#connection = connection
+    connection.expStatSn = this.#seat.expStatSn
     const turn = this.#authentication.begin()
     this.#ready = turn.ready
     this.#say([...this.#introduction(), ...turn.send])
@@ -87,7 +101,9 @@ export class Login implements ConnectionHost {
     const { initiatorName, initiatorAlias } = this.#options
     const pairs: TextPair[] = [{ key: 'InitiatorName', value: initiatorName }]
     if (initiatorAlias !== null) pairs.push({ key: 'InitiatorAlias', value: initiatorAlias })
-    pairs.push({ key: 'SessionType', value: this.#target === null ? 'Discovery' : 'Normal' })
+    if (this.#seat.links.settings === null) {
+      pairs.push({ key: 'SessionType', value: this.#target === null ? 'Discovery' : 'Normal' })
+    }
     if (this.#target !== null) pairs.push({ key: 'TargetName', value: this.#target })
     return pairs
   }
@@ -152,11 +168,12 @@ export class Login implements ConnectionHost {
   /** The numbers count only where the login is not refused (RFC 7143, 11.13.5). */
   #takeNumbers(header: Uint8Array): void {
     const statSn = response.statSn.get(header, 0)
-    if (this.#rounds > 1 && statSn !== this.#window.expStatSn) {
-      throw broken(`sent StatSN ${statSn} during login where ${this.#window.expStatSn} was due`)
+    const connection = this.#connection!
+    if (this.#rounds > 1 && statSn !== connection.expStatSn) {
+      throw broken(`sent StatSN ${statSn} during login where ${connection.expStatSn} was due`)
     }
-    this.#window.expStatSn = next(statSn)
-    this.#window.update(response.expCmdSn.get(header, 0), response.maxCmdSn.get(header, 0))
+    connection.expStatSn = next(statSn)
+    this.#seat.links.window.update(response.expCmdSn.get(header, 0), response.maxCmdSn.get(header, 0))
   }
 
   #parse(text: Uint8Array): readonly TextPair[] {
@@ -188,6 +205,10 @@ export class Login implements ConnectionHost {
     this.#ready = stage === LoginStage.operational
     if (stage !== LoginStage.fullFeature) return
     this.#tsih = tsih
+    const { settings: leading } = this.#seat.links
+    if (leading !== null && tsih !== leading.tsih) {
+      throw broken(`put the connection in session ${tsih} instead of ${leading.tsih}`)
+    }
     this.#end({ type: 'done', settings: this.#settings() })
   }
 
@@ -224,9 +245,12 @@ export class Login implements ConnectionHost {
     request.continue.set(header, at, more ? 1 : 0)
     request.csg.set(header, at, this.#stage)
     if (transit) request.nsg.set(header, at, this.#nextStage())
+    const { links, cid } = this.#seat
     request.isid.set(header, at, this.#options.isid)
-    request.cmdSn.set(header, at, this.#window.cmdSn)
-    request.expStatSn.set(header, at, this.#window.expStatSn)
+    request.tsih.set(header, at, links.settings?.tsih ?? 0)
+    request.cid.set(header, at, cid)
+    request.cmdSn.set(header, at, links.window.cmdSn)
+    request.expStatSn.set(header, at, connection.expStatSn)
     connection.end(data)
   }
 
@@ -251,20 +275,32 @@ export class Login implements ConnectionHost {
 
   #settings(): SessionSettings {
     const value = (name: string): KeyValue | null => this.#negotiation.value(name)
-    const maxBurstLength = Number(value('MaxBurstLength'))
-    return {
-      target: this.#target ?? '',
-      tsih: this.#tsih,
+    const own = {
       headerDigest: value('HeaderDigest') === 'CRC32C',
       dataDigest: value('DataDigest') === 'CRC32C',
+      maxSendDataLength: Number(value('MaxRecvDataSegmentLength')),
+      keys: this.#negotiation.report(),
+    }
+    const leading = this.#seat.links.settings
+    if (leading !== null) return { ...leading, ...own }
+    const maxBurstLength = Number(value('MaxBurstLength'))
+    const maxConnections = Number(value('MaxConnections'))
+    const errorRecoveryLevel = Number(value('ErrorRecoveryLevel'))
+    if (this.#tsih === 0 && (maxConnections > 1 || errorRecoveryLevel > 1)) {
+      throw broken('gave no TSIH to a session that further connections may join')
+    }
+    return {
+      ...own,
+      target: this.#target ?? '',
+      tsih: this.#tsih,
+      maxConnections,
+      errorRecoveryLevel,
       immediateData: value('ImmediateData') === true,
       initialR2T: value('InitialR2T') === true,
       firstBurstLength: Math.min(Number(value('FirstBurstLength')), maxBurstLength),
       maxBurstLength,
-      maxSendDataLength: Number(value('MaxRecvDataSegmentLength')),
       time2Wait: Number(value('DefaultTime2Wait')),
       time2Retain: Number(value('DefaultTime2Retain')),
-      keys: this.#negotiation.report(),
     }
   }
 
@@ -280,30 +316,6 @@ const REFUSALS: Readonly<Record<number, readonly [LoginError['code'], hint: stri
   [LoginStatus.authorizationFailure]: ['LOGIN_FORBIDDEN', "add this initiator's name to the target's list"],
   [LoginStatus.notFound]: ['LOGIN_NOT_FOUND', 'list the names of the portal by discovery'],
   [LoginStatus.targetRemoved]: ['LOGIN_NOT_FOUND', 'list the names of the portal by discovery'],
-}
-
-const DIGESTS = { require: 'CRC32C', prefer: 'CRC32C,None', allow: 'None,CRC32C', refuse: 'None' } as const
-
-/** What is offered in the operational stage, in this order. */
-function wishes(options: Settled, discovery: boolean): Wishes {
-  const yes = (value: boolean): string => (value ? 'Yes' : 'No')
-  return {
-    // Many targets know no digests in discovery, where nothing needs them.
-    HeaderDigest: discovery ? 'None' : DIGESTS[options.headerDigest],
-    DataDigest: discovery ? 'None' : DIGESTS[options.dataDigest],
-    MaxRecvDataSegmentLength: String(options.maxRecvDataSegmentLength),
-    MaxConnections: '1',
-    InitialR2T: yes(options.initialR2T),
-    ImmediateData: yes(options.immediateData),
-    MaxBurstLength: String(options.maxBurstLength),
-    FirstBurstLength: String(options.firstBurstLength),
-    DefaultTime2Wait: '2',
-    DefaultTime2Retain: '0',
-    MaxOutstandingR2T: String(options.maxOutstandingR2T),
-    DataPDUInOrder: 'Yes',
-    DataSequenceInOrder: 'Yes',
-    ErrorRecoveryLevel: '0',
-  }
 }
 
 const broken = (what: string): LoginError => new LoginError('LOGIN_PROTOCOL', `The target ${what}`)

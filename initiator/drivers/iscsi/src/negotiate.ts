@@ -125,6 +125,16 @@ export class Negotiation {
   }
 }
 
+/** Values from the words of `report`, of the keys with this use. */
+export function settledValues(keys: ReadonlyMap<string, string>, use: Key['use']): Record<string, KeyValue> {
+  const values: Record<string, KeyValue> = {}
+  for (const [name, text] of keys) {
+    const key = keyByName(name)
+    if (key?.use === use) values[name] = parseValue(key, text)
+  }
+  return values
+}
+
 const words = (value: KeyValue): string => (typeof value === 'boolean' ? encodeBoolean(value) : String(value))
 
 /** Reads a value by its row. Throws a LoginError. */

@@ -2,6 +2,7 @@
 // What a session can be told, its defaults, and the check of what was told.
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
+import type { ConnectionOptions } from 'node:tls'
 import { RequestError } from '@lunkit/initiator-core'
 import { keyByName, parseIscsiName } from '@lunkit/spec'
 import { CHAP_ALGORITHMS, type ChapAlgorithm } from './chap.ts'
@@ -26,6 +27,12 @@ export interface ReconnectOptions {
   readonly delays: readonly number[]
 }
 
+/**
+ * TLS as in node:tls: `ca` to trust in place of the well-known ones, `cert` and `key` to prove who this node is,
+ * `servername` where the certificate does not name the host that is connected to.
+ */
+export type TlsOptions = Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'passphrase' | 'servername'>
+
 /** What a discovery and a normal session have in common. */
 export interface NodeOptions {
   /** Name of this node; one made from the host's name if not given. */
@@ -36,6 +43,8 @@ export interface NodeOptions {
   readonly chap?: ChapOptions
   /** The target must prove that it knows this secret. `user` is checked if it is given. */
   readonly mutual?: Pick<ChapOptions, 'user' | 'secret'>
+  /** The portal is spoken to through TLS. */
+  readonly tls?: TlsOptions
   /** Limit for connecting and logging in, all redirects included. */
   readonly loginTimeoutMs?: number
   /** Gives up a connect, login or reconnect under way, and every wait for one. */
@@ -52,7 +61,17 @@ export interface SessionOptions extends NodeOptions {
   readonly maxOutstandingR2T?: number
   /** Longest data segment that this side receives. */
   readonly maxRecvDataSegmentLength?: number
-  /** Commands in flight at once; more wait. */
+  /** Connections to spread commands over, 1 to 64; the target may grant fewer. 1 if not given. */
+  readonly connections?: number
+  /**
+   * Errors to recover from within the session (RFC 7143, 7.1): 0 none, 1 damaged and missing PDUs, 2 lost connections as
+   * well. The target may grant less. 0 if not given.
+   */
+  readonly errorRecoveryLevel?: number
+  /** Seconds to wait after a lost connection, and to keep its tasks after that; what is agreed on may be more or less. */
+  readonly time2Wait?: number
+  readonly time2Retain?: number
+  /** Commands in flight at once, over all connections; more wait. */
   readonly queueDepth?: number
   /** A command without an answer for so long is aborted; 0 for no limit. */
   readonly commandTimeoutMs?: number
@@ -81,6 +100,7 @@ export interface Settled {
   readonly isid: Uint8Array
   readonly chap: Chap | null
   readonly mutual: Mutual | null
+  readonly tls: TlsOptions | null
   readonly loginTimeoutMs: number
   readonly signal: AbortSignal | null
   readonly headerDigest: DigestPreference
@@ -91,6 +111,10 @@ export interface Settled {
   readonly maxBurstLength: number
   readonly maxOutstandingR2T: number
   readonly maxRecvDataSegmentLength: number
+  readonly connections: number
+  readonly errorRecoveryLevel: number
+  readonly time2Wait: number
+  readonly time2Retain: number
   readonly queueDepth: number
   readonly commandTimeoutMs: number
   readonly nopIntervalMs: number
@@ -99,12 +123,19 @@ export interface Settled {
 }
 
 const RECONNECT: ReconnectOptions = { attempts: 10, delays: [0, 100, 250, 500, 1000, 2000, 4000] }
+/** More are of no use: one connection carries what one core can send. */
+const MAX_CONNECTIONS = 64
 const nothing = (): void => {}
 
 /** Checks options and fills the blanks. Throws a RequestError that names the option. */
 export function settleOptions(options: SessionOptions): Settled {
   const chap = options.chap === undefined ? null : settleChap(options.chap)
   const mutual = options.mutual === undefined ? null : settleMutual(options.mutual, chap)
+  const errorRecoveryLevel = keyNumber(
+    'ErrorRecoveryLevel',
+    'errorRecoveryLevel',
+    options.errorRecoveryLevel ?? 0,
+  )
   const maxBurstLength = keyNumber('MaxBurstLength', 'maxBurstLength', options.maxBurstLength ?? 1 << 20)
   return {
     initiatorName: settleName(options.initiatorName),
@@ -112,6 +143,7 @@ export function settleOptions(options: SessionOptions): Settled {
     isid: settleIsid(options.isid),
     chap,
     mutual,
+    tls: options.tls ?? null,
     loginTimeoutMs: whole('loginTimeoutMs', options.loginTimeoutMs ?? 15_000, 1, 2 ** 31 - 1),
     signal: options.signal ?? null,
     headerDigest: options.headerDigest ?? 'allow',
@@ -128,6 +160,18 @@ export function settleOptions(options: SessionOptions): Settled {
       'MaxRecvDataSegmentLength',
       'maxRecvDataSegmentLength',
       options.maxRecvDataSegmentLength ?? 256 * 1024,
+    ),
+    connections: whole('connections', options.connections ?? 1, 1, MAX_CONNECTIONS),
+    errorRecoveryLevel,
+    time2Wait: keyNumber(
+      'DefaultTime2Wait',
+      'time2Wait',
+      options.time2Wait ?? (errorRecoveryLevel === 2 ? 0 : 2),
+    ),
+    time2Retain: keyNumber(
+      'DefaultTime2Retain',
+      'time2Retain',
+      options.time2Retain ?? (errorRecoveryLevel === 2 ? 60 : 0),
     ),
     queueDepth: whole('queueDepth', options.queueDepth ?? 32, 1, MAX_TASKS),
     commandTimeoutMs: whole('commandTimeoutMs', options.commandTimeoutMs ?? 60_000, 0, 2 ** 31 - 1),

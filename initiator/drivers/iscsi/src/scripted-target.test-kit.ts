@@ -4,6 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import {
   BHS,
   BHS_LENGTH,
+  crc32c,
   encodeText,
   LOGIN_REQUEST,
   LOGIN_RESPONSE,
@@ -15,6 +16,7 @@ import {
   RESERVED_TAG,
   SCSI_COMMAND,
   SCSI_RESPONSE,
+  writeDigest,
 } from '@lunkit/spec'
 
 export const NAME = 'iqn.2000-01.org.example:scripted'
@@ -46,6 +48,9 @@ export class Peer {
   expCmdSn = 1
   maxCmdSn = 1000
   loggedIn = false
+  /** Bytes of a digest behind headers and data, 4 or 0. */
+  headerDigest = 0
+  dataDigest = 0
   readonly socket: Socket
   /** Number of the connection, from 1. */
   readonly number: number
@@ -61,10 +66,29 @@ export class Peer {
 
   /** Sends a PDU; numbers are filled in where the values do not say otherwise. */
   send(layout: Writable, values: Record<string, unknown>, data: Uint8Array = new Uint8Array(0)): void {
-    const padded = Buffer.alloc(BHS_LENGTH + ((data.length + 3) & ~3))
-    layout.write({ ...this.numbers, dataSegmentLength: data.length, ...values }, padded)
-    padded.set(data, BHS_LENGTH)
-    this.socket.write(padded)
+    this.socket.write(this.#wire(layout, values, data))
+  }
+
+  /** Sends a PDU with one bit of its data or header wrong, which the digest then shows. */
+  sendDamaged(layout: Writable, values: Record<string, unknown>, data: Uint8Array, where = BHS_LENGTH): void {
+    const bytes = this.#wire(layout, values, data)
+    const at = where < BHS_LENGTH ? where : where + this.headerDigest
+    bytes[at]! ^= 4
+    this.socket.write(bytes)
+  }
+
+  #wire(layout: Writable, values: Record<string, unknown>, data: Uint8Array): Buffer {
+    const header = Buffer.alloc(BHS_LENGTH)
+    layout.write({ ...this.numbers, dataSegmentLength: data.length, ...values }, header)
+    const padded = Buffer.alloc((data.length + 3) & ~3)
+    padded.set(data)
+    const digest = (bytes: Buffer, length: number): Buffer => {
+      const digest = Buffer.alloc(length)
+      if (length > 0) writeDigest(digest, 0, crc32c(bytes))
+      return digest
+    }
+    const segment = data.length > 0 ? [padded, digest(padded, this.dataDigest)] : []
+    return Buffer.concat([header, digest(header, this.headerDigest), ...segment])
   }
 
   /** Sends a PDU that has a status, and counts it. */
@@ -89,7 +113,10 @@ export class Peer {
       tsih: 7,
     }
     this.sendStatus(LOGIN_RESPONSE, { ...fields, ...values }, data)
-    if (operational && transit === 1) this.loggedIn = true
+    if (!operational || transit === 0) return
+    this.loggedIn = true
+    if (keys.HeaderDigest === 'CRC32C') this.headerDigest = 4
+    if (keys.DataDigest === 'CRC32C') this.dataDigest = 4
   }
 
   /** Ends a command with a status. */
@@ -163,10 +190,10 @@ export class ScriptedTarget {
         if (rest.length < BHS_LENGTH) return
         const ahs = BHS.field.totalAhsLength.get(rest, 0) * 4
         const length = BHS.field.dataSegmentLength.get(rest, 0)
-        const start = BHS_LENGTH + ahs
-        const end = start + ((length + 3) & ~3)
+        const start = BHS_LENGTH + ahs + peer.headerDigest
+        const end = start + (length > 0 ? ((length + 3) & ~3) + peer.dataDigest : 0)
         if (rest.length < end) return
-        const header = rest.subarray(0, start)
+        const header = rest.subarray(0, BHS_LENGTH + ahs)
         const pdu = {
           opcode: BHS.field.opcode.get(header, 0),
           itt: BHS.field.itt.get(header, 0),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A session with a target: takes commands, keeps them within the window, and outlives its connections.
+// A session with a target: takes commands, spreads them over its connections, and outlives these.
 import {
   type CommandRequest,
   type CommandResult,
@@ -11,57 +11,57 @@ import {
   type TaskManagement,
   TransportError,
 } from '@lunkit/initiator-core'
-import { AsyncEvent, asyncEventText, IscsiTaskFunction, IscsiTaskResponse } from '@lunkit/spec'
+import { messageEvent, obeyMessage } from './async-message.ts'
+import { closeConnection, LOGOUT_MS } from './close-connection.ts'
+import { type RecoveryHost, recoverConnection } from './connection-recovery.ts'
+import { Drain } from './drain.ts'
 import { type Destination, establish } from './establish.ts'
 import type { AsyncMessage, FullFeature, FullFeatureHost } from './full-feature.ts'
+import type { Links } from './links.ts'
 import { LunAddresses } from './lun-addresses.ts'
+import { objectionTo } from './objection.ts'
 import type { Settled } from './options.ts'
 import type { Portal } from './portal.ts'
 import { reconnect } from './reconnect.ts'
+import { renegotiate } from './renegotiate.ts'
 import type { SessionSettings } from './settings.ts'
+import { sortOut, unsure } from './sort-out.ts'
 import { Task } from './task.ts'
+import { abortTask, manageTasks } from './task-management.ts'
 import { TaskQueue } from './task-queue.ts'
-import { Watch } from './watch.ts'
+import { timeoutError, Watch } from './watch.ts'
+import { within } from './within.ts'
 
-/** Wait for commands under way, and for the answer to a logout, when a session is closed. */
+/** Wait for commands under way when a session or a connection is closed. */
 const DRAIN_MS = 10_000
-const LOGOUT_MS = 2000
-/** Wait for the answer to a task management function. */
-const MANAGEMENT_MS = 10_000
 
 type State = 'opening' | 'ready' | 'recovering' | 'closing' | 'closed'
 
-const FUNCTIONS: Readonly<Record<TaskManagement, number>> = {
-  'abort-task-set': IscsiTaskFunction.abortTaskSet,
-  'clear-aca': IscsiTaskFunction.clearAca,
-  'clear-task-set': IscsiTaskFunction.clearTaskSet,
-  'logical-unit-reset': IscsiTaskFunction.logicalUnitReset,
-  'target-warm-reset': IscsiTaskFunction.targetWarmReset,
-  'target-cold-reset': IscsiTaskFunction.targetColdReset,
+/** One connection of a session, for reports. */
+export interface ConnectionReport {
+  readonly cid: number
+  readonly portal: Portal
+  readonly inFlight: number
+  /** What was agreed on, for the whole session and for this connection. */
+  readonly settings: SessionSettings
 }
 
-const RESPONSES: Readonly<Record<number, ManagementResponse>> = {
-  [IscsiTaskResponse.functionComplete]: 'complete',
-  [IscsiTaskResponse.taskDoesNotExist]: 'no-such-task',
-  [IscsiTaskResponse.lunDoesNotExist]: 'no-such-lun',
-  [IscsiTaskResponse.functionNotSupported]: 'unsupported',
-}
-
-export class Session implements InitiatorSession, FullFeatureHost {
+export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost {
   readonly target: string
   readonly queueDepth: number
   readonly #options: Settled
   readonly #luns = new LunAddresses()
   readonly #queue = new TaskQueue()
   readonly #ended = new AbortController()
+  readonly #drain = new Drain()
   #destination: Destination
   #state: State = 'opening'
-  #feature: FullFeature | null = null
+  /** The connections at present; null while there is no session at the target. */
+  #links: Links | null = null
   #settings: SessionSettings | null = null
   #watch: Watch | null = null
   /** Tries to reconnect since a command was last completed. */
   #attempt = 0
-  #drained: (() => void) | null = null
   #closing: Promise<void> | null = null
   #failure: unknown = null
 
@@ -78,22 +78,31 @@ export class Session implements InitiatorSession, FullFeatureHost {
     const { feature, home } = await establish(destination, options, session)
     session.#begin(feature, home)
     options.onEvent({ type: 'connected', portal: feature.connection.portal })
+    await session.#widen(feature.links)
     return session
   }
 
   /** Where the session is connected at present, or was last. */
   get portal(): Portal {
-    return this.#feature?.connection.portal ?? this.#destination.portal
+    return this.#links?.live[0]?.connection.portal ?? this.#destination.portal
   }
 
-  /** What was agreed on in the last login. */
+  /** What was agreed on in the last login that began the session. */
   get settings(): SessionSettings {
     return this.#settings!
   }
 
+  /** The connections at present. */
+  get connections(): readonly ConnectionReport[] {
+    return (this.#links?.live ?? []).map(({ cid, connection: { portal }, inFlight, settings }) => {
+      return { cid, portal, inFlight, settings }
+    })
+  }
+
   execute(request: CommandRequest): Promise<CommandResult> {
     return new Promise((resolve, reject) => {
-      const objection = this.#objection(request)
+      const isOver = this.#state === 'closing' || this.#state === 'closed'
+      const objection = isOver ? this.#closedError() : objectionTo(request)
       if (objection !== null) return reject(objection)
       const timeoutMs = request.timeoutMs ?? this.#options.commandTimeoutMs
       const task = new Task(request, this.#luns.bytes(request.lun), timeoutMs, resolve, reject)
@@ -103,22 +112,10 @@ export class Session implements InitiatorSession, FullFeatureHost {
         task.onAbort = () => this.#abort(task, signal.reason)
         signal.addEventListener('abort', task.onAbort, { once: true })
       }
-      const feature = this.#feature
-      if (feature !== null && this.#queue.isEmpty && feature.hasRoom && !feature.leaving) feature.start(task)
+      const link = this.#links !== null && this.#queue.isEmpty ? this.#links.free() : null
+      if (link !== null) link.start(task)
       else this.#queue.push(task)
     })
-  }
-
-  #objection(request: CommandRequest): Error | null {
-    if (this.#state === 'closing' || this.#state === 'closed') return this.#closedError()
-    const { length } = request.cdb
-    if (length < 6 || length > 260) {
-      return new RequestError('ARGUMENT_INVALID', `A CDB has 6 to 260 bytes, not ${length}`)
-    }
-    if (request.dataOut?.length && (request.dataIn?.length || request.expectedIn)) {
-      return new RequestError('UNSUPPORTED', 'Commands with data in both directions are not supported')
-    }
-    return null
   }
 
   #closedError(): TransportError {
@@ -137,142 +134,185 @@ export class Session implements InitiatorSession, FullFeatureHost {
   }
 
   async manage(action: TaskManagement, lun: Lun): Promise<ManagementResponse> {
-    const feature = this.#now()
-    const address = this.#luns.bytes(lun)
-    const before = feature.window.cmdSn
-    const code = await this.#bounded(feature, feature.exchanges.manage(FUNCTIONS[action], address), action)
-    const response = RESPONSES[code] ?? 'rejected'
-    if (response === 'complete' && action !== 'clear-aca') this.#terminate(feature, action, address, before)
+    const link = this.#now()
+    const response = await manageTasks(link, action, this.#luns.bytes(lun))
+    this.ready(link)
     return response
   }
 
-  /** The target has ended these tasks and sends no answer for them (RFC 7143, 4.2.3.3). */
-  #terminate(feature: FullFeature, action: string, lun: Uint8Array, before: number): void {
-    const everywhere = action.startsWith('target-')
-    for (const task of feature.tasks) {
-      if (((task.cmdSn - before) | 0) >= 0) continue
-      if (!everywhere && Buffer.compare(task.lun, lun) !== 0) continue
-      feature.tasks.remove(task)
-      task.fail(new TransportError('TRANSPORT_TASK_ABORTED', `The command was ended by ${action}`))
+  /**
+   * Declares anew, on every connection, how long data segments may be that this side receives, and takes what the target
+   * declares (RFC 7143, 11.10 and 13.12).
+   */
+  async renegotiate(maxRecvDataSegmentLength?: number): Promise<void> {
+    const { live } = this.#now().links
+    await Promise.all(live.map(link => renegotiate(link, maxRecvDataSegmentLength)))
+  }
+
+  /**
+   * Closes one of several connections: commands on it end, others go on (RFC 7143, 11.14.1). Rejects with a RequestError if
+   * there is none of this CID, or no other one.
+   */
+  async closeConnection(cid: number): Promise<void> {
+    const { links } = this.#now()
+    const link = links.byCid(cid)
+    const others = links.live.some(other => other !== link && !other.leaving)
+    if (link === null || link.leaving || !others) {
+      const why = link === null ? 'the session has none of this CID' : 'the session has no other one'
+      throw new RequestError('ARGUMENT_INVALID', `Connection ${cid} cannot be closed: ${why}`)
     }
-    this.ready(feature)
+    await this.#closeLink(link, DRAIN_MS)
+  }
+
+  async #closeLink(link: FullFeature, limitMs: number): Promise<void> {
+    if (await closeConnection(link, this.#drain, limitMs)) {
+      this.#options.onEvent({ type: 'connection-closed', cid: link.cid })
+    }
   }
 
   #now(): FullFeature {
-    if (this.#feature !== null) return this.#feature
+    const link = this.#links?.leastLoaded() ?? this.#links?.live[0]
+    if (link !== undefined) return link
     if (this.#state === 'closed') throw this.#closedError()
     throw new TransportError('TRANSPORT_CONNECTION_LOST', `The session with ${this.target} is reconnecting`)
   }
 
-  /** Waits for a management answer; a target that does not give one loses its connection. */
-  async #bounded<T>(feature: FullFeature, answer: Promise<T>, what: string): Promise<T> {
-    const timer = setTimeout(() => {
-      const silent = `The target did not answer ${what} in ${MANAGEMENT_MS} ms`
-      feature.connection.fail(new TransportError('TRANSPORT_CONNECTION_LOST', silent))
-    }, MANAGEMENT_MS)
-    try {
-      return await answer
-    } finally {
-      clearTimeout(timer)
-    }
-  }
-
   #abort(task: Task, reason: unknown): void {
-    const feature = this.#feature
-    if (task.state === 'waiting' || feature === null) {
+    const { link } = task
+    if (task.state === 'waiting' || link === null) {
       task.fail(reason)
       return
     }
     if (task.state !== 'sent') return
     task.state = 'ending'
     task.reason = reason
-    this.#bounded(feature, feature.exchanges.abort(task), 'ABORT TASK').then(
-      code => {
-        if (task.state !== 'ending') return
-        if (code !== IscsiTaskResponse.functionComplete && code !== IscsiTaskResponse.taskDoesNotExist) {
-          const refused = 'The target cannot abort a command, so its connection is ended'
-          return feature.connection.fail(new TransportError('TRANSPORT_CONNECTION_LOST', refused))
-        }
-        feature.tasks.remove(task)
-        task.fail(reason)
-        this.ready(feature)
-      },
-      () => task.fail(reason),
-    )
+    // Where its connection is lost, it is aborted when it is recovered.
+    if (link.gone === null) this.abortAgain(task)
+  }
+
+  abortAgain(task: Task): void {
+    abortTask(task, link => this.ready(link))
   }
 
   #begin(feature: FullFeature, home: Portal): void {
     if (feature.gone !== null) throw feature.gone
+    const { links } = feature
+    links.add(feature)
     this.#destination = { ...this.#destination, portal: home }
-    this.#feature = feature
+    this.#links = links
     this.#settings = feature.settings
     this.#state = 'ready'
-    this.#watch = new Watch(feature, this.#queue, this.#options, task =>
-      this.#abort(task, timeoutError(task)),
-    )
+    this.#watch = new Watch(links, this.#queue, this.#options, task => this.#abort(task, timeoutError(task)))
     this.ready(feature)
   }
 
-  ready(feature: FullFeature): void {
-    if (feature !== this.#feature) return
-    while (!feature.leaving && feature.hasRoom) {
+  /** Adds the connections that are wished and granted. The session works without those that cannot be had. */
+  async #widen(links: Links): Promise<void> {
+    const wanted = Math.min(this.#options.connections, links.settings!.maxConnections)
+    const missing = Math.max(0, wanted - links.live.length)
+    await Promise.all(Array.from({ length: missing }, () => this.#addLink(links)))
+  }
+
+  async #addLink(links: Links): Promise<void> {
+    const cid = links.takeCid()
+    try {
+      const { connection } = await this.#login(links, cid, 0)
+      this.#options.onEvent({ type: 'connection-added', cid, portal: connection.portal })
+    } catch (error) {
+      links.freeCid(cid)
+      if (links.signal.aborted || this.#links !== links) return
+      this.#options.onEvent({ type: 'connection-refused', cid, error: asInitiatorError(error) })
+    }
+  }
+
+  join(cid: number, expStatSn: number): Promise<FullFeature> {
+    return this.#login(this.#links!, cid, expStatSn)
+  }
+
+  /** Logs a connection in to the session. */
+  async #login(links: Links, cid: number, expStatSn: number): Promise<FullFeature> {
+    const signal = AbortSignal.any([links.signal, this.#ended.signal])
+    const destination = { ...this.#destination, portal: this.portal }
+    const { feature } = await establish(destination, this.#options, this, signal, { links, cid, expStatSn })
+    if (links !== this.#links) feature.end(lostError('the session is over'))
+    if (feature.gone !== null) throw feature.gone
+    links.add(feature)
+    this.ready(feature)
+    return feature
+  }
+
+  ready({ links }: FullFeature): void {
+    if (links !== this.#links) return
+    while (!this.#queue.isEmpty) {
+      const link = links.free()
+      if (link === null) break
       const task = this.#queue.shift()
       if (task === null) break
-      feature.start(task)
+      link.start(task)
     }
-    if (feature.tasks.size === 0 && (this.#queue.isEmpty || feature.leaving)) this.#drained?.()
+    this.#drain.look()
   }
 
   lost(feature: FullFeature, error: TransportError): void {
-    if (feature !== this.#feature) return
+    const { links, cid, inFlight } = feature
+    if (!links.remove(feature) || links !== this.#links) return
+    const recover = links.level === 2 && (this.#state === 'ready' || this.#state === 'closing')
+    if (!recover) {
+      this.#lose(links, error, feature.retryAfterMs)
+      return
+    }
+    this.#options.onEvent({ type: 'connection-lost', cid, error, inFlight })
+    recoverConnection(feature, this).then(
+      ({ reassigned, retried, instead }) => {
+        this.#options.onEvent({ type: 'connection-recovered', cid, reassigned, retried })
+        this.ready(feature)
+        if (instead !== null) return
+        links.freeCid(cid)
+        if (this.#state === 'ready') void this.#addLink(links)
+      },
+      failure => {
+        const cause = failure instanceof TransportError ? failure : error
+        if (links === this.#links) this.#lose(links, cause, feature.retryAfterMs)
+      },
+    )
+  }
+
+  vanished(task: Task, error: TransportError): void {
+    if (task.state === 'ending') task.fail(task.reason)
+    else if (task.repeatable && task.dataOut.length === 0) {
+      task.restart()
+      this.#queue.unshift([task])
+    } else task.fail(unsure(error))
+  }
+
+  /** The session at the target is lost: all tasks are, and a new session takes its place. */
+  #lose(links: Links, error: TransportError, notBeforeMs: number): void {
     this.#watch?.stop()
-    this.#feature = null
-    if (feature.completed > 0) this.#attempt = 0
-    const final = this.#state === 'closing' || this.#attempt >= this.#options.reconnect.attempts
-    const inFlight = feature.tasks.size
-    const repeat = this.#sortOut(feature, error, final)
+    this.#links = null
+    links.end(error)
+    const ended = new TransportError(error.code, error.message, { cause: error })
+    for (const link of links.live.splice(0)) link.end(ended)
+    if (links.completed > 0) this.#attempt = 0
+    const { attempts } = this.#options.reconnect
+    const final = this.#state === 'closing' || this.#attempt >= attempts
+    const inFlight = links.tasks.size
+    const repeat = sortOut(links, error, final, attempts)
     this.#options.onEvent({ type: 'lost', error, inFlight })
     if (this.#state === 'closing') {
-      this.#drained?.()
+      this.#drain.look()
       return
     }
     this.#queue.unshift(repeat)
     this.#state = 'recovering'
     if (final) this.#giveUp(error)
-    else this.#recover(feature.retryAfterMs, repeat.length).catch(failure => this.#giveUp(failure))
-  }
-
-  /** Ends what may not be sent again; returns the rest in the order of the first time. */
-  #sortOut(feature: FullFeature, error: TransportError, final: boolean): Task[] {
-    const repeat: Task[] = []
-    for (const task of feature.tasks) {
-      if (task.state === 'ending') task.fail(task.reason)
-      else if (!final && task.repeatable) repeat.push(task)
-      else task.fail(unsure(error))
-    }
-    repeat.sort((a, b) => (a.cmdSn - b.cmdSn) | 0)
-    for (const task of repeat) task.restart()
-    // A command may itself be what ends the connections. Then it soon is the oldest one, and fails before the session.
-    const [oldest] = repeat
-    if (oldest !== undefined && ++oldest.repeats > Math.max(1, this.#options.reconnect.attempts / 2)) {
-      oldest.fail(unsure(error))
-      repeat.shift()
-    }
-    return repeat
+    else this.#recover(Math.max(0, notBeforeMs), repeat.length).catch(failure => this.#giveUp(failure))
   }
 
   async #recover(notBeforeMs: number, repeated: number): Promise<void> {
-    const { signal } = this.#ended
-    const signals = this.#options.signal === null ? [signal] : [signal, this.#options.signal]
+    const signals = [this.#ended.signal, this.#options.signal].filter(one => one !== null)
+    const signal = AbortSignal.any(signals)
     const first = this.#attempt + 1
-    const done = await reconnect(
-      this.#destination,
-      this.#options,
-      this,
-      AbortSignal.any(signals),
-      first,
-      notBeforeMs,
-    )
+    const done = await reconnect(this.#destination, this.#options, this, signal, first, notBeforeMs)
     if (this.#state !== 'recovering') return done.feature.connection.drop()
     this.#attempt = done.attempt
     if (done.feature.gone !== null) return this.#recover(0, repeated)
@@ -283,6 +323,7 @@ export class Session implements InitiatorSession, FullFeatureHost {
       repeated,
     })
     this.#begin(done.feature, done.home)
+    await this.#widen(done.feature.links)
   }
 
   #giveUp(failure: unknown): void {
@@ -290,41 +331,31 @@ export class Session implements InitiatorSession, FullFeatureHost {
     this.#failure = failure
     this.#state = 'closed'
     for (const task of this.#queue.clear()) task.fail(this.#closedError())
-    const error = failure instanceof InitiatorError ? failure : this.#closedError()
-    this.#options.onEvent({ type: 'gave-up', error })
+    this.#options.onEvent({ type: 'gave-up', error: asInitiatorError(failure) })
   }
 
-  message(feature: FullFeature, { event, parameter2, parameter3, data }: AsyncMessage): void {
-    this.#options.onEvent({ type: 'async', event, text: asyncEventText(event), sense: data })
-    if (event === AsyncEvent.logoutRequested || event === AsyncEvent.negotiationRequested) {
-      // A new login also negotiates all parameters anew.
-      this.#leave(feature, parameter3 * 1000)
-    } else if (event === AsyncEvent.connectionDropped || event === AsyncEvent.sessionDropped) {
-      feature.retryAfterMs = parameter2 * 1000
-      feature.connection.fail(
-        new TransportError('TRANSPORT_CONNECTION_LOST', 'The target drops the connection'),
-      )
-    }
+  message(feature: FullFeature, message: AsyncMessage): void {
+    this.#options.onEvent(messageEvent(message))
+    obeyMessage(feature, message, limitMs => void this.#leave(feature, Math.min(limitMs, DRAIN_MS)))
   }
 
-  /** Lets commands under way end, logs out, and connects again. */
+  /** The target wants a connection to be logged out: another one, or another session, takes its place. */
   async #leave(feature: FullFeature, limitMs: number): Promise<void> {
     if (feature.leaving || this.#state !== 'ready') return
+    const { links } = feature
+    if (links.live.length > 1) {
+      await this.#closeLink(feature, limitMs)
+      if (links === this.#links && this.#state === 'ready') await this.#addLink(links)
+      return
+    }
     feature.leaving = true
-    await this.#drain(feature, Math.min(limitMs, DRAIN_MS))
+    await this.#drain.wait(() => feature.inFlight === 0, limitMs)
     await within(feature.exchanges.logout(), LOGOUT_MS)
-    feature.connection.fail(new TransportError('TRANSPORT_CONNECTION_LOST', 'The target asked for a logout'))
-  }
-
-  #drain(feature: FullFeature, limitMs: number): Promise<void> {
-    if (feature.tasks.size === 0 && (this.#queue.isEmpty || feature.leaving)) return Promise.resolve()
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, limitMs)
-    this.#drained = resolve
-    return promise.finally(() => {
-      clearTimeout(timer)
-      this.#drained = null
-    })
+    if (feature.gone !== null) return
+    // The target has forgotten the session: there is nothing to recover.
+    links.remove(feature)
+    feature.end(lostError('the target asked for a logout'))
+    this.#lose(links, lostError('the target asked for a logout'), -1)
   }
 
   close(): Promise<void> {
@@ -334,15 +365,17 @@ export class Session implements InitiatorSession, FullFeatureHost {
 
   async #close(): Promise<void> {
     if (this.#state === 'closed') return
-    const feature = this.#feature
+    const links = this.#links
     this.#state = 'closing'
-    if (feature !== null) {
-      await this.#drain(feature, DRAIN_MS)
-      if (feature.gone === null) await within(feature.exchanges.logout(), LOGOUT_MS)
+    if (links !== null) {
+      await this.#drain.wait(() => this.#links === null || this.#isIdle(links), DRAIN_MS)
+      const link = this.#links?.live[0]
+      if (link !== undefined) await within(link.exchanges.logout(), LOGOUT_MS)
       this.#watch?.stop()
-      this.#feature = null
-      feature.connection.drop()
-      for (const task of feature.tasks) task.fail(this.#closedError())
+      this.#links = null
+      links.end(this.#closedError())
+      for (const one of links.live.splice(0)) one.end(this.#closedError())
+      for (const task of links.tasks) task.fail(this.#closedError())
     }
     this.#state = 'closed'
     this.#ended.abort(this.#closedError())
@@ -350,27 +383,19 @@ export class Session implements InitiatorSession, FullFeatureHost {
     this.#options.onEvent({ type: 'closed' })
   }
 
+  #isIdle(links: Links): boolean {
+    return links.tasks.size === 0 && this.#queue.isEmpty
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 }
 
-function unsure(error: TransportError): TransportError {
-  const message = `${error.message}; it is not known whether the command ran`
-  return new TransportError(error.code, message, { cause: error })
-}
+const lostError = (why: string): TransportError =>
+  new TransportError('TRANSPORT_CONNECTION_LOST', `The connection is given up: ${why}`)
 
-function timeoutError(task: Task): TransportError {
-  return new TransportError(
-    'TRANSPORT_TIMEOUT',
-    `The command was not answered in ${task.timeoutMs} ms and was aborted; it is not known whether it ran`,
-  )
-}
-
-/** Waits for a promise, but not longer than the limit and without caring how it ends. */
-async function within(promise: Promise<unknown>, limitMs: number): Promise<void> {
-  const limit = Promise.withResolvers<void>()
-  const timer = setTimeout(limit.resolve, limitMs)
-  await Promise.race([promise.catch(() => {}), limit.promise])
-  clearTimeout(timer)
-}
+const asInitiatorError = (error: unknown): InitiatorError =>
+  error instanceof InitiatorError
+    ? error
+    : new TransportError('TRANSPORT_CLOSED', String(error), { cause: error })

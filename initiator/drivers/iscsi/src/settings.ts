@@ -6,6 +6,8 @@ export interface SessionSettings {
   readonly target: string
   /** TSIH given by the target. */
   readonly tsih: number
+  readonly maxConnections: number
+  readonly errorRecoveryLevel: number
   readonly headerDigest: boolean
   readonly dataDigest: boolean
   readonly immediateData: boolean

@@ -2,6 +2,8 @@
 // One SCSI command on its way: what was asked, how far it came, and who waits for it.
 import type { CommandRequest, CommandResult } from '@lunkit/initiator-core'
 import { RESERVED_TAG, TaskAttribute } from '@lunkit/spec'
+import type { DataRecovery } from './data-recovery.ts'
+import type { FullFeature } from './full-feature.ts'
 
 const NOTHING = new Uint8Array(0)
 
@@ -20,14 +22,24 @@ export class Task {
   state: TaskState = 'waiting'
   itt = RESERVED_TAG
   cmdSn = 0
+  /** Where it was sent, and so the only connection on which something may come for it (RFC 7143, 4.2.5.1). */
+  link: FullFeature | null = null
   /** Clock of the session when the command was sent, in ms. */
   sentAt = 0
-  /** Bytes of `dataIn` filled, without gaps. */
+  /** Bytes of `dataIn` up to which it is filled, without gaps but for those in `recovery`. */
   received = 0
   /** Bytes of `dataOut` sent or asked for, without gaps. */
   solicited = 0
   dataInPdus = 0
   r2ts = 0
+  /** What is known of PDUs that did not come whole; null while all did. */
+  recovery: DataRecovery | null = null
+  /** Its allegiance was reassigned: the target may ask for any of its data again under any R2TSN. */
+  reassigned = false
+  /** Bytes that were asked for again. */
+  askedAgain = 0
+  /** This side's MaxRecvDataSegmentLength when it was sent. */
+  declared = 0
   /** Times it was the oldest command in flight when a connection was lost. */
   repeats = 0
   /** What the promise rejects with when the ABORT TASK under way is done. */
@@ -55,14 +67,23 @@ export class Task {
     this.#reject = reject
   }
 
-  /** Forgets what was moved, to send the command again. */
+  /** Forgets that it was sent, to send it as a new command. */
   restart(): void {
     this.state = 'waiting'
     this.itt = RESERVED_TAG
+    this.link = null
+    this.rewind()
+  }
+
+  /** Forgets what was moved, to send the same command again under its number and tag. */
+  rewind(): void {
     this.received = 0
     this.solicited = 0
     this.dataInPdus = 0
     this.r2ts = 0
+    this.recovery = null
+    this.reassigned = false
+    this.askedAgain = 0
   }
 
   finish(status: number, sense: Uint8Array, underflow: number, overflow: number): void {

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is done when the target speaks unasked: log out, let a connection go, negotiate anew (RFC 7143, 11.9).
+import { TransportError } from '@lunkit/initiator-core'
+import { AsyncEvent, asyncEventText } from '@lunkit/spec'
+import type { AsyncMessage, FullFeature } from './full-feature.ts'
+import { renegotiate } from './renegotiate.ts'
+import type { SessionEvent } from './session-event.ts'
+
+/** `leave` is called where the connection is to be logged out, with the ms that the target leaves for it. */
+export function obeyMessage(
+  feature: FullFeature,
+  { event, parameter1, parameter2, parameter3 }: AsyncMessage,
+  leave: (limitMs: number) => void,
+): void {
+  switch (event) {
+    case AsyncEvent.logoutRequested:
+      leave(parameter3 * 1000)
+      break
+    case AsyncEvent.connectionDropped:
+      drop(feature.links.byCid(parameter1) ?? feature, parameter2)
+      break
+    case AsyncEvent.sessionDropped:
+      for (const link of [...feature.links.live]) drop(link, parameter2)
+      break
+    case AsyncEvent.negotiationRequested:
+      // Where it fails the target ends the connection, or this side has.
+      renegotiate(feature).catch(() => {})
+      break
+  }
+}
+
+function drop(link: FullFeature, time2Wait: number): void {
+  link.retryAfterMs = time2Wait * 1000
+  link.connection.fail(new TransportError('TRANSPORT_CONNECTION_LOST', 'The target drops the connection'))
+}
+
+export const messageEvent = ({ event, lun, data }: AsyncMessage): SessionEvent => ({
+  type: 'async',
+  event,
+  text: asyncEventText(event),
+  lun,
+  sense: data,
+})

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Negotiates by text requests what may change in full feature phase: the lengths of data segments (RFC 7143, 6.4).
+import { LoginError, TransportError } from '@lunkit/initiator-core'
+import { encodeText, keyByName, parseText, textErrorText } from '@lunkit/spec'
+import type { FullFeature } from './full-feature.ts'
+import { Negotiation } from './negotiate.ts'
+import { bounded } from './task-management.ts'
+
+/** Requests after which a target is not going to agree any more. */
+const ROUNDS = 20
+
+/** `maxRecvDataSegmentLength` is declared anew where it is given; else what holds is declared again. */
+export async function renegotiate(link: FullFeature, maxRecvDataSegmentLength?: number): Promise<void> {
+  const { connection, exchanges } = link
+  const mine = maxRecvDataSegmentLength ?? link.declared
+  // What was sent before the target has read this may still be longer.
+  connection.framer.maxDataLength = Math.max(connection.framer.maxDataLength, mine)
+  const negotiation = new Negotiation({ MaxRecvDataSegmentLength: String(mine) }, {})
+  let send = negotiation.offers()
+  try {
+    for (let rounds = 0; ; rounds++) {
+      if (rounds === ROUNDS) throw broken(`did not come to an end in ${ROUNDS} text requests`)
+      const answer = await bounded(link, exchanges.text(encodeText(send)), 'a text request')
+      link.declared = mine
+      for (const pair of readPairs(answer)) {
+        const use = keyByName(pair.key)?.use
+        if (use === 'leading-only' || use === 'initial-only') throw broken(`sent ${pair.key} after login`)
+        negotiation.receive(pair)
+      }
+      if (!negotiation.owes) break
+      send = negotiation.answers()
+    }
+  } catch (error) {
+    if (error instanceof LoginError) throw fail(link, error.message)
+    throw error
+  }
+  const theirs = negotiation.report().get('MaxRecvDataSegmentLength')
+  if (theirs !== undefined) link.settings = { ...link.settings, maxSendDataLength: Number(theirs) }
+}
+
+function readPairs(answer: Uint8Array) {
+  const text = parseText(answer)
+  if (!text.ok) throw broken(`sent a text that cannot be read: ${textErrorText(text.error)}`)
+  return text.pairs
+}
+
+function fail(link: FullFeature, message: string): TransportError {
+  const error = new TransportError('TRANSPORT_PROTOCOL', message)
+  link.connection.fail(error)
+  return error
+}
+
+const broken = (what: string): LoginError => new LoginError('LOGIN_PROTOCOL', `The target ${what}`)

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// What becomes of the commands of a session that is lost: which are sent again in the next one, which fail.
+import { TransportError } from '@lunkit/initiator-core'
+import type { Links } from './links.ts'
+import type { Task } from './task.ts'
+
+/** Ends what may not be sent again, all if `final`; returns the rest in the order of the first time. */
+export function sortOut(links: Links, error: TransportError, final: boolean, attempts: number): Task[] {
+  const repeat: Task[] = []
+  for (const task of links.tasks) {
+    if (task.state === 'ending') task.fail(task.reason)
+    else if (!final && task.repeatable) repeat.push(task)
+    else task.fail(unsure(error))
+  }
+  repeat.sort((a, b) => (a.cmdSn - b.cmdSn) | 0)
+  for (const task of repeat) task.restart()
+  // A command may itself be what ends the connections. Then it soon is the oldest one, and fails before the session.
+  const [oldest] = repeat
+  if (oldest !== undefined && ++oldest.repeats > Math.max(1, attempts / 2)) {
+    oldest.fail(unsure(error))
+    repeat.shift()
+  }
+  return repeat
+}
+
+/** The error of a command that was under way when the road failed. */
+export function unsure(error: TransportError): TransportError {
+  const message = `${error.message}; it is not known whether the command ran`
+  return new TransportError(error.code, message, { cause: error })
+}
