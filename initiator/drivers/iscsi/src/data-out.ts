@@ -71,15 +71,15 @@ export function answerR2t(
   if (length === 0 || length > settings.maxBurstLength) {
     throw broken(`asked for ${length} bytes in one burst where 1 to ${settings.maxBurstLength} were agreed`)
   }
+  if (!strict && !task.reassigned) {
+    if (sn < task.r2ts) return 0
+    if (sn > task.r2ts) return sn - task.r2ts
+  }
   // In order, because DataSequenceInOrder is Yes; this also bounds how much one target can make us send.
   if (strict ? from !== task.solicited : from > task.solicited)
     throw broken(`asked for data at offset ${from} where ${task.solicited} was due`)
   if (from + length > task.dataOut.length) {
     throw broken(`asked for ${from + length} bytes of a command that has ${task.dataOut.length}`)
-  }
-  if (!strict && !task.reassigned) {
-    if (sn < task.r2ts) return 0
-    if (sn > task.r2ts) return sn - task.r2ts
   }
   task.askedAgain += Math.min(task.solicited, from + length) - from
   if (task.askedAgain > TIMES_AGAIN * task.dataOut.length) {

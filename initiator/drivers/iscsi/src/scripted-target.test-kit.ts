@@ -6,6 +6,7 @@ import {
   BHS_LENGTH,
   crc32c,
   encodeText,
+  keyByName,
   LOGIN_REQUEST,
   LOGIN_RESPONSE,
   LOGOUT_RESPONSE,
@@ -97,12 +98,16 @@ export class Peer {
     this.statSn++
   }
 
-  /** Agrees to whatever a login request asks, with these keys added in the operational stage. */
+  /**
+   * Agrees to whatever a login request asks, with these keys added in the operational stage: those of the session only
+   * where the login begins one.
+   */
   login({ header, itt }: Pdu, keys: Record<string, string> = {}, values: Record<string, unknown> = {}): void {
-    const { transit, csg, nsg } = LOGIN_REQUEST.read(header)
+    const { transit, csg, nsg, tsih } = LOGIN_REQUEST.read(header)
     const operational = csg === LoginStage.operational
     const pairs = operational ? keys : { AuthMethod: 'None', TargetPortalGroupTag: '1' }
-    const data = encodeText(Object.entries(pairs).map(([key, value]) => ({ key, value })))
+    const mine = Object.entries(pairs).filter(([key]) => tsih === 0 || keyByName(key)?.use !== 'leading-only')
+    const data = encodeText(mine.map(([key, value]) => ({ key, value })))
     const fields = {
       opcode: Opcode.loginResponse,
       itt,

@@ -38,7 +38,9 @@ export class StatusNumbers {
 
   /** Whether all responses before this one have come. */
   isDue(sn: number): boolean {
-    return sn === this.#connection.expStatSn
+    let at = this.#connection.expStatSn
+    while (at !== sn && (this.#come.has(at) || this.#held.has(at))) at = next(at)
+    return at === sn
   }
 
   /** The response has come and been dealt with: it is acknowledged when all before it are. */
