@@ -155,11 +155,12 @@ async function reassign(
       if (link.gone === null) throw error
       return -1
     })
-    if (code === -1 || task.link !== link || task.state === 'done') return false
+    if (code === -1 || task.link !== link) return false
     if (code === IscsiTaskResponse.functionComplete) {
       if (task.state === 'ending') host.abortAgain(task)
       return true
     }
+    if (task.state === 'done') return false
     const words = taskManagementResponseText(code)
     if (code === IscsiTaskResponse.taskDoesNotExist || code === IscsiTaskResponse.lunDoesNotExist) {
       link.forget(task, true)
