@@ -2,16 +2,19 @@
 // Options that every initiator command shares: who logs in, how, and how the answer is printed.
 import type { ConnectOptions } from '@lunkit/initiator-driver-iscsi'
 import type { Command } from 'commander'
+import { type ConnectionTlsFlags, connectionTls } from './connection-tls.ts'
 import { readSecret } from './secret.ts'
 import { UsageError } from './usage-error.ts'
 
-export interface ConnectionFlags {
+export interface ConnectionFlags extends ConnectionTlsFlags {
   readonly chapUser?: string
   readonly chapSecretFile?: string
   readonly mutualUser?: string
   readonly mutualSecretFile?: string
   readonly initiatorName?: string
   readonly digests?: true
+  readonly connections?: string
+  readonly recoveryLevel?: string
   readonly timeout: string
   readonly json?: true
 }
@@ -28,6 +31,19 @@ export function withConnection(command: Command): Command {
     .option('--mutual-secret-file <path>', 'its secret')
     .option('--initiator-name <iqn>', 'name to log in with')
     .option('--digests', 'CRC32C over headers and data')
+    .option(
+      '--connections <number>',
+      'share the commands between up to so many, where the target grants them',
+    )
+    .option(
+      '--recovery-level <level>',
+      'outlive damaged PDUs (1) and lost connections (2) within the session, where the target can',
+    )
+    .option('--tls', 'TLS comes first')
+    .option('--tls-ca <path>', "who signs the portal's certificate, PEM; else the well-known ones")
+    .option('--tls-cert <path>', 'certificate to show, PEM')
+    .option('--tls-key <path>', 'its private key')
+    .option('--tls-name <name>', "name in the portal's certificate, where it is not the host's")
     .option('--timeout <seconds>', 'give up on a login or a command after that long', '30')
     .option('--json', 'print JSON')
     .addHelpText('after', CONNECTION_HELP)
@@ -60,6 +76,7 @@ export async function connectOptions(
       'add --mutual-secret-file, or set LUNKIT_MUTUAL_SECRET',
     )
   }
+  const tls = await connectionTls(flags)
   return {
     // A person waits: a target that is gone is given up after a few tries.
     reconnect: { attempts: 3, delays: [0, 500, 1500] },
@@ -71,6 +88,9 @@ export async function connectOptions(
         chap: { ...(flags.chapUser !== undefined && { user: flags.chapUser }), secret },
       }),
     ...(flags.mutualUser !== undefined && { mutual: { user: flags.mutualUser, secret: mutualSecret! } }),
+    ...(tls !== null && { tls }),
+    ...(flags.connections !== undefined && { connections: Number(flags.connections) }),
+    ...(flags.recoveryLevel !== undefined && { errorRecoveryLevel: Number(flags.recoveryLevel) }),
     ...(flags.digests && { headerDigest: 'require', dataDigest: 'require' }),
   }
 }

@@ -20,9 +20,10 @@ export {
   type NodeOptions,
   type ReconnectOptions,
   type SessionOptions,
+  type TlsOptions,
 } from './options.ts'
 export { ISCSI_PORT, type Portal, portalText, type TargetAddress } from './portal.ts'
 export type { Session } from './session.ts'
 export type { SessionEvent } from './session-event.ts'
-export type { SessionSettings } from './settings.ts'
+export type { ConnectionReport, SessionSettings } from './settings.ts'
 export { formatUrl, type IscsiUrl, parseUrl } from './url.ts'

@@ -24,7 +24,7 @@ import type { Settled } from './options.ts'
 import type { Portal } from './portal.ts'
 import { reconnect } from './reconnect.ts'
 import { renegotiate } from './renegotiate.ts'
-import type { SessionSettings } from './settings.ts'
+import type { ConnectionReport, SessionSettings } from './settings.ts'
 import { sortOut, unsure } from './sort-out.ts'
 import { Task } from './task.ts'
 import { abortTask, manageTasks } from './task-management.ts'
@@ -36,15 +36,6 @@ import { within } from './within.ts'
 const DRAIN_MS = 10_000
 
 type State = 'opening' | 'ready' | 'recovering' | 'closing' | 'closed'
-
-/** One connection of a session, for reports. */
-export interface ConnectionReport {
-  readonly cid: number
-  readonly portal: Portal
-  readonly inFlight: number
-  /** What was agreed on, for the whole session and for this connection. */
-  readonly settings: SessionSettings
-}
 
 export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost {
   readonly target: string
@@ -94,9 +85,10 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
 
   /** The connections at present. */
   get connections(): readonly ConnectionReport[] {
-    return (this.#links?.live ?? []).map(({ cid, connection: { portal }, inFlight, settings }) => {
+    const report = ({ cid, connection: { portal }, inFlight, settings }: FullFeature): ConnectionReport => {
       return { cid, portal, inFlight, settings }
-    })
+    }
+    return this.#links?.live.map(report) ?? []
   }
 
   execute(request: CommandRequest): Promise<CommandResult> {
@@ -368,7 +360,10 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
     const links = this.#links
     this.#state = 'closing'
     if (links !== null) {
-      await this.#drain.wait(() => this.#links === null || this.#isIdle(links), DRAIN_MS)
+      await this.#drain.wait(
+        () => this.#links === null || (links.tasks.size === 0 && this.#queue.isEmpty),
+        DRAIN_MS,
+      )
       const link = this.#links?.live[0]
       if (link !== undefined) await within(link.exchanges.logout(), LOGOUT_MS)
       this.#watch?.stop()
@@ -381,10 +376,6 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
     this.#ended.abort(this.#closedError())
     for (const task of this.#queue.clear()) task.fail(this.#closedError())
     this.#options.onEvent({ type: 'closed' })
-  }
-
-  #isIdle(links: Links): boolean {
-    return links.tasks.size === 0 && this.#queue.isEmpty
   }
 
   [Symbol.asyncDispose](): Promise<void> {
