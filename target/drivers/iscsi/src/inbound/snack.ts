@@ -86,25 +86,33 @@ function ownCommand(connection: Connection, recovery: Recovery, tag: number): Ke
 
 function statuses(connection: Connection, answers: SentAnswers, run: Run, expected: number): string | null {
   const all = run.first === 0 && run.count === 0
-  const asked: Run = all ? { first: expected, count: 0 } : run
-  const last = (connection.statSn - 1) >>> 0
-  const end = asked.count === 0 ? last : asked.first + asked.count - 1
-  const isSent = answers.get(asked.first) !== undefined && serialDistance(end, last) <= 0
-  if (!all && !isSent) return `StatSN ${asked.first} was not sent, or is acknowledged`
-  for (const one of answers.all()) if (within(one.statSn, asked)) sendAgain(connection, one)
+  const { acknowledged, statSn } = connection
+  const oldest = serialDistance(expected, acknowledged) < 0 ? acknowledged : expected
+  const first = all ? oldest : run.first
+  const sent = Math.max(0, serialDistance(statSn, first))
+  if (!all && (answers.get(first) === undefined || run.count > sent)) {
+    return `StatSN ${first} was not sent, or is acknowledged`
+  }
+  const count = run.count === 0 ? sent : run.count
+  for (let i = 0; i < count; i++) {
+    const one = answers.get((first + i) >>> 0)
+    if (one !== undefined) sendAgain(connection, one)
+  }
   return null
 }
 
 function pieces(connection: Connection, command: KeptCommand, run: Run): string | null {
   const first = run.first === 0 && run.count === 0 ? command.ackedSn : run.first
-  const end = run.count === 0 ? command.endSn : (first + run.count) >>> 0
-  if (command.piece(first) === null || command.piece((end - 1) >>> 0) === null) {
+  const count = run.count === 0 ? (command.endSn - first) >>> 0 : run.count
+  const last = (first + count - 1) >>> 0
+  // A run of more than there is could go around all numbers and end within them.
+  if (count > command.count || command.piece(first) === null || command.piece(last) === null) {
     return `DataSN ${first} was not sent, or is acknowledged`
   }
   if (command.pieceBytes > connection.sendLimit)
     return 'Data was sent in longer pieces than the initiator takes now'
-  for (let number = first; number !== end; number = (number + 1) >>> 0) {
-    sendPiece(connection, command, command.piece(number)!)
+  for (let i = 0; i < count; i++) {
+    sendPiece(connection, command, command.piece((first + i) >>> 0)!)
     connection.counters.resentData++
   }
   return null

@@ -44,10 +44,6 @@ export class SentAnswers {
     return this.#sent.get(statSn)
   }
 
-  all(): Iterable<SentAnswer> {
-    return this.#sent.values()
-  }
-
   /** Forgets what is before `expStatSn`; gives the commands among it to `done`. */
   acknowledge(expStatSn: number, done: (command: KeptCommand) => void): void {
     for (const one of this.#sent.values()) {

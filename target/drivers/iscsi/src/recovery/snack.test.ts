@@ -108,12 +108,18 @@ describe('SNACK of data', () => {
   // Requirement: RFC 7143, SNACK Request: what was not sent, or was acknowledged, is rejected with Protocol Error.
   test('is rejected for what was not sent, or is acknowledged', () =>
     level1(async (session, peer) => {
-      const itt = read(session, peer, 0, 2)
+      const itt = read(session, peer, 0, 3)
       const { response } = await readAnswer(session, peer)
       const { statSn } = response
       for (const [fields, reason] of [
-        [{ type: SnackType.dataOrR2t, itt, begRun: 2, runLength: 1 }, RejectReason.protocolError],
-        [{ type: SnackType.dataOrR2t, itt, begRun: 0, runLength: 3 }, RejectReason.protocolError],
+        [{ type: SnackType.dataOrR2t, itt, begRun: 3, runLength: 1 }, RejectReason.protocolError],
+        [{ type: SnackType.dataOrR2t, itt, begRun: 0, runLength: 4 }, RejectReason.protocolError],
+        // Runs that go once around all numbers, and end within what was sent.
+        [{ type: SnackType.dataOrR2t, itt, begRun: 2, runLength: 0xffff_ffff }, RejectReason.protocolError],
+        [{ type: SnackType.dataOrR2t, itt, begRun: 1, runLength: 0x8000_0000 }, RejectReason.protocolError],
+        [{ type: SnackType.dataOrR2t, itt, begRun: 0, runLength: 0xffff_ffff }, RejectReason.protocolError],
+        [{ type: SnackType.status, begRun: statSn, runLength: 0xffff_ffff }, RejectReason.protocolError],
+        [{ type: SnackType.status, begRun: statSn, runLength: 0x8000_0001 }, RejectReason.protocolError],
         [{ type: SnackType.dataOrR2t, itt: itt + 7, begRun: 0, runLength: 0 }, RejectReason.protocolError],
         [{ type: SnackType.status, begRun: statSn - 1, runLength: 1 }, RejectReason.protocolError],
         [{ type: SnackType.status, begRun: statSn + 9, runLength: 1 }, RejectReason.protocolError],
