@@ -7,11 +7,19 @@ export { OperatorError, type TargetEvent } from '@lunkit/target-api'
 export type {
   ConnectionReport,
   Counters,
+  Drained,
+  LoginFacts,
   LoginReport,
   PeerCertificate,
+  Redirect,
+  RedirectDecision,
+  RehearsalOptions,
   SessionReport,
   Tls,
   TlsSource,
+  VendorEvent,
+  VendorKey,
+  VendorKeyFacts,
 } from '@lunkit/target-driver-iscsi'
 export type { ObjectStorage } from '@lunkit/target-stores/object'
 export {
@@ -19,6 +27,7 @@ export {
   createTarget,
   type TargetOptions,
 } from './target-face/create-target.ts'
+export type { InitiatorSelection, Initiators } from './target-face/initiators.ts'
 export type { IscsiKeys } from './target-face/iscsi-keys.ts'
 export type { Lun, LunView, Referral, UnitNames } from './target-face/lun.ts'
 export type { LunSpec } from './target-face/lun-spec.ts'

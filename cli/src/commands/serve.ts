@@ -4,6 +4,7 @@
 import { OperatorError, type TargetEvent } from '@lunkit/target-api'
 import { Command } from 'commander'
 import { describeError, ExitCode } from '../exit.ts'
+import { redirectOptions } from '../redirect-flags.ts'
 import { readSecret } from '../secret.ts'
 import { defaultStateFolder } from '../state-folder.ts'
 import { createTarget, type TargetOptions } from '../target-face/create-target.ts'
@@ -25,6 +26,9 @@ interface ServeFlags extends TlsFlags, WatchFlags {
   readonly mutualUser?: string
   readonly mutualSecretFile?: string
   readonly initiator?: string[]
+  readonly redirect?: string[]
+  readonly redirectPermanent?: true
+  readonly drain?: string
   readonly open?: true
   readonly iscsi?: string[]
   /** false: --no-state. */
@@ -34,10 +38,12 @@ interface ServeFlags extends TlsFlags, WatchFlags {
 
 /** What is served when no LUN is named: a new image of this name and size in the current folder. */
 const DEFAULT_LUN = 'lunkit.img,size=1G'
-/** A drain takes at most this long, so that the process ends well within five seconds of a signal. */
-const GRACE_MS = 3000
-/** After that, also stores that hang are left behind. */
-const LIMIT_MS = 4500
+/** A drain takes at most this long if nothing else is asked for: the process ends well within five seconds of a signal. */
+const GRACE_SECONDS = 3
+/** This long after it, also stores that hang are left behind. */
+const LATE_MS = 1500
+/** What an initiator can be told. */
+const LONGEST_DRAIN_SECONDS = 65_535
 
 const UNUSED_SECRET = 'LUNKIT_CHAP_SECRET is set, but without --chap-user nobody has to know it'
 
@@ -69,6 +75,9 @@ ${WATCH_HELP}
 Keys of --iscsi have their names from RFC 7143: MaxBurstLength (1M), FirstBurstLength (256K), MaxRecvDataSegmentLength (256K),
 MaxOutstandingR2T (16), MaxConnections (8), ErrorRecoveryLevel (2), DefaultTime2Retain (20), InitialR2T (no), ImmediateData
 (yes), HeaderDigest and DataDigest (CRC32C,None; with CRC32C alone, initiators must use it).
+
+With --redirect nobody is served: who logs in is told to go there, once it has proved who it is. A signal has initiators asked
+to log out, within the time of --drain; what has not by then is dropped.
 
 Secrets come from a file or from LUNKIT_CHAP_SECRET and LUNKIT_MUTUAL_SECRET, never from an argument.
 
@@ -104,6 +113,13 @@ export function build(): Command {
     .option('--mutual-user <name>', 'the target proves itself as this user')
     .option('--mutual-secret-file <path>', 'its secret')
     .option('--initiator <name>', 'only this initiator may log in; repeatable, * and ? match', collect)
+    .option(
+      '--redirect <address>',
+      'send initiators to [TAG=]HOST[:PORT][,TAG] (TAG=: those of that portal group); repeatable',
+      collect,
+    )
+    .option('--redirect-permanent', 'they may remember it')
+    .option('--drain <seconds>', 'how long they have to log out when it is to end (3)')
     .option('--open', 'allow a public portal that anybody can log in to')
     .option('--iscsi <key=value>', 'what the target asks for in login; repeatable', collect)
     .option('--state <folder>', 'keep reservations and saved settings there', defaultStateFolder())
@@ -119,6 +135,7 @@ async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> 
   reportOnSignal(served, flags.json === true)
   const chap = await readChap(flags)
   const tls = tlsSource(flags)
+  const graceMs = 1000 * drainSeconds(flags.drain)
   const target = await createTarget({
     luns: luns.length === 0 ? [DEFAULT_LUN] : luns,
     portal: flags.portal ?? ['127.0.0.1:3260'],
@@ -127,17 +144,27 @@ async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> 
     ...(chap !== null && { chap }),
     ...(flags.initiator && { initiators: flags.initiator }),
     ...(flags.open && { open: true }),
+    ...redirectOptions(flags, flags.portal ?? []),
     ...(tls !== null && { tls }),
     ...(flags.iscsi && { iscsi: keysOfFlags(flags.iscsi) }),
     ...portGroupsOf(flags),
     watch: watchOptions(flags),
   })
-  const stopped = stopOnSignal(target)
+  const stopped = stopOnSignal(target, graceMs)
   lookOnSignal(target, flags.json === true)
   served.target = target
   announce(target, flags.json === true)
   target.on('event', event => tell(event, flags.json === true))
   await stopped
+}
+
+function drainSeconds(given: string | undefined): number {
+  if (given === undefined) return GRACE_SECONDS
+  const seconds = Number(given)
+  if (given.trim() !== '' && seconds >= 0 && seconds <= LONGEST_DRAIN_SECONDS) return seconds
+  throw new OperatorError('DRAIN_VALUE', `'--drain ${given}' is no time`, {
+    hint: `give seconds, up to ${LONGEST_DRAIN_SECONDS}`,
+  })
 }
 
 /** Target port groups, if anything is said of them: one for each tag. */
@@ -279,7 +306,7 @@ function reportOnSignal(served: Served, json: boolean): void {
 }
 
 /** Resolves when a signal has been answered by a drained, closed target. A second signal ends at once. */
-function stopOnSignal(target: RunningTarget): Promise<void> {
+function stopOnSignal(target: RunningTarget, graceMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
     let signals = 0
     const stop = (): void => {
@@ -287,8 +314,8 @@ function stopOnSignal(target: RunningTarget): Promise<void> {
       setTimeout(() => {
         process.stderr.write('lunkit: A store did not finish its requests in time; they are given up\n')
         process.exit(ExitCode.failed)
-      }, LIMIT_MS).unref()
-      target.close({ graceMs: GRACE_MS }).then(resolve, reject)
+      }, graceMs + LATE_MS).unref()
+      target.close({ graceMs }).then(resolve, reject)
     }
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
     if (process.env['npm_command'] !== undefined) stopWithParent(stop)

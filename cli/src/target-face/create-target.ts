@@ -8,7 +8,14 @@ import {
   OperatorError,
   type TargetEvent,
 } from '@lunkit/target-api'
-import { driver, type IscsiPort, type TlsSource } from '@lunkit/target-driver-iscsi'
+import {
+  driver,
+  type IscsiPort,
+  type Redirect,
+  type RedirectDecision,
+  type TlsSource,
+  type VendorKey,
+} from '@lunkit/target-driver-iscsi'
 import { TargetEngine } from '@lunkit/target-engine'
 import { checkStateFolder } from '@lunkit/target-state'
 import { checkTargetName, defaultTargetName } from './identity.ts'
@@ -52,6 +59,12 @@ export interface TargetOptions {
   readonly chap?: ChapOptions
   /** What the target asks for in login: bursts, digests, unsolicited data. */
   readonly iscsi?: IscsiKeys
+  /** Where new sessions are sent instead of being served, or who decides that for each. */
+  readonly redirect?: Redirect | RedirectDecision
+  /** The same for single portal groups, by tag; they come before `redirect`. */
+  readonly redirects?: Readonly<Record<number, Redirect>>
+  /** Answers extension keys of iSCSI (`X-…`, `X#…`). */
+  readonly vendorKey?: VendorKey
   /** Initiator names that may log in, with * and ?; everybody if not given. */
   readonly initiators?: readonly string[]
   /** Allows a public portal without CHAP and without an initiator list. */
@@ -108,7 +121,8 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
     if (grouping !== null) target.setPortGroups(grouping)
     for (const [tpgt, group] of groups) {
       const portals = group.map(portalOptions)
-      const settings = { ...negotiated, ...watched, portals, tpgt, access: { [name]: access } }
+      const admission = admissionOptions(options, tpgt)
+      const settings = { ...negotiated, ...watched, ...admission, portals, tpgt, access: { [name]: access } }
       ports.push(await driver.start(engine, settings))
     }
     const state = options.state ?? null
@@ -124,6 +138,11 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
   setImmediate(() => early.forEach(event => void tell(target, event)))
   if (options.signal !== undefined) await closeOnAbort(target, options.signal)
   return target
+}
+
+function admissionOptions({ redirect, redirects = {}, vendorKey }: TargetOptions, tag: number) {
+  const own = Object.hasOwn(redirects, tag) ? redirects[tag] : redirect
+  return { ...(own !== undefined && { redirect: own }), ...(vendorKey !== undefined && { vendorKey }) }
 }
 
 /** Rejects with the signal's reason if it has fired while the target was being opened. */

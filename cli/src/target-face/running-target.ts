@@ -2,8 +2,9 @@
 // A running target: its LUNs, ports and groups, how they are changed, and its end.
 import { EventEmitter } from 'node:events'
 import { type Observer, OperatorError, type TargetEvent } from '@lunkit/target-api'
-import type { IscsiPort, LoginReport, SessionReport } from '@lunkit/target-driver-iscsi'
+import type { Drained, IscsiPort, LoginReport, SessionReport } from '@lunkit/target-driver-iscsi'
 import type { RemoveOptions, TargetDevice, TargetEngine, Unit } from '@lunkit/target-engine'
+import { Initiators, sum } from './initiators.ts'
 import { Lun, type LunHost } from './lun.ts'
 import { type LunSource, type OpenedLun, openLun } from './open-lun.ts'
 import { type AccessStateName, type PortGroupView, stateOf, viewOf } from './port-groups.ts'
@@ -43,6 +44,8 @@ export class RunningTarget extends EventEmitter<EventsByName> {
   readonly name: string
   /** As bound: `127.0.0.1:3260`. */
   readonly portals: readonly string[]
+  /** Messages to initiators, ends of their sessions, redirects, rehearsed path loss. */
+  readonly initiators: Initiators
   readonly #parts: TargetParts
   readonly #luns: Lun[] = []
   readonly #host: LunHost
@@ -54,6 +57,7 @@ export class RunningTarget extends EventEmitter<EventsByName> {
     super()
     const { engine, device, ports, place, opened } = parts
     this.#parts = parts
+    this.initiators = new Initiators(ports)
     this.name = device.name
     this.portals = ports.flatMap(port => port.portals.map(formatPortal))
     const base = `iscsi://${formatPortal(place)}/${device.name}`
@@ -176,12 +180,26 @@ export class RunningTarget extends EventEmitter<EventsByName> {
     for (const port of this.#parts.ports) await port.reloadCertificates()
   }
 
-  /** Asks initiators to log out, ends their sessions, flushes and closes the stores. May be called twice. */
+  /**
+   * Asks all initiators to log out, and drops those that have not after `seconds`. From then on nobody is let in, which
+   * initiators are told as service unavailable, or they are redirected where a redirect is set; until `readmit`.
+   */
+  async drain(seconds = 10): Promise<Drained> {
+    return sum(await Promise.all(this.#parts.ports.map(port => port.control.drain(seconds))))
+  }
+
+  /** Lets initiators in again after a drain. */
+  readmit(): void {
+    for (const port of this.#parts.ports) port.control.readmit()
+  }
+
+  /** Drains for up to `graceMs`, ends sessions, flushes and closes the stores. May be called twice. */
   close({ graceMs = GRACE_MS }: { graceMs?: number } = {}): Promise<void> {
     this.#closing ??= (async () => {
       const { ports, engine } = this.#parts
       try {
-        await Promise.all(ports.map(port => port.stop(graceMs)))
+        if (graceMs > 0) await this.drain(graceMs / 1000)
+        await Promise.all(ports.map(port => port.stop(0)))
         await engine.close()
       } finally {
         this.emit('closed')

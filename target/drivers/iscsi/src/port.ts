@@ -36,8 +36,6 @@ const PROTOCOL = 5
 const LOGIN_SHARE = 262_144
 /** The shortest time that stopping gives to tasks which are slow to end. */
 const LEAST_DRAIN_MS = 1000
-/** How long peers that did not log out may take to hear that they are dropped. */
-const LAST_WORDS_MS = 250
 
 export class IscsiTargetPort implements TargetPort, LoginPolicy {
   readonly engine: Engine
@@ -317,13 +315,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     this.control.rehearsals.endAll()
     const closed = this.#listeners.map(listener => listener.close())
     for (const connection of [...this.#pending]) void connection.end('stopped')
-    const { dropped } = await drainSessions(this, [...this.sessions.values()], graceMs)
-    if (dropped > 0 && graceMs > 0) {
-      await within(
-        this.until(() => this.#open.size === 0),
-        LAST_WORDS_MS,
-      )
-    }
+    await drainSessions(this, [...this.sessions.values()], graceMs)
     for (const session of [...this.sessions.values()]) void session.end('stopped')
     for (const connection of this.#open) connection.socket.destroy()
     await this.until(() => this.#open.size === 0)

@@ -14,6 +14,9 @@ export interface Drained {
   readonly dropped: number
 }
 
+/** How long peers that did not log out may take to hear that they are dropped. */
+const LAST_WORDS_MS = 250
+
 /** The longest time that the message can tell, in seconds. */
 export const MOST_SECONDS = 0xffff
 
@@ -35,7 +38,14 @@ export async function drainSessions(
     )
   }
   const rest = sessions.filter(session => !session.ended)
+  const sockets = rest.flatMap(({ connections }) => [...connections.values()].map(({ socket }) => socket))
   for (const session of rest) dropSession(session, 0)
+  if (ms > 0 && sockets.length > 0) {
+    await within(
+      port.until(() => sockets.every(socket => socket.closed)),
+      LAST_WORDS_MS,
+    )
+  }
   return { sessions: sessions.length, dropped: rest.length }
 }
 

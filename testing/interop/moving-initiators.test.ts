@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// Initiators that are sent elsewhere, asked to leave and cut off: by the library and by `lunkit serve`.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { connect } from 'lunkit/initiator'
+import { createTarget, memory, type ObjectStorage, OperatorError, type TargetEvent } from 'lunkit/target'
+import { serve } from '../kit/serve-process.ts'
+
+const NAME = 'iqn.2026-11.test.lunkit:moving'
+const ONCE = { reconnect: { attempts: 0, delays: [] } } as const
+
+/** One storage that several targets serve. */
+function shared(): ObjectStorage & { readonly bytes: Buffer } {
+  const bytes = Buffer.alloc(1 << 20)
+  return {
+    bytes,
+    size: bytes.length,
+    read: async (offset, into) => void bytes.copy(into, 0, offset),
+    write: async (offset, data) => void data.copy(bytes, offset),
+  }
+}
+
+describe('library', () => {
+  test('a disk moves to another target while it is used', async () => {
+    const storage = shared()
+    await using from = await createTarget({ luns: [storage], name: NAME })
+    await using to = await createTarget({ luns: [storage], name: NAME })
+    const seen: TargetEvent[] = []
+    from.on('event', event => void seen.push(event))
+    await using disk = await connect(from.url)
+    await disk.write(0, Buffer.alloc(512, 1))
+    from.initiators.redirect({ to: to.portals[0]! })
+    const evicted = await from.initiators.evict({}, 5)
+    assert.equal(evicted.sessions, 1)
+    await disk.write(1, Buffer.alloc(512, 2))
+    assert.deepEqual(await disk.read(0, 1), Buffer.alloc(512, 1))
+    assert.equal(storage.bytes[512], 2)
+    const moved = seen.find(event => event.type === 'login-redirected')
+    assert.ok(moved?.type === 'login-redirected' && moved.to[0] === to.portals[0])
+  })
+
+  test('after a drain nobody is let in until it is readmitted', async () => {
+    await using target = await createTarget({ luns: [memory('1M')] })
+    assert.deepEqual(await target.drain(1), { sessions: 0, dropped: 0 })
+    await assert.rejects(connect(target.url, ONCE), /[Ss]ervice unavailable/)
+    target.readmit()
+    await (await connect(target.url, ONCE)).close()
+  })
+
+  test('who logs in where is a decision', async () => {
+    await using second = await createTarget({ luns: [memory('2M')], name: NAME })
+    await using first = await createTarget({
+      luns: [memory('1M')],
+      name: NAME,
+      redirect: async ({ initiator }) => (initiator.endsWith(':b') ? { to: second.portals[0]! } : undefined),
+    })
+    for (const [initiator, blocks] of [
+      ['iqn.2026-11.test.lunkit:a', 2048],
+      ['iqn.2026-11.test.lunkit:b', 4096],
+    ] as const) {
+      await using disk = await connect(first.url, { ...ONCE, initiatorName: initiator })
+      assert.equal((await disk.capacity()).blocks, blocks)
+    }
+  })
+
+  test('messages and rehearsals reach the sessions of one portal group', async () => {
+    await using target = await createTarget({
+      luns: [memory('1M')],
+      portal: ['127.0.0.1:0,1', '127.0.0.1:0,2'],
+    })
+    await using disk = await connect(target.url)
+    const { initiators } = target
+    assert.deepEqual(
+      [initiators.askNegotiation(1, { tag: 2 }), initiators.askNegotiation(1, { tag: 1 })],
+      [0, 1],
+    )
+    assert.equal(initiators.tellVendorEvent({ code: 1 }), 1)
+    assert.equal(initiators.tellSense(0, new Uint8Array(18)), 1)
+    assert.equal(initiators.dropConnection(99), 0)
+    const end = initiators.rehearse({ mode: 'deaf' }, { tag: 1 })
+    const reading = disk.read(0, 1)
+    end()
+    assert.equal((await reading).length, 512)
+    assert.equal(initiators.drop({ initiator: 'iqn.none' }), 0)
+    assert.equal(initiators.drop(), 1)
+    // It comes back.
+    assert.equal((await disk.read(0, 1)).length, 512)
+  })
+})
+
+describe('lunkit serve', () => {
+  test('--redirect sends initiators away, those of one portal group if it says so', async () => {
+    const there = await serve(['memory:2M', '--name', NAME])
+    const portal = there.ready.portals[0]!
+    const here = await serve([
+      'memory:1M',
+      ...['--name', NAME, '--portal', '127.0.0.1:0,1', '--portal', '127.0.0.1:0,2'],
+      ...['--redirect', `2=${portal}`],
+    ])
+    try {
+      const [one, two] = here.ready.portals
+      for (const [at, blocks] of [
+        [one, 2048],
+        [two, 4096],
+      ] as const) {
+        await using disk = await connect(`iscsi://${at}/${NAME}/0`, ONCE)
+        assert.equal((await disk.capacity()).blocks, blocks)
+      }
+    } finally {
+      assert.deepEqual(await Promise.all([here.stop(), there.stop()]), [0, 0])
+    }
+    assert.ok(here.events.some(({ event, permanent }) => event === 'login-redirected' && permanent === false))
+  })
+
+  test('--drain says how long a signal waits', async () => {
+    const target = await serve(['memory:1M', '--drain', '0.1'])
+    const disk = await connect(target.ready.luns[0]!.url, ONCE)
+    assert.equal(await target.stop(), 0)
+    await disk.close().catch(() => undefined)
+  })
+
+  for (const [words, told] of [
+    [['--redirect', 'no where'], /no address/],
+    [['--redirect', '7=host'], /No portal has the tag/],
+    [['--redirect-permanent'], /without --redirect/],
+    [['--drain', 'soon'], /no time/],
+    [['--drain', '65536'], /no time/],
+  ] as const) {
+    test(`${words.join(' ')} is refused`, () => assert.rejects(serve(['memory:1M', ...words]), told))
+  }
+})
+
+test('a redirect that leads nowhere is refused at once', async () => {
+  await assert.rejects(createTarget({ luns: [memory('1M')], redirect: { to: '' } }), OperatorError)
+})
