@@ -6,7 +6,7 @@ import type { Identity, TargetEvent } from '@lunkit/target-api'
 import { device as absent } from '@lunkit/target-devices/absent'
 import { device as disk } from '@lunkit/target-devices/disk'
 import { driver, type IscsiOptions, type IscsiPort } from '@lunkit/target-driver-iscsi'
-import { type EngineOptions, TargetEngine } from '@lunkit/target-engine'
+import { type EngineOptions, type TargetDevice, TargetEngine } from '@lunkit/target-engine'
 import { fieldsOf, type LoginOptions, type RawPdu, RawPeer } from './raw-peer.ts'
 import { StandInStore } from './stand-in-store.ts'
 import { WatchedEngine } from './watched-engine.ts'
@@ -43,6 +43,7 @@ export function senseOf(pdu: RawPdu): string {
 
 export class IscsiBench {
   readonly engine: TargetEngine
+  readonly target: TargetDevice
   readonly watched: WatchedEngine
   readonly store: StandInStore
   readonly events: TargetEvent[]
@@ -51,12 +52,14 @@ export class IscsiBench {
 
   private constructor(
     engine: TargetEngine,
+    target: TargetDevice,
     watched: WatchedEngine,
     store: StandInStore,
     events: TargetEvent[],
     port: IscsiPort,
   ) {
     this.engine = engine
+    this.target = target
     this.watched = watched
     this.store = store
     this.events = events
@@ -76,7 +79,7 @@ export class IscsiBench {
       nop: { intervalMs: 0 },
       ...options,
     })
-    return new IscsiBench(engine, watched, store, events, port)
+    return new IscsiBench(engine, target, watched, store, events, port)
   }
 
   async connect(): Promise<RawPeer> {

@@ -160,6 +160,7 @@ export class WatchedEngine implements Engine {
         port.managementDone(request)
       },
       creditRestored: nexus => port.creditRestored(nexus),
+      attentionRaised: (nexus, lun, code) => port.attentionRaised?.(nexus, lun, code),
       stop: graceMs => port.stop(graceMs),
     }
   }

@@ -29,6 +29,7 @@ interface ServeFlags extends TlsFlags, WatchFlags {
   readonly redirect?: string[]
   readonly redirectPermanent?: true
   readonly drain?: string
+  readonly asyncEvents?: true
   readonly open?: true
   readonly iscsi?: string[]
   /** false: --no-state. */
@@ -120,6 +121,7 @@ export function build(): Command {
     )
     .option('--redirect-permanent', 'they may remember it')
     .option('--drain <seconds>', 'how long they have to log out when it is to end (3)')
+    .option('--async-events', 'tell initiators at once of a changed capacity or list of LUNs')
     .option('--open', 'allow a public portal that anybody can log in to')
     .option('--iscsi <key=value>', 'what the target asks for in login; repeatable', collect)
     .option('--state <folder>', 'keep reservations and saved settings there', defaultStateFolder())
@@ -144,6 +146,7 @@ async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> 
     ...(chap !== null && { chap }),
     ...(flags.initiator && { initiators: flags.initiator }),
     ...(flags.open && { open: true }),
+    ...(flags.asyncEvents && { asyncEvents: true }),
     ...redirectOptions(flags, flags.portal ?? []),
     ...(tls !== null && { tls }),
     ...(flags.iscsi && { iscsi: keysOfFlags(flags.iscsi) }),

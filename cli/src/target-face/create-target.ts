@@ -63,6 +63,8 @@ export interface TargetOptions {
   readonly redirect?: Redirect | RedirectDecision
   /** The same for single portal groups, by tag; they come before `redirect`. */
   readonly redirects?: Readonly<Record<number, Redirect>>
+  /** Tells initiators at once when their list of LUNs or a capacity has changed (Linux then looks for LUNs by itself). */
+  readonly asyncEvents?: boolean
   /** Answers extension keys of iSCSI (`X-…`, `X#…`). */
   readonly vendorKey?: VendorKey
   /** Initiator names that may log in, with * and ?; everybody if not given. */
@@ -140,9 +142,14 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
   return target
 }
 
-function admissionOptions({ redirect, redirects = {}, vendorKey }: TargetOptions, tag: number) {
+function admissionOptions(options: TargetOptions, tag: number) {
+  const { redirect, redirects = {}, vendorKey, asyncEvents = false } = options
   const own = Object.hasOwn(redirects, tag) ? redirects[tag] : redirect
-  return { ...(own !== undefined && { redirect: own }), ...(vendorKey !== undefined && { vendorKey }) }
+  return {
+    ...(own !== undefined && { redirect: own }),
+    ...(vendorKey !== undefined && { vendorKey }),
+    asyncEvents,
+  }
 }
 
 /** Rejects with the signal's reason if it has fired while the target was being opened. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The contract of a target driver (a transport) and of the port it opens.
+import type { SenseCode } from '@lunkit/spec'
 import type { Engine, Management } from './engine.ts'
 import type { Nexus } from './nexus.ts'
 import type { Task } from './task.ts'
@@ -36,6 +37,11 @@ export interface TargetPort {
   managementDone(request: Management): void
   /** `credit` of a nexus rose from zero: a closed window may open. */
   creditRestored(nexus: Nexus): void
+  /**
+   * A unit attention has become pending for an initiator without a command of its own: a port that can send events may tell
+   * of it now. It stays pending all the same. MUST NOT throw.
+   */
+  attentionRaised?(nexus: Nexus, lun: number, code: SenseCode): void
   /** Ends every session; within `graceMs` politely, then by force. Resolves when sockets and timers are gone. */
   stop(graceMs: number): Promise<void>
 }

@@ -95,7 +95,7 @@ export class Unit implements LogicalUnit {
   }
 
   attention(code: SenseCode, except: Nexus | null): void {
-    for (const itl of this.nexuses) if (itl.nexus !== except) itl.attentions.add(code)
+    for (const itl of this.nexuses) if (itl.nexus !== except) itl.raise(code)
   }
 
   get removalPrevented(): boolean {

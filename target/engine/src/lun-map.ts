@@ -185,7 +185,7 @@ export class TargetDevice implements Target, AccessWatcher {
         changed = true
       }
       if (!changed) continue
-      for (const { attentions } of nexus.units()) attentions.add(REPORTED_LUNS_DATA_HAS_CHANGED)
+      for (const itl of nexus.units()) itl.raise(REPORTED_LUNS_DATA_HAS_CHANGED)
     }
   }
 }

@@ -115,6 +115,12 @@ export class ItlNexus implements NexusUnit {
     this.lun = lun
   }
 
+  /** Establishes a condition that the initiator may want to hear of at once. */
+  raise(code: SenseCode): void {
+    const { port } = this.nexus
+    if (this.attentions.add(code)) port.attentionRaised?.(this.nexus, this.lun, code)
+  }
+
   takeAttention(): SenseCode | null {
     return this.attentions.take()
   }

@@ -37,12 +37,14 @@ export class UnitAttentions {
   /** Plain, because every command asks. */
   length = 0
 
-  add(code: SenseCode): void {
-    if (this.length >= MOST || this.#pending.some(one => same(one, code))) return
+  /** Whether it was not pending before. */
+  add(code: SenseCode): boolean {
+    if (this.length >= MOST || this.#pending.some(one => same(one, code))) return false
     const order = rank(code)
     const place = this.#pending.findIndex(one => rank(one) > order)
     this.#pending.splice(place < 0 ? this.length : place, 0, code)
     this.length = this.#pending.length
+    return true
   }
 
   /** What `take` would give. */

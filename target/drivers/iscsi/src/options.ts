@@ -123,6 +123,11 @@ export interface IscsiOptions {
   readonly redirect?: Redirect | RedirectDecision
   /** The same for single targets, by name; they come before `redirect`. */
   readonly redirects?: Readonly<Record<string, Redirect>>
+  /**
+   * Tells initiators at once, by asynchronous messages, when their list of LUNs or a capacity has changed; not if not given.
+   * Linux (open-iscsi) then looks for LUNs by itself. The unit attention comes as well.
+   */
+  readonly asyncEvents?: boolean
   /** Answers extension keys (`X-…`, `X#…`); without it none is understood. What it throws fails the login. */
   readonly vendorKey?: VendorKey
   /** Each command that takes this long from its turn to its answer is an event, in milliseconds; 0, as if not given, for none. */
@@ -177,6 +182,7 @@ export interface Settings {
   readonly redirect: Redirect | RedirectDecision | null
   readonly redirects: Readonly<Record<string, Redirect>>
   readonly vendorKey: VendorKey | null
+  readonly asyncEvents: boolean
   readonly slowMs: number
   readonly trace: Trace | null
 }
@@ -266,6 +272,7 @@ export function settle(options: IscsiOptions, warn: (reason: string) => void): S
     redirect: options.redirect ?? null,
     redirects: options.redirects ?? {},
     vendorKey: options.vendorKey ?? null,
+    asyncEvents: options.asyncEvents ?? false,
     slowMs,
     trace: options.trace ?? null,
   }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The iSCSI target port: its connections and sessions, and the calls that the engine makes.
 import type { Socket } from 'node:net'
-import { parseIscsiName, RESERVED_TAG } from '@lunkit/spec'
+import { parseIscsiName, RESERVED_TAG, type SenseCode } from '@lunkit/spec'
 import type { Engine, Management, Nexus, Target, TargetEvent, TargetPort, Task } from '@lunkit/target-api'
 import { abandonTask, answerTask } from './answer-task.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionEvent, ConnectionState } from './connection-states.ts'
+import { tellAttention } from './control/attention-event.ts'
 import { PortControl } from './control/control.ts'
 import { drainSessions } from './control/drain.ts'
 import { Door } from './defence/door.ts'
@@ -146,6 +147,10 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   creditRestored(nexus: Nexus): void {
     const session = nexus.driverData as Session | null
     if (session !== null && session.nexus === nexus) this.tellWindow(session)
+  }
+
+  attentionRaised(nexus: Nexus, lun: number, code: SenseCode): void {
+    if (this.settings.asyncEvents) tellAttention(nexus.driverData as Session | null, lun, code)
   }
 
   /** Tells an initiator that waits for its command window that there is room again. */

@@ -5,6 +5,7 @@ import { describe, test } from 'node:test'
 import {
   ASYNC_MESSAGE,
   AsyncEvent,
+  CAPACITY_DATA_HAS_CHANGED,
   LOGIN_RESPONSE,
   LOGOUT_REQUEST,
   LoginStage,
@@ -118,6 +119,44 @@ describe('messages', () => {
       bench.port.control.askLogout(4)
       const { asyncEvent, parameter3 } = await message(peer)
       assert.deepEqual([asyncEvent, parameter3], [AsyncEvent.logoutRequested, 4])
+    }))
+
+  // Requirement: RFC 7143, 11.9.1: a SCSI event carries the LUN and sense data of its condition.
+  test('a changed list of LUNs and a changed capacity are told at once, each once, where that is asked for', () =>
+    withBench({ asyncEvents: true }, async bench => {
+      const peer = await bench.peer()
+      const { target } = bench
+      const unit = target.unitAt(0)!
+      target.map(3, unit)
+      const list = await message(peer)
+      assert.deepEqual(
+        [list.asyncEvent, Buffer.from(list.lun).toString('hex'), list.data.subarray(14, 16).toString('hex')],
+        [AsyncEvent.scsiEvent, '0000000000000000', '3f0e'],
+      )
+      assert.deepEqual([list.data.readUInt16BE(0), list.data[2], list.data[4]], [18, 0x70, 6])
+      unit.attention(CAPACITY_DATA_HAS_CHANGED, null)
+      const seen = [await message(peer), await message(peer)]
+      assert.deepEqual(
+        seen.map(({ lun, data }) => [lun[1], data.subarray(14, 16).toString('hex')]),
+        [
+          [0, '2a09'],
+          [3, '2a09'],
+        ],
+      )
+      // They are pending now: that they come again is no news.
+      unit.attention(CAPACITY_DATA_HAS_CHANGED, null)
+      target.unmap(3)
+      peer.command(testUnitReady())
+      assert.equal((await peer.receive()).opcode, Opcode.scsiResponse)
+    }))
+
+  test('nothing is told of it otherwise', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer()
+      const { target } = bench
+      target.map(3, target.unitAt(0)!)
+      peer.command(testUnitReady())
+      assert.equal((await peer.receive()).opcode, Opcode.scsiResponse)
     }))
 
   test('values out of range are refused', () =>
