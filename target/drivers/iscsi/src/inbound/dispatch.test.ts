@@ -203,7 +203,7 @@ describe('PDUs that do not belong', () => {
     ],
     [
       'a reserved attribute',
-      RejectReason.invalidPduField,
+      RejectReason.protocolError,
       /attribute/,
       peer => void peer.command(testUnitReady(), { attribute: 7 }),
     ],

@@ -143,7 +143,7 @@ function isAcceptable(
     return reject(RejectReason.protocolError, 'Data comes with a command that is no write')
   }
   if (attribute.get(header, at) > TaskAttribute.aca) {
-    return reject(RejectReason.invalidPduField, 'Task attribute is reserved')
+    return reject(RejectReason.protocolError, 'Task attribute is reserved')
   }
   if (totalAhsLength.get(header, at) !== 0) {
     const longest = extendedCdb(header, at, null)
