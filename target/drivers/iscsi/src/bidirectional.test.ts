@@ -123,6 +123,7 @@ test('immediate data, and a status of its own with both residuals', () =>
     assert.deepEqual(await end(peer), { status: Status.good, out: -16, into: 4, expDataSn: 1 })
   }))
 
+// Requirement: RFC 7143, 4.2.2.4/3.
 test('R2T and Data-In are numbered in one row', () =>
   withPeer({ ImmediateData: 'No', InitialR2T: 'Yes' }, async peer => {
     const itt = send(peer, SWAP.cdb.write({ opcode: SWAP.opcode, out: 32, in: 16 }), 32, readLength(20))

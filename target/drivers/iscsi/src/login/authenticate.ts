@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The security stage: which method, and CHAP's steps in their order (RFC 7143, 12.1).
-import { parseList, type TextPair } from '@lunkit/spec'
+import { LoginStatus, parseList, type TextPair } from '@lunkit/spec'
 import type { Chap } from '../options.ts'
-import { ChapExchange, type ChapStep } from './chap.ts'
+import { type AuthFailure, ChapExchange, type ChapStep } from './chap.ts'
 
 const AUTH_KEYS: ReadonlySet<string> = new Set([
   'AuthMethod',
@@ -14,6 +14,10 @@ const AUTH_KEYS: ReadonlySet<string> = new Set([
 ])
 
 export const isAuthKey = (name: string): boolean => AUTH_KEYS.has(name)
+
+const failed = (failure: string): AuthFailure => ({ status: LoginStatus.authenticationFailure, failure })
+/** Keys that do not fit their step (RFC 7143, 9.2). */
+const unfit = (failure: string): AuthFailure => ({ status: LoginStatus.initiatorError, failure })
 
 /** Authentication of one login. */
 export class Authentication {
@@ -39,9 +43,9 @@ export class Authentication {
   }
 
   /** Takes the security keys of one request; returns why the login must fail, or null. `transit`: it wants to go on. */
-  receive(pairs: readonly TextPair[], transit: boolean, into: TextPair[]): string | null {
+  receive(pairs: readonly TextPair[], transit: boolean, into: TextPair[]): AuthFailure | null {
     const given = new Map(pairs.map(pair => [pair.key, pair.value]))
-    if (given.size !== pairs.length) return 'A key of authentication came twice'
+    if (given.size !== pairs.length) return unfit('A key of authentication came twice')
     const offer = given.get('AuthMethod')
     if (offer !== undefined) {
       const failure = this.#choose(offer)
@@ -49,24 +53,24 @@ export class Authentication {
       into.push({ key: 'AuthMethod', value: this.#method! })
     }
     if (transit && !this.#optional && this.#exchange !== null && this.#method === null)
-      return 'Initiator offers no authentication'
+      return failed('Initiator offers no authentication')
     const chapKeys = given.size - (offer === undefined ? 0 : 1)
     return chapKeys === 0 ? null : this.#chap(given, into)
   }
 
-  #choose(offer: string): string | null {
-    if (this.#method !== null) return 'AuthMethod came twice'
+  #choose(offer: string): AuthFailure | null {
+    if (this.#method !== null) return unfit('AuthMethod came twice')
     const wanted = this.#exchange === null ? ['None'] : this.#optional ? ['None', 'CHAP'] : ['CHAP']
     // The initiator's order decides (RFC 7143, 6.2).
     const method = (parseList(offer) ?? []).find(one => wanted.includes(one))
-    if (method === undefined) return `AuthMethod offers no ${wanted.join(' or ')}`
+    if (method === undefined) return failed(`AuthMethod offers no ${wanted.join(' or ')}`)
     this.#method = method === 'CHAP' ? 'CHAP' : 'None'
     return null
   }
 
-  #chap(given: ReadonlyMap<string, string>, into: TextPair[]): string | null {
+  #chap(given: ReadonlyMap<string, string>, into: TextPair[]): AuthFailure | null {
     const exchange = this.#exchange
-    if (exchange === null || this.#method !== 'CHAP') return 'Keys of CHAP came without the method'
+    if (exchange === null || this.#method !== 'CHAP') return unfit('Keys of CHAP came without the method')
     const algorithms = given.get('CHAP_A')
     const name = given.get('CHAP_N')
     const response = given.get('CHAP_R')
@@ -74,12 +78,14 @@ export class Authentication {
     if (algorithms !== undefined && exchange.stage === 'algorithm' && name === undefined) {
       step = exchange.choose(algorithms)
     } else if (name !== undefined && response !== undefined && exchange.stage === 'response') {
-      if (algorithms !== undefined) return 'CHAP_A came twice'
+      if (algorithms !== undefined) return unfit('CHAP_A came twice')
       step = exchange.verify(name, response, given.get('CHAP_I') ?? null, given.get('CHAP_C') ?? null)
+    } else if (exchange.stage === 'response' && algorithms === undefined) {
+      return { status: LoginStatus.missingParameter, failure: 'CHAP_N or CHAP_R is missing' }
     } else {
-      return 'Keys of CHAP came in a wrong order'
+      return unfit('Keys of CHAP came in a wrong order')
     }
-    if (!step.ok) return step.failure
+    if (!step.ok) return step
     for (const [key, value] of step.reply) into.push({ key, value })
     return null
   }

@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // CHAP on the target's side: challenge, check, answer to the initiator's own challenge (RFC 7143, 12.1.3; RFC 1994).
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { CHAP_BINARY_BYTES, encodeHexBinary, parseBinary, parseList, parseNumber } from '@lunkit/spec'
+import {
+  CHAP_BINARY_BYTES,
+  encodeHexBinary,
+  LoginStatus,
+  parseBinary,
+  parseList,
+  parseNumber,
+} from '@lunkit/spec'
 import type { Chap } from '../options.ts'
 
 /** Numbers from IANA's registry of PPP authentication algorithms, as CHAP_A has them. */
 export const CHAP_ALGORITHMS = [
-  { name: 'md5', number: '5', length: 16 },
-  { name: 'sha1', number: '6', length: 20 },
-  { name: 'sha256', number: '7', length: 32 },
-  { name: 'sha3-256', number: '8', length: 32 },
+  { name: 'md5', number: 5, length: 16 },
+  { name: 'sha1', number: 6, length: 20 },
+  { name: 'sha256', number: 7, length: 32 },
+  { name: 'sha3-256', number: 8, length: 32 },
 ] as const
 
 export type ChapAlgorithm = (typeof CHAP_ALGORITHMS)[number]['name']
@@ -25,12 +32,24 @@ export function chapResponse(
   return createHash(algorithm).update(Uint8Array.of(identifier)).update(secret).update(challenge).digest()
 }
 
-/** What the target sends next; `failure` says why there is nothing to send, for the event, without any secret. */
+/** Why a login must fail: its status, and words for the event, without any secret. */
+export interface AuthFailure {
+  readonly status: number
+  readonly failure: string
+}
+
+/** What the target sends next, or why there is nothing to send. */
 export type ChapStep =
   | { readonly ok: true; readonly reply: readonly (readonly [key: string, value: string])[] }
-  | { readonly ok: false; readonly failure: string }
+  | ({ readonly ok: false } & AuthFailure)
 
-const refuse = (failure: string): ChapStep => ({ ok: false, failure })
+const refuse = (failure: string, status: number = LoginStatus.authenticationFailure): ChapStep => ({
+  ok: false,
+  status,
+  failure,
+})
+/** Keys and values that do not fit their step are no failure of authentication (RFC 7143, 9.2). */
+const unfit = (failure: string): ChapStep => refuse(failure, LoginStatus.initiatorError)
 
 /** Bytes of our challenges; at least as long as the longest hash. */
 const CHALLENGE_BYTES = 32
@@ -51,7 +70,8 @@ export class ChapExchange {
   /** Takes CHAP_A and gives CHAP_A, CHAP_I and CHAP_C. */
   choose(offer: string): ChapStep {
     const allowed = this.#chap.algorithms
-    for (const number of parseList(offer) ?? []) {
+    for (const text of parseList(offer) ?? []) {
+      const number = parseNumber(text)
       const row = CHAP_ALGORITHMS.find(one => one.number === number)
       if (row === undefined || (allowed !== undefined && !allowed.includes(row.name))) continue
       this.#algorithm = row
@@ -61,7 +81,7 @@ export class ChapExchange {
       return {
         ok: true,
         reply: [
-          ['CHAP_A', row.number],
+          ['CHAP_A', String(row.number)],
           ['CHAP_I', String(this.#identifier)],
           ['CHAP_C', encodeHexBinary(this.#challenge)],
         ],
@@ -74,10 +94,11 @@ export class ChapExchange {
   verify(name: string, response: string, identifier: string | null, challenge: string | null): ChapStep {
     const row = this.#algorithm!
     const given = parseBinary(response, CHAP_BINARY_BYTES)
+    if (given === null) return unfit('CHAP_R is not a binary of at most 1024 bytes')
     const wanted = chapResponse(row.name, this.#identifier, this.#chap.secret, this.#challenge)
     // Both are always computed, so that time does not tell a wrong name from a wrong secret.
     const sameName = sameText(name, this.#chap.user)
-    const sameHash = given !== null && given.length === row.length && timingSafeEqual(given, wanted)
+    const sameHash = given.length === row.length && timingSafeEqual(given, wanted)
     if (!sameName || !sameHash) return refuse('CHAP name or response is wrong')
     if (identifier === null && challenge === null) {
       this.stage = 'done'
@@ -88,12 +109,14 @@ export class ChapExchange {
 
   #answer(row: AlgorithmRow, identifier: string | null, challenge: string | null): ChapStep {
     const mutual = this.#chap.mutual
-    if (identifier === null || challenge === null) return refuse('CHAP_I and CHAP_C came without each other')
+    if (identifier === null || challenge === null) {
+      return refuse('CHAP_I and CHAP_C came without each other', LoginStatus.missingParameter)
+    }
     if (mutual === undefined) return refuse('Initiator asks for mutual CHAP, which is not set up here')
     const number = parseNumber(identifier)
     const bytes = parseBinary(challenge, CHAP_BINARY_BYTES)
-    if (number === null || number > 255) return refuse('CHAP_I is not a number from 0 to 255')
-    if (bytes === null || bytes.length === 0) return refuse('CHAP_C is not a binary of 1 to 1024 bytes')
+    if (number === null || number > 255) return unfit('CHAP_I is not a number from 0 to 255')
+    if (bytes === null || bytes.length === 0) return unfit('CHAP_C is not a binary of 1 to 1024 bytes')
     if (bytes.length === this.#challenge.length && timingSafeEqual(bytes, this.#challenge)) {
       return refuse("Initiator sent the target's own challenge back")
     }

@@ -287,13 +287,13 @@ describe('login', () => {
       ],
       [
         'CHAP keys without the method',
-        LoginStatus.authenticationFailure,
+        LoginStatus.initiatorError,
         one => one.send('0', { ...NAMES, CHAP_A: '5' }),
         () => policy({ chap }),
       ],
       [
         'a response before the challenge',
-        LoginStatus.authenticationFailure,
+        LoginStatus.initiatorError,
         one => one.send('0', { ...NAMES, AuthMethod: 'CHAP', CHAP_N: 'alice', CHAP_R: '0x00' }),
         () => policy({ chap }),
       ],
@@ -350,7 +350,7 @@ describe('login', () => {
     two.send('0', { CHAP_A: '7' })
     assert.equal(two.send('0>3').transit, false)
     assert.equal(two.login.complete, false)
-    assert.equal(two.send('0', { AuthMethod: 'None' }).status, LoginStatus.authenticationFailure)
+    assert.equal(two.send('0', { AuthMethod: 'None' }).status, LoginStatus.initiatorError)
   })
 
   test('a wrong CHAP response fails, and says nothing of why', () => {

@@ -182,7 +182,7 @@ export class Login {
     if (refusal !== null) return refusal
     const authentication = this.#authentication!
     const failure = authentication.receive(auth, row.to !== row.at, reply)
-    if (failure !== null) return failed(LoginStatus.authenticationFailure, failure)
+    if (failure !== null) return failed(failure.status, failure.failure)
     const vendor = this.#answerVendorKeys(text.pairs, row.at, reply)
     if (vendor !== null) return vendor
     if (row.at === 'operational' && !this.declared) {
