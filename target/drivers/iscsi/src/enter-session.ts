@@ -48,10 +48,6 @@ export function enterSession(
     joinOrReplace(connection, login, request, reply, session)
     return
   }
-  if (login.discovery) {
-    establish(connection, login, request, reply)
-    return
-  }
   const waiting = port.table.claim(connection, login)
   if (waiting === null) {
     establish(connection, login, request, reply)

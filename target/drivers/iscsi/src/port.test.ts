@@ -253,7 +253,8 @@ describe('before login', () => {
       const first = await bench.connect()
       assert.equal(statusOf(await first.loginRound(FULL, discovery)), LoginStatus.success)
       const second = await bench.connect()
-      assert.equal(statusOf(await second.loginRound(FULL, discovery)), LoginStatus.outOfResources)
+      const other = { ...FULL, isid: Uint8Array.of(0x80, 0, 0, 0, 0, 2) }
+      assert.equal(statusOf(await second.loginRound(other, discovery)), LoginStatus.outOfResources)
       await bench.peer()
       await first.close()
       await bench.until(() => bench.port.connections.sessions === 1)

@@ -15,7 +15,7 @@ interface NexusOwner {
 export class SessionTable {
   readonly #port: IscsiTargetPort
   readonly #sessions: Map<number, Session> = new Map()
-  /** By initiator port and target. */
+  /** By initiator port and target, or what stands for that in discovery. */
   readonly #owners: Map<string, NexusOwner> = new Map()
   readonly #draining: Set<Promise<void>> = new Set()
   #lastTsih = 0
@@ -42,7 +42,7 @@ export class SessionTable {
    * Else resolves with whether it has become free in time (RFC 7143, 6.3.5).
    */
   claim(connection: Connection, login: Login): Promise<boolean> | null {
-    const key = `${login.initiator} ${login.first!.isid} ${login.target!.name}`
+    const key = ownerKey(connection, login)
     const before = this.#owners.get(key)
     connection.nexusKey = key
     this.#owners.set(key, connection)
@@ -126,4 +126,14 @@ export class SessionTable {
   async drained(): Promise<void> {
     await Promise.all(this.#draining)
   }
+}
+
+/**
+ * A session is the only one with its key (RFC 7143, 4.4.3). In discovery the portal stands for a target that is not named
+ * (7.4.2.1), and no session ends a normal one: who may discover need not be who may use the target.
+ */
+function ownerKey({ localAddress, socket }: Connection, login: Login): string {
+  const port = `${login.initiator} ${login.first!.isid}`
+  if (!login.discovery) return `${port} ${login.target!.name}`
+  return `discovery ${port} ${login.targetName || `${localAddress}:${socket.localPort}`}`
 }

@@ -27,6 +27,10 @@ export function receiveNopOut(
     }
     return
   }
+  if (connection.session!.target === null) {
+    connection.reject(RejectReason.protocolError, header, at, 'Ping came in a discovery session')
+    return
+  }
   // The echo is cut to what the initiator takes.
   const { sendLimit } = connection
   if (length <= sendLimit) sendEcho(connection, tag, data, length)

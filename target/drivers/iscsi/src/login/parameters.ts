@@ -62,11 +62,12 @@ export function wishes(limits: Limits, preferences: Preferences = DEFAULT_PREFER
     },
     DataPDUInOrder: true,
     DataSequenceInOrder: true,
-    // An earlier request may have settled on several R2Ts at a time.
+    // An earlier request may have settled on several R2Ts at a time; discovery has nothing to recover (RFC 7143, 7.4.1).
     ErrorRecoveryLevel: {
       after: [],
       want: value =>
-        value('MaxOutstandingR2T') !== 1 && value('DataSequenceInOrder') === true
+        (value('MaxOutstandingR2T') !== 1 && value('DataSequenceInOrder') === true) ||
+        value('SessionType') === 'Discovery'
           ? 0
           : limits.errorRecoveryLevel,
     },
