@@ -10,7 +10,6 @@ const request = (mark: number, length = 0): Parked => ({
   header: Buffer.of(mark),
   data: [],
   dataLength: length,
-  damaged: false,
 })
 
 // Requirement: RFC 7143, Command Numbering and Acknowledging: commands are delivered in the order of CmdSN; what is

@@ -10,8 +10,6 @@ export interface Parked {
   readonly header: Buffer
   readonly data: Buffer[]
   readonly dataLength: number
-  /** The data's digest was wrong. */
-  readonly damaged: boolean
 }
 
 export const Turn = Object.freeze({
@@ -76,6 +74,11 @@ export class CommandWindow {
     this.parkedBytes += request.dataLength
   }
 
+  /** The request that was counted last was refused, and so not received: its number is the next again (RFC 7143, 7.3). */
+  giveBack(cmdSn: number): void {
+    if (cmdSn === (this.expected - 1) >>> 0) this.expected = cmdSn
+  }
+
   /** The parked request whose turn has come, counted; or null. */
   unpark(): Parked | null {
     if (this.#parked.size === 0) return null
@@ -118,7 +121,6 @@ const KILLED: Parked = Object.freeze({
   header: Buffer.alloc(0),
   data: [],
   dataLength: 0,
-  damaged: false,
 })
 
 /** Whether a parked request was killed before its turn. */

@@ -67,36 +67,35 @@ function receiveNumbered(
   length: number,
   damaged: boolean,
 ): void {
-  if (damaged && connection.session!.recovery !== null && opcode.get(header, at) !== Opcode.scsiCommand) {
-    // Not received: its number stays free for the initiator's retry.
+  const session = connection.session!
+  if (damaged) {
+    // Not received, immediate data and all: its number stays free for the initiator's retry (RFC 7143, 7.8).
     connection.reject(RejectReason.dataDigestError, header, at, 'Data digest is wrong')
+    ignoreDataOf(session, header, at)
     return
   }
   if (immediate.get(header, at) === 1) {
-    perform(connection, header, at, data, length, damaged)
+    perform(connection, header, at, data, length)
     // An immediate ABORT TASK may have taken the place of the request that others wait for.
-    performParked(connection.session!)
+    performParked(session)
     return
   }
-  const session = connection.session!
   const { window } = session
   const number = cmdSn.get(header, at)
   switch (window.take(number)) {
     case Turn.now:
-      perform(connection, header, at, data, length, damaged)
+      perform(connection, header, at, data, length)
       break
     case Turn.early:
       if (window.parkedBytes + length > PARKED_BYTES) {
         connection.protocolError(header, at, 'Too many requests wait for one with a lower CmdSN')
         return
       }
-      window.park(number, park(connection, header, at, data, length, damaged))
+      window.park(number, park(connection, header, at, data, length))
       return
     default:
       // Not answered (RFC 7143, 4.2.2.1), nor is the data that may follow.
-      if (isUnfinishedWrite(header, at) && !session.tasks.has(itt.get(header, at))) {
-        session.retire(itt.get(header, at))
-      }
+      ignoreDataOf(session, header, at)
       return
   }
   performParked(session)
@@ -110,44 +109,30 @@ function performParked(session: Session): void {
     if (parked === null) return
     const { connection } = parked
     if (connection === null || connection.over) continue
-    perform(connection, parked.header, 0, parked.data, parked.dataLength, parked.damaged)
+    perform(connection, parked.header, 0, parked.data, parked.dataLength)
   }
 }
 
 const isUnfinishedWrite = (header: Buffer, at: number): boolean =>
   opcode.get(header, at) === Opcode.scsiCommand && write.get(header, at) === 1 && final.get(header, at) === 0
 
-function park(
-  connection: Connection,
-  header: Buffer,
-  at: number,
-  data: Buffer[],
-  length: number,
-  damaged: boolean,
-): Parked {
-  const end = at + 48 + BHS.field.totalAhsLength.get(header, at) * 4
-  const copy = Buffer.from(header.subarray(at, end))
-  return { connection, header: copy, data: data.slice(), dataLength: length, damaged }
+/** Unsolicited data of a write that is not carried out may still come. */
+function ignoreDataOf(session: Session, header: Buffer, at: number): void {
+  const tag = itt.get(header, at)
+  if (isUnfinishedWrite(header, at) && !session.tasks.has(tag)) session.retire(tag)
 }
 
-function perform(
-  connection: Connection,
-  header: Buffer,
-  at: number,
-  data: Buffer[],
-  length: number,
-  damaged: boolean,
-): void {
-  const code = opcode.get(header, at)
-  if (code === Opcode.scsiCommand) {
-    receiveScsiCommand(connection, header, at, data, length, damaged)
-    return
-  }
-  if (damaged) {
-    connection.reject(RejectReason.dataDigestError, header, at, 'Data digest is wrong')
-    return
-  }
-  switch (code) {
+function park(connection: Connection, header: Buffer, at: number, data: Buffer[], length: number): Parked {
+  const end = at + 48 + BHS.field.totalAhsLength.get(header, at) * 4
+  const copy = Buffer.from(header.subarray(at, end))
+  return { connection, header: copy, data: data.slice(), dataLength: length }
+}
+
+function perform(connection: Connection, header: Buffer, at: number, data: Buffer[], length: number): void {
+  switch (opcode.get(header, at)) {
+    case Opcode.scsiCommand:
+      receiveScsiCommand(connection, header, at, data, length)
+      break
     case Opcode.nopOut:
       receiveNopOut(connection, header, at, data, length)
       break

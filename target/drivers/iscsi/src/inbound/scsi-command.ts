@@ -10,7 +10,7 @@ import {
   TaskAttribute,
 } from '@lunkit/spec'
 import { type Nexus, type Task, TaskState } from '@lunkit/target-api'
-import { DATA_DAMAGED, DATA_INCORRECT, DATA_UNEXPECTED } from '../condition.ts'
+import { DATA_INCORRECT, DATA_UNEXPECTED } from '../condition.ts'
 import type { Connection } from '../connection.ts'
 import { sendScsiResponse } from '../outbound/response.ts'
 import type { Session } from '../session.ts'
@@ -33,7 +33,6 @@ export function receiveScsiCommand(
   at: number,
   data: Buffer[],
   length: number,
-  damaged: boolean,
 ): void {
   const session = connection.session!
   const tag = itt.get(header, at)
@@ -71,12 +70,7 @@ export function receiveScsiCommand(
   connection.counters.commands++
   const one = session.begin(connection, task, tag, task.expectedOut)
   if (writes) one.keepLun(header, at + 8)
-  if (damaged) {
-    connection.reject(RejectReason.dataDigestError, header, at, 'Data digest is wrong')
-    // Above level 0 what was lost is asked for like what was never sent.
-    if (session.recovery === null) one.fault = DATA_DAMAGED
-    else one.skipping = unfinished
-  } else if (length > 0 || unfinished) {
+  if (length > 0 || unfinished) {
     one.fault = dataFault(session, expected, length, unfinished)
     if (one.fault !== null)
       connection.blame(header, at, `Data with the command: ${one.fault.text.toLowerCase()}`)
@@ -85,7 +79,7 @@ export function receiveScsiCommand(
     one.unsolicited = true
     one.sequenceEnd = Math.min(session.parameters.firstBurst, expected)
   }
-  if (one.fault === null && !damaged) {
+  if (one.fault === null) {
     for (let i = 0; i < data.length; i++) task.segments.push(data[i]!)
     task.received = length
     connection.counters.bytesWritten += length

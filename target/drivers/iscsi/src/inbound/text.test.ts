@@ -25,7 +25,9 @@ interface Ask {
 async function ask(peer: RawPeer, data: Buffer, more: Ask = {}): Promise<RawPdu> {
   const fields = { opcode: Opcode.textRequest, final: 1, itt: 50, ttt: RESERVED_TAG, cmdSn: peer.cmdSn++ }
   peer.sendPdu(TEXT_REQUEST, { ...fields, ...more }, data)
-  return peer.receive()
+  const pdu = await peer.receive()
+  if (pdu.opcode === Opcode.reject) peer.cmdSn = fieldsOf(REJECT, pdu).expCmdSn
+  return pdu
 }
 
 /** TargetName and TargetAddress as they came. */

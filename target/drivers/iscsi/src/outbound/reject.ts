@@ -1,10 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reject: the header of what was refused goes back as data (RFC 7143, 11.17).
-import { BHS_LENGTH, Opcode, REJECT, RESERVED_TAG } from '@lunkit/spec'
+import { BHS, BHS_LENGTH, NOP_OUT, Opcode, REJECT, RESERVED_TAG, RejectReason } from '@lunkit/spec'
 import type { Connection } from '../connection.ts'
 import { claimPdu, countStatus, sealAnswer, writeHead } from './pdu.ts'
 
+const NUMBERED: ReadonlySet<number> = new Set([
+  Opcode.scsiCommand,
+  Opcode.nopOut,
+  Opcode.taskManagementRequest,
+  Opcode.textRequest,
+  Opcode.logoutRequest,
+])
+
 export function sendReject(connection: Connection, reason: number, header: Buffer, headerAt: number): void {
+  // One with a wrong data digest was not counted.
+  if (reason !== RejectReason.dataDigestError && isNumbered(header, headerAt)) {
+    connection.session!.window.giveBack(NOP_OUT.field.cmdSn.get(header, headerAt))
+  }
   const at = claimPdu(connection, BHS_LENGTH)
   const { arena } = connection.out
   writeHead(arena, at, Opcode.reject, BHS_LENGTH, RESERVED_TAG)
@@ -15,3 +27,6 @@ export function sendReject(connection: Connection, reason: number, header: Buffe
   connection.counters.rejects++
   connection.kick()
 }
+
+const isNumbered = (header: Buffer, at: number): boolean =>
+  BHS.field.immediate.get(header, at) === 0 && NUMBERED.has(BHS.field.opcode.get(header, at))
