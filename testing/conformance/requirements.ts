@@ -70,14 +70,30 @@ export function requirementsIn(file: string, source: string): Requirement[] {
   return found
 }
 
+/** The clause of a tag that names rules of RFC 7143 by their numbers: they have a page of their own. */
+const RULE = /^\S+\/\d+( and \S+\/\d+)*$/
+
 /** All tags of the tree. */
-export function requirements(): Requirement[] {
+function allTags(): Requirement[] {
   return files('.test.ts', '-cases.ts', '-suite.ts')
     .filter(file => !file.endsWith('conformance/requirements.test.ts'))
     .flatMap(file => requirementsIn(file, readFileSync(join(ROOT, file), 'utf8')))
 }
 
-const cell = (text: string): string => text.replaceAll('|', '\\|')
+/** Those of this page. */
+export const requirements = (): Requirement[] => allTags().filter(({ clause }) => !RULE.test(clause))
+
+/** Tests by the number of the rule of RFC 7143 that they show. */
+export function ruleTests(): ReadonlyMap<string, readonly Requirement[]> {
+  const found = new Map<string, Requirement[]>()
+  for (const one of allTags()) {
+    if (one.document !== 'RFC 7143' || !RULE.test(one.clause)) continue
+    for (const id of one.clause.split(' and ')) found.set(id, [...(found.get(id) ?? []), one])
+  }
+  return found
+}
+
+export const cell = (text: string): string => text.replaceAll('|', '\\|')
 
 /** The page that lists them. */
 export function pageOf(all: readonly Requirement[]): string {
@@ -93,6 +109,7 @@ export function pageOf(all: readonly Requirement[]): string {
   return `# Requirements and the tests that show them
 
 Made from the tags in the tests by \`testing/conformance/requirements.test.ts\`: ${all.length} requirements, each with the clause of
-the standard by its title, and a test that fails if it does not hold. How to tag is in the [README](README.md).
+the standard by its title, and a test that fails if it does not hold. How to tag is in the [README](README.md). The rules
+of RFC 7143 are gone through one by one in [rfc7143.md](rfc7143.md).
 ${sections.join('')}`
 }

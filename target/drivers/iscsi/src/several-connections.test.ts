@@ -46,6 +46,7 @@ function logout(session: RawSession, peer: RawPeer, reason: number, cid: number)
 
 describe('several connections', () => {
   // Requirement: RFC 7143, Connection Allegiance: the answer comes on the connection of the command.
+  // Requirement: RFC 7143, 4.2.5.1/1.
   test('each answers what came on it', () =>
     withBench({}, async bench => {
       const { session, first } = await RawSession.open(bench)
@@ -57,6 +58,7 @@ describe('several connections', () => {
     }))
 
   // Requirement: RFC 7143, Command Numbering and Acknowledging: commands are delivered in the order of CmdSN over all connections.
+  // Requirement: RFC 7143, 4.2.2.1/1.
   test('a command waits for those before it on other connections', () =>
     withBench({}, async bench => {
       const { session, first } = await RawSession.open(bench)
@@ -81,6 +83,7 @@ describe('several connections', () => {
       assert.equal(bench.store.bytes[0], 3)
     }))
 
+  // Requirement: RFC 7143, 6.3.4/2.
   test('no more than agreed on, and none to a session that is not there', () =>
     withBench({ limits: { maxConnections: 2 } }, async bench => {
       const { session } = await RawSession.open(bench)
@@ -91,6 +94,7 @@ describe('several connections', () => {
     }))
 
   // Requirement: RFC 7143, Connection Allegiance: data of a command is taken on its own connection only.
+  // Requirement: RFC 7143, 4.2.5.1/2.
   test('data of a write on another connection is refused', () =>
     withBench({}, async bench => {
       const { session, first } = await RawSession.open(bench)
@@ -109,6 +113,7 @@ describe('several connections', () => {
 describe('the end of a connection', () => {
   // Requirement: RFC 7143, Logout Request: a connection can be closed by its own or another one, and its tasks end first.
   for (const own of [true, false]) {
+    // Requirement: RFC 7143, 11.14/4.
     test(`logout by ${own ? 'itself' : 'another'} ends its tasks, and the session goes on`, () =>
       withBench({}, async bench => {
         const { session, first } = await RawSession.open(bench)
@@ -177,6 +182,7 @@ describe('the end of a connection', () => {
 
   // Requirement: RFC 7143, Connection Reinstatement: a login with the CID of a connection logs that out and takes its place.
   for (const others of [0, 1]) {
+    // Requirement: RFC 7143, 6.3.4/1.
     test(`a login with its CID takes its place, beside ${others} others`, () =>
       withBench({}, async bench => {
         const { session, first } = await RawSession.open(bench)
@@ -220,6 +226,7 @@ test('of two that want one place at the same time, the last has it, and neither 
   }))
 
 // Requirement: RFC 7143, Response Fence: the answer to a function for many tasks waits until answers on other connections are acknowledged.
+// Requirement: RFC 7143, 4.2.2.3/1.
 test('a reset is answered when what other connections answered before has been acknowledged', () =>
   withBench({}, async bench => {
     const { session, first } = await RawSession.open(bench)

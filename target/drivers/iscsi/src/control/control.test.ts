@@ -176,6 +176,7 @@ describe('messages', () => {
 
 describe('drop', () => {
   // Requirement: RFC 7143, 11.9.1: a message says that the connections of a session will be dropped, before they are.
+  // Requirement: RFC 7143, 11.9/4.
   test('a session is told, and ends with all its connections', () =>
     withBench({}, async bench => {
       const [first, second] = await twoConnections(bench)

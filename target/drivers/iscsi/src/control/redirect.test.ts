@@ -69,6 +69,7 @@ describe('redirect', () => {
     [false, LoginStatus.targetMovedTemporarily],
     [true, LoginStatus.targetMovedPermanently],
   ] as const) {
+    // Requirement: RFC 7143, 11.13/7.
     test(`all targets have moved ${permanent ? 'permanently' : 'for a time'}`, () =>
       withBench({ redirect: { to: ['10.0.0.9:3261,2', '[::9]'], permanent } }, async bench => {
         const peer = await bench.connect()

@@ -51,6 +51,7 @@ const { functionComplete, taskDoesNotExist, taskStillAllegiant } = IscsiTaskResp
 const data = Buffer.alloc(4 * BLOCK, 'taken over')
 
 describe('a read', () => {
+  // Requirement: RFC 7143, 7.2.2/2.
   test('that runs answers where it was taken over', () =>
     level2(async (session, first, bench) => {
       const second = await session.join(2)
@@ -84,6 +85,7 @@ describe('a read', () => {
     }))
 
   // Requirement: RFC 7143, ExpDataSN: a command that is taken over sends all Data-In that is not acknowledged.
+  // Requirement: RFC 7143, 7.2.2/2.
   test('whose answer got lost is sent again, but for what the initiator has', () =>
     level2(async (session, first, bench) => {
       const second = await session.join(2)
@@ -159,6 +161,7 @@ describe('a write', () => {
 })
 
 describe('allegiance', () => {
+  // Requirement: RFC 7143, 7.2.2/3.
   test('a command of a connection that lives is not taken over, before that is logged out for recovery', () =>
     level2(async (session, first, bench) => {
       const second = await session.join(2)
@@ -178,6 +181,7 @@ describe('allegiance', () => {
       assert.equal((await readAnswer(session, second)).response.status, Status.good)
     }))
 
+  // Requirement: RFC 7143, 11.15/3.
   test('logout for recovery of a connection that is gone already, and of one that never was', () =>
     level2(async (session, first, bench) => {
       const second = await session.join(2)
@@ -194,6 +198,7 @@ describe('allegiance', () => {
     }))
 
   // Requirement: RFC 7143, Connection Reinstatement: at level 2 the commands of the replaced connection can be taken over.
+  // Requirement: RFC 7143, 6.3.4/1.
   test('a connection that takes the place of another takes its commands over', () =>
     level2(async (session, first, bench) => {
       const itt = read(session, first, 0, 1)
@@ -205,6 +210,7 @@ describe('allegiance', () => {
       assert.equal(bench.of('session-closed').length, 0)
     }))
 
+  // Requirement: RFC 7143, 6.3.6/1.
   test('the session outlives its last connection, and goes on with a new one', () =>
     level2(async (session, first, bench) => {
       const itt = write(session, first, 0, 1, data.subarray(0, BLOCK))
@@ -245,6 +251,7 @@ describe('allegiance', () => {
 
 describe('time', () => {
   // Requirement: RFC 7143, DefaultTime2Retain: after it the state of a lost connection is given up.
+  // Requirement: RFC 7143, 7.5/1.
   test('commands are given up when nobody came for them, and so is a session without connections', () =>
     level2(
       async (session, first, bench) => {

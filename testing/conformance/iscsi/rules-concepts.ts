@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules of RFC 7143, section 4: numbering, task management, data, names and session types.
+import { type Rule, section } from './rule.ts'
+
+const FAST_ABORT = 'FastAbort is not offered: TaskReporting settles on another value'
+
+const AT_ONCE =
+  'not so: tasks end at once, and what still comes for them is dropped, so that a reset never waits for a slow initiator'
+
+export const CONCEPTS: readonly Rule[] = [
+  ...section(
+    '4.2.2.1',
+    ['target', 'Numbered requests are carried out in the order of their CmdSN, whatever order they come in.'],
+    ['target', 'An immediate request does not wait for others and does not use up its CmdSN.'],
+    ['target', 'MaxCmdSN is never less than ExpCmdSN less one.'],
+    ['target', 'A numbered request outside of the window is dropped without a word.'],
+    ['target', 'A numbered request that comes a second time is dropped without a word.'],
+    [
+      'target',
+      'One immediate task management request and one other immediate request are taken at any time.',
+    ],
+    ['both', 'CmdSN is compared as a serial number of 32 bits that wraps around.'],
+    ['target', 'The first numbered request has the CmdSN that the login had.'],
+    ['initiator', 'Numbered requests go out in increasing order of CmdSN on each connection.'],
+    ['initiator', 'No numbered request goes out beyond MaxCmdSN.'],
+    ['initiator', 'A pair of MaxCmdSN and ExpCmdSN with MaxCmdSN below ExpCmdSN less one is ignored.'],
+    ['initiator', 'MaxCmdSN and ExpCmdSN that are older than those known change nothing.'],
+  ),
+  ...section(
+    '4.2.2.2',
+    ['target', 'StatSN grows by one with each answer of a connection, whatever kind it is.'],
+    ['target', 'PDUs that only show StatSN (R2T, a NOP-In of the target itself) do not use it up.'],
+    ['initiator', 'ExpStatSN tells the target how far its answers have come.'],
+  ),
+  ...section('4.2.2.3', [
+    'target',
+    'The answer to a function for many tasks waits until answers on other connections are acknowledged.',
+  ]),
+  ...section(
+    '4.2.2.4',
+    ['target', 'Data-In PDUs of a command are numbered from 0 without a gap.'],
+    ['target', 'R2T PDUs of a command are numbered from 0 without a gap.'],
+    ['target', 'Data-In and R2T PDUs of a command with both share one sequence of numbers.'],
+    ['initiator', 'Data-Out PDUs are numbered from 0 in each sequence.'],
+  ),
+  ...section(
+    '4.2.3.3',
+    [
+      'target',
+      'A function for many tasks waits for the data of R2Ts that its initiator has not answered yet.',
+      AT_ONCE,
+    ],
+    ['target', 'A function for many tasks waits for commands before it in the order of CmdSN.', AT_ONCE],
+    [
+      'target',
+      'The response comes when the tasks have ended, and answers of the tasks do not come after it.',
+    ],
+    ['initiator', 'R2Ts of affected tasks are still answered until the response has come.'],
+  ),
+  ...section('4.2.3.4', [
+    'both',
+    'The shortened procedure of FastAbort for functions on many tasks.',
+    FAST_ABORT,
+  ]),
+  ...section(
+    '4.2.5.1',
+    ['target', 'Everything that belongs to a request comes on the connection where the request came.'],
+    ['target', 'Data of a write is taken on the connection of its command only.'],
+  ),
+  ...section(
+    '4.2.5.2',
+    ['target', 'Unsolicited data that was not agreed upon is an error.'],
+    ['target', 'Unsolicited data beyond FirstBurstLength is an error.'],
+    ['initiator', 'Every R2T for a task under way is answered with all the data it asks for.'],
+    [
+      'initiator',
+      'No unsolicited data is sent where it was not agreed upon, nor more than FirstBurstLength.',
+    ],
+  ),
+  ...section(
+    '4.2.7',
+    ['target', 'Names of up to 223 bytes are taken.'],
+    ['target', 'Names are compared in their normal form, in which letters are small.'],
+    ['target', 'The types iqn., eui. and naa. are taken, and what is no name is refused.'],
+  ),
+  ...section(
+    '4.3',
+    ['target', 'A discovery session takes SendTargets and the logout of the session; all else is rejected.'],
+    ['target', 'A session without a SessionType is a normal one.'],
+  ),
+  ...section('4.4.3', [
+    'target',
+    'There is one session for an initiator name, ISID, target and portal group: a new one ends the old.',
+  ]),
+]

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules of RFC 7143, section 13 and appendix C: each text key, and SendTargets.
+import { type Rule, section } from './rule.ts'
+
+export const KEY_RULES: readonly Rule[] = [
+  ...section(
+    '13.1',
+    ['target', 'Digests: of the values offered the first of None and CRC32C.'],
+    ['target', 'With CRC32C every PDU of full feature phase has its digest, in both directions.'],
+  ),
+  ...section('13.2', ['target', 'MaxConnections: the smaller one.']),
+  ...section(
+    '13.3',
+    ['target', 'SendTargets is served in discovery sessions.'],
+    ['target', 'SendTargets=All is not served in normal sessions.'],
+  ),
+  ...section('13.4', ['target', 'TargetName comes with the first request of a normal login.']),
+  ...section('13.5', ['target', 'InitiatorName comes with the first request of every login.']),
+  ...section('13.6', ['target', 'TargetAlias is declared, and no initiator sends it.']),
+  ...section('13.8', ['target', 'An IPv6 address stands in brackets, with port and portal group behind it.']),
+  ...section('13.9', [
+    'target',
+    'The first whole answer to a login with a TargetName tells the portal group tag.',
+  ]),
+  ...section(
+    '13.10',
+    ['target', 'InitialR2T: Yes if one of both says so.'],
+    ['target', 'With InitialR2T=Yes no data but immediate data comes without an R2T.'],
+  ),
+  ...section(
+    '13.11',
+    ['target', 'ImmediateData: Yes if both say so.'],
+    ['target', 'With ImmediateData=No no data comes with a command.'],
+  ),
+  ...section(
+    '13.12',
+    ['target', 'MaxRecvDataSegmentLength is declared by each side for itself, from 512 to 16777215.'],
+    ['target', 'What is sent keeps to what the other side has declared, or to 8192.'],
+  ),
+  ...section(
+    '13.13',
+    ['target', 'MaxBurstLength: the smaller one.'],
+    ['target', 'No sequence of Data-In or R2T is longer.'],
+  ),
+  ...section(
+    '13.14',
+    ['target', 'FirstBurstLength: the smaller one.'],
+    ['target', 'FirstBurstLength is not above MaxBurstLength.'],
+    ['target', 'FirstBurstLength is irrelevant where no unsolicited data is allowed.'],
+  ),
+  ...section('13.15', ['target', 'DefaultTime2Wait: the larger one.']),
+  ...section('13.16', ['target', 'DefaultTime2Retain: the smaller one.']),
+  ...section(
+    '13.17',
+    ['target', 'MaxOutstandingR2T: the smaller one.'],
+    ['target', 'No more R2Ts are outstanding for a command.'],
+    ['target', 'It is 1 above ErrorRecoveryLevel 0 with data sequences in order.'],
+  ),
+  ...section(
+    '13.18',
+    ['target', 'DataPDUInOrder: Yes if one of both says so.'],
+    ['target', 'With Yes the PDUs of a sequence follow each other without gap or overlap.'],
+  ),
+  ...section(
+    '13.19',
+    ['target', 'DataSequenceInOrder: Yes if one of both says so.'],
+    ['target', 'With Yes the sequences of a command follow each other without gap or overlap.'],
+  ),
+  ...section('13.20', ['target', 'ErrorRecoveryLevel: the smaller one.']),
+  ...section('13.21', ['target', 'SessionType is Normal or Discovery.']),
+  ...section('13.22', ['target', 'Private keys that are not known are answered NotUnderstood.']),
+  ...section('13.23', ['target', 'TaskReporting: of the values offered the first that the target knows.']),
+  ...section('13.24', ['target', 'iSCSIProtocolLevel: the smaller one, from 0 to 31.']),
+  ...section('13.25', ['target', 'Keys of markers are answered Reject (or No), never NotUnderstood.']),
+  ...section('13.26', ['target', 'X-NodeArchitecture changes nothing.']),
+  ...section(
+    'C',
+    ['target', 'A discovery session can be had at every portal, and serves SendTargets.'],
+    [
+      'target',
+      'All gives every target that the initiator may use, with all its addresses and portal groups.',
+    ],
+    ['target', 'A name gives the addresses of that target, or nothing.'],
+    ['target', 'Nothing, in a normal session, gives the target of the session and no other.'],
+    ['target', 'An answer has TargetName, followed by its TargetAddress keys, and no other key.'],
+  ),
+]

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules of RFC 7143, 6.1 to 6.4 and 11.10 to 11.15: texts, negotiation, login, text requests and logout.
+import { type Rule, section } from './rule.ts'
+
+const REAL_INITIATORS =
+  'a name declared again with the same value is taken: real initiators repeat theirs in the next stage, and it changes nothing'
+
+export const LOGIN: readonly Rule[] = [
+  ...section(
+    '6.1',
+    ['both', 'Key names are compared letter by letter: small and capital letters differ.'],
+    ['both', 'Key names have up to 63 bytes.'],
+    ['both', 'Numbers are decimal or hexadecimal; 0x and 0X and digits of both cases mean the same.'],
+    ['both', 'Each pair ends with a zero byte, and a pair may be cut by the end of a PDU.'],
+    ['both', 'Values that are not said to be longer have up to 255 bytes.'],
+    ['both', 'A text that is none is a fault.'],
+    ['both', 'Large binary values may be hexadecimal or Base64.'],
+  ),
+  ...section(
+    '6.2',
+    ['target', 'A key that is not known is answered NotUnderstood.'],
+    ['target', 'No key of the standard is answered NotUnderstood.'],
+    ['target', 'Of a list the first value that suits is the answer.'],
+    ['target', 'A list of which nothing suits is answered Reject.'],
+    ['target', 'A number is answered by the rule of its key.'],
+    ['target', 'A value out of range is answered Reject or by one that is in range.'],
+    ['target', 'A boolean is answered by the rule of its key.'],
+    ['target', 'What is refused leaves the key as it was.'],
+    [
+      'target',
+      'A request that goes on (C=1) is answered by an empty response, and the text counts as a whole.',
+    ],
+    ['target', 'C together with T or F is a fault.'],
+    ['target', 'A text of 64 KiB is taken.'],
+    ['target', 'A key that another has made meaningless is answered Irrelevant.'],
+    ['target', 'While its answer goes on, the target is only asked for more.'],
+  ),
+  ...section(
+    '6.3',
+    ['target', 'Before the first Login Request every other PDU closes the connection without an answer.'],
+    ['target', 'Once login has begun, another PDU is answered by a login reject, and the connection closes.'],
+    ['target', 'A key that is negotiated a second time ends the login as an error of the initiator.'],
+    ['target', 'The stages come in their order, and none comes again.'],
+    ['target', 'A target that needs authentication refuses a login that leaves out the security stage.'],
+    ['target', 'A login that fails has a status of its class, and the connection closes.'],
+    [
+      'target',
+      'Full feature phase begins when both sides have agreed to it, with the results of the negotiation.',
+    ],
+    ['target', 'The same declaration a second time is refused.', REAL_INITIATORS],
+    ['target', 'A Login Request after login is a protocol error.'],
+    ['initiator', 'Another PDU than a Login Response ends the login.'],
+    ['initiator', 'A login that negotiates a key twice ends by the connection.'],
+  ),
+  ...section(
+    '6.3.4',
+    ['target', 'A login with the CID of a connection of the session logs that out and takes its place.'],
+    ['target', 'A login with the TSIH of a session joins it, up to MaxConnections, and gets that TSIH.'],
+  ),
+  ...section(
+    '6.3.5',
+    [
+      'target',
+      'A login with the names and the ISID of a session and TSIH zero ends that session and its tasks.',
+    ],
+    ['target', 'The new session begins when the tasks of the old one have ended.'],
+  ),
+  ...section('6.3.6', [
+    'target',
+    'At level 2 a session goes on with a new connection after it has lost its last one.',
+  ]),
+  ...section(
+    '6.4',
+    ['target', 'A key that is negotiated twice in a text exchange is rejected as a protocol error.'],
+    ['target', 'A new exchange takes the place of one that was not ended.'],
+    ['target', 'Keys of login are not negotiated in full feature phase.'],
+    ['target', 'What a text exchange has settled holds from its end.'],
+  ),
+  ...section(
+    '11.10',
+    ['target', 'A request that belongs to no exchange is rejected.'],
+    ['target', 'A request with the reserved tag is rejected.'],
+    ['initiator', 'All requests of an exchange have one task tag and one I bit.'],
+  ),
+  ...section(
+    '11.11',
+    ['target', 'F=1 only answers F=1.'],
+    ['target', 'A response with F=1 has the reserved transfer tag, one with F=0 another.'],
+    ['target', 'C=1 comes with F=0.'],
+    ['target', 'The response has the tag of its request.'],
+    ['target', 'A response is no longer than the initiator takes.'],
+  ),
+  ...section(
+    '11.12',
+    ['target', 'The version is taken from the first request; one that is not supported is refused.'],
+    ['target', 'All requests of one login have the same ISID, TSIH, CID and tag.'],
+    ['target', 'A login of the leading connection names its initiator; without a name it is refused.'],
+    ['target', 'A normal login names its target; without a name it is refused.'],
+    ['target', 'A TSIH of a session that is not there is refused.'],
+    [
+      'initiator',
+      'All requests of one login carry the same CmdSN, which is that of the first numbered request.',
+    ],
+  ),
+  ...section(
+    '11.13',
+    ['target', 'T=1 only answers T=1, and the stage is the one that was asked for.'],
+    ['target', 'All responses of a login carry the same versions.'],
+    ['target', 'StatSN counts from the first response on, over the end of login.'],
+    ['target', 'The last response of a new session has a TSIH that is not zero and not another session’s.'],
+    ['target', 'Response and request have the same ISID, tag and current stage.'],
+    ['target', 'A status that is no success comes with T=0.'],
+    ['target', 'A redirection names the addresses to go to, and the connection closes.'],
+    ['target', 'Unknown target, forbidden target, missing key, wrong version: each has its status.'],
+  ),
+  ...section(
+    '11.14',
+    ['target', 'A logout of the session ends all its tasks.'],
+    ['target', 'A logout of the one connection ends the session.'],
+    ['target', 'After the response nothing more is sent, and the connection closes.'],
+    ['target', 'A logout of one of several connections ends its tasks first, and the session goes on.'],
+  ),
+  ...section(
+    '11.15',
+    ['target', 'A logout of a connection that is not there is answered as such.'],
+    ['target', 'A logout for recovery below ErrorRecoveryLevel 2 is answered as not supported.'],
+    ['target', 'A logout for recovery at level 2 lets another connection take over the commands.'],
+  ),
+]

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules of RFC 7143, sections 7 and 8: retry, Reject, discovery sessions, digests, sequences and failed negotiations.
+import { type Rule, section } from './rule.ts'
+
+const CONFINED =
+  'a fault that is confined to one request is answered by Reject (11.17.1 has a reason for it) and the session lives; the connection ends where nothing of the header can be trusted'
+
+const OPEN_DISCOVERY =
+  'discovery may be open to all, so that anybody could end the sessions of others: it ends discovery sessions only'
+
+export const RECOVERY: readonly Rule[] = [
+  ...section('7.1.5', [
+    'target',
+    'ErrorRecoveryLevel 0 is always served, and a level that is answered is one that is served.',
+  ]),
+  ...section(
+    '7.2.1',
+    ['target', 'A command that comes again while it is under way is dropped without a word.'],
+    [
+      'initiator',
+      'A command that is sent again has its tag, its CmdSN and everything else of the first time.',
+    ],
+  ),
+  ...section(
+    '7.2.2',
+    ['target', 'Where tasks cannot be reassigned, TASK REASSIGN is answered as not supported.'],
+    [
+      'target',
+      'A command that is taken over goes on to its end: what is not acknowledged is sent, and its status.',
+    ],
+    ['target', 'A command whose connection was not logged out is still allegiant.'],
+  ),
+  ...section(
+    '7.3',
+    ['target', 'A Reject of a PDU of a task does not end the task: its response still comes.'],
+    ['target', 'A command that was rejected has no other answer.'],
+    ['target', 'The CmdSN of a numbered request that was rejected does not count as received.'],
+    ['initiator', 'The gap that a rejected command leaves is filled.'],
+  ),
+  ...section('7.4.1', ['target', 'ErrorRecoveryLevel is 0 in a discovery session, whatever is offered.']),
+  ...section(
+    '7.4.2',
+    ['target', 'A discovery session without a target ends the one of the same name, ISID and portal.'],
+    ['target', 'Such sessions at different portals do not end each other.'],
+    ['target', 'A discovery session with a target ends another one of the same name, ISID and target.'],
+    ['target', 'It ends a normal session of the same name, ISID and target as well.', OPEN_DISCOVERY],
+  ),
+  ...section('7.5', [
+    'target',
+    'What a lost connection left is kept for Time2Wait and Time2Retain, and given up then.',
+  ]),
+  ...section('7.6', ['target', 'Tasks that end with their connection do nothing more.']),
+  ...section('7.7', ['target', 'A format error ends all connections of the session.', CONFINED]),
+  ...section(
+    '7.8',
+    ['target', 'A wrong header digest closes the connection.'],
+    ['target', 'A wrong data digest is answered by a Reject with that reason, and the PDU is dropped.'],
+    [
+      'target',
+      'A command whose data was lost to its digest ends by a sense code, behind the last of its data.',
+    ],
+    ['target', 'A command whose own PDU has a wrong data digest was never there: sent again, it runs.'],
+    ['initiator', 'A wrong header digest closes the connection.'],
+    [
+      'initiator',
+      'A PDU with a wrong data digest is dropped, and its task is recovered or ends with an error.',
+    ],
+    ['target', 'Above level 0 data that was lost is asked for by another R2T.'],
+  ),
+  ...section(
+    '7.9',
+    ['target', 'A gap in the data of a write is filled by a new R2T, or ends the command with a sense code.'],
+    ['initiator', 'A gap in Data-In, R2T or status is recovered or ends the task.'],
+  ),
+  ...section(
+    '7.12',
+    ['target', 'A text exchange that fails leaves everything as it was.'],
+    ['target', 'A negotiation that fails in login ends the login.'],
+  ),
+]

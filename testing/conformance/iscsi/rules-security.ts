@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules of RFC 7143, sections 9 and 12: authentication.
+import { type Rule, section } from './rule.ts'
+
+const IPSEC = 'IPsec belongs to the system below: it is set up there, and nothing of it is in this program'
+const NOT_OFFERED = 'the method is not offered; AuthMethod settles on CHAP or None'
+const TOOL = 'the target takes secrets from files and makes none'
+
+export const SECURITY: readonly Rule[] = [
+  ...section(
+    '9.2',
+    [
+      'target',
+      'Keys or values that do not fit their step are an error of the initiator, or a missing parameter.',
+    ],
+    ['target', 'A response that is wrong by its content is a failure of authentication.'],
+    ['initiator', 'An answer that does not fit its step ends the connection.'],
+  ),
+  ...section(
+    '9.2.1',
+    ['both', 'CHAP is there, with authentication of the target as well.'],
+    ['both', 'Secrets of up to 128 random bits are taken.'],
+    ['both', 'Secrets are only made at random, if they are made.', TOOL],
+    ['both', 'One secret is not for both directions.'],
+    ['target', 'A response that the target itself would have given is a failure of authentication.'],
+    ['target', 'A challenge that comes back as the challenge of the initiator closes the connection.'],
+    ['both', 'With a secret of less than 96 random bits the connection is encrypted.', IPSEC],
+  ),
+  ...section('9.2.2', ['both', 'SRP uses groups of at least 768 bits.', NOT_OFFERED]),
+  ...section('9.2.3', ['both', 'Kerberos V5 messages are verified.', NOT_OFFERED]),
+  ...section('9.3', ['both', 'IPsec protects packets.', IPSEC]),
+  ...section(
+    '12.1',
+    ['target', 'Of the methods offered the first that suits is taken; if none suits the login fails.'],
+    [
+      'target',
+      'Where nobody needs to prove anything, AuthMethod is answered None, and keys of CHAP are refused.',
+    ],
+  ),
+  ...section('12.1.1', ['both', 'Kerberos.', NOT_OFFERED]),
+  ...section('12.1.2', ['both', 'SRP.', NOT_OFFERED]),
+  ...section(
+    '12.1.3',
+    ['target', 'CHAP_A is answered by one of the algorithms offered, with an identifier and a challenge.'],
+    ['target', 'If no algorithm suits, authentication has failed.'],
+    ['target', 'A right name and response open the way; a wrong one is a failure of authentication.'],
+    ['target', 'A challenge of the initiator is answered by the name and response of the target.'],
+    ['target', 'The identifier is one byte, the challenge has at most 1024 bytes.'],
+    ['target', 'Binary values are taken as hexadecimal and as Base64.'],
+    ['target', 'MD5 is among the algorithms.'],
+    ['target', 'Challenges do not come again.'],
+    ['initiator', 'A wrong response of the target closes the connection.'],
+  ),
+]
