@@ -79,6 +79,7 @@ function redirect(connection: Connection, request: LoginRequest, { status, addre
     to: addresses,
     permanent: status === LoginStatus.targetMovedPermanently,
   })
+  connection.port.watch.counters.redirected++
   const text = Buffer.from(encodeText(addresses.map(value => ({ key: 'TargetAddress', value }))))
   sendLoginResponse(connection, request, { ...refusal(status), text }, 0, 0)
   connection.step('loginFailed')

@@ -63,14 +63,12 @@ export class PortControl {
 
   /** From now on sends new sessions of a target (of all, if not given) elsewhere; null ends that. */
   redirect(to: Redirect | RedirectDecision | null, target = ''): void {
-    if (typeof to === 'function') {
-      if (target !== '') throw new OperatorError('REDIRECT', 'A function decides for all targets of a port')
-      this.#decision = to
-    } else if (to !== null) this.#moved.set(target, readRedirect(to))
-    else {
-      this.#moved.delete(target)
-      if (target === '') this.#decision = null
-    }
+    if (typeof to === 'function' && target !== '')
+      throw new OperatorError('REDIRECT', 'A function decides for all targets of a port')
+    const moved = to === null || typeof to === 'function' ? null : readRedirect(to)
+    if (moved === null) this.#moved.delete(target)
+    else this.#moved.set(target, moved)
+    if (target === '') this.#decision = typeof to === 'function' ? to : null
   }
 
   /** Lets initiators in again after a drain of the target (of all). */

@@ -89,6 +89,8 @@ describe('redirect', () => {
           [TARGET, INITIATOR, ['10.0.0.9:3261,2', '[::9]:3260'], permanent],
         )
         assert.equal(bench.of('session-opened').length, 0)
+        const { redirected, failed } = bench.port.watch.logins()
+        assert.deepEqual([redirected, failed], [1, 0])
       }))
   }
 
@@ -128,6 +130,19 @@ describe('redirect', () => {
       assert.equal(statusOf(await login(second, { cid: 2, tsih })), LoginStatus.success)
     }))
 })
+
+test('a login of several rounds is redirected with its last answer', () =>
+  withBench({ redirect: { to: 'host' } }, async bench => {
+    const peer = await bench.connect()
+    const first = await peer.loginRound(
+      { transit: 1, csg: LoginStage.security, nsg: LoginStage.operational },
+      NAMES,
+    )
+    assert.equal(statusOf(first), LoginStatus.success)
+    const last = await peer.loginRound(LAST, { MaxBurstLength: '8192' })
+    assert.equal(statusOf(last), LoginStatus.targetMovedTemporarily)
+    assert.deepEqual(keysOf(last), { TargetAddress: 'host:3260' })
+  }))
 
 describe('decision', () => {
   test('gets the facts, and lets in whom it sends nowhere', async () => {
@@ -239,4 +254,25 @@ test('a drained target sends new sessions away where a redirect is set', () =>
     const pdu = await login(await bench.connect())
     assert.equal(statusOf(pdu), LoginStatus.targetMovedTemporarily)
     assert.deepEqual(keysOf(pdu), { TargetAddress: '10.0.0.9:3260' })
+  }))
+
+test('a drained target lets in nobody whom a decision sends nowhere', () =>
+  withBench({ redirect: () => undefined }, async bench => {
+    await bench.port.control.drain(0)
+    assert.equal(statusOf(await login(await bench.connect())), LoginStatus.serviceUnavailable)
+  }))
+
+test('the last word on where all targets are counts: an address, a function, or nothing', () =>
+  withBench({}, async bench => {
+    const { control } = bench.port
+    control.redirect({ to: 'one' })
+    control.redirect(() => ({ to: 'two' }))
+    assert.deepEqual(keysOf(await login(await bench.connect())), { TargetAddress: 'two:3260' })
+    control.redirect({ to: 'three' })
+    assert.deepEqual(keysOf(await login(await bench.connect())), { TargetAddress: 'three:3260' })
+    assert.throws(() => control.redirect({ to: '' }), OperatorError)
+    assert.deepEqual(keysOf(await login(await bench.connect())), { TargetAddress: 'three:3260' })
+    assert.throws(() => control.redirect(() => null, TARGET), OperatorError)
+    control.redirect(null)
+    assert.equal(statusOf(await login(await bench.connect())), LoginStatus.success)
   }))

@@ -257,6 +257,11 @@ describe('login', () => {
         () => policy({ initiators: ['iqn.2026-11.test.lunkit:other*'] }),
       ],
       [
+        'a type of session that there is not',
+        LoginStatus.sessionTypeNotSupported,
+        one => one.send('1>3', { ...NAMES, SessionType: 'Other' }),
+      ],
+      [
         'a target that stops',
         LoginStatus.serviceUnavailable,
         one => one.send('1>3', NAMES),

@@ -17,6 +17,8 @@ export class LoginCounters {
   /** Logins that added a connection to a session; and that took the place of one with the same CID. */
   joined = 0
   reconnects = 0
+  /** Logins that were sent to other addresses. */
+  redirected = 0
   /** Logins that were refused or broken off. */
   failed = 0
   readonly #reasons: Map<string, number> = new Map()
@@ -30,7 +32,7 @@ export class LoginCounters {
   }
 
   report(portalGroup: number): LoginReport {
-    const { accepted, sessions, discoveries, reinstatements, joined, reconnects, failed } = this
+    const { accepted, sessions, discoveries, reinstatements, joined, reconnects, redirected, failed } = this
     const reasons = Object.fromEntries(this.#reasons)
     return {
       portalGroup,
@@ -40,6 +42,7 @@ export class LoginCounters {
       reinstatements,
       joined,
       reconnects,
+      redirected,
       failed,
       reasons,
     }
@@ -59,6 +62,8 @@ export interface LoginReport {
   /** Connections that joined a session, and those of them that took the place of another. */
   readonly joined: number
   readonly reconnects: number
+  /** Logins that were sent to other addresses. */
+  readonly redirected: number
   readonly failed: number
   readonly reasons: Readonly<Record<string, number>>
 }
