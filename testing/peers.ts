@@ -20,6 +20,7 @@ const PACKAGES = {
   'qemu-system-x86_64': 'qemu-system-x86',
   stunnel: 'stunnel4',
   tgtd: 'tgt',
+  tshark: 'tshark',
   tgtadm: 'tgt',
   xz: 'xz-utils',
   zstd: 'zstd',

@@ -5,6 +5,8 @@ import { keysOf, type LunSpec, sizeText } from './target-face/lun-spec.ts'
 
 export { OperatorError, type TargetEvent } from '@lunkit/target-api'
 export type {
+  CaptureFacts,
+  CaptureOptions,
   ConnectionReport,
   Counters,
   Drained,

@@ -9,6 +9,7 @@ import {
   type TargetEvent,
 } from '@lunkit/target-api'
 import {
+  type Capture,
   driver,
   type IscsiPort,
   type Redirect,
@@ -32,7 +33,7 @@ import {
   settlePortals,
 } from './portal-settings.ts'
 import { RunningTarget } from './running-target.ts'
-import { type WatchOptions, watchSettings } from './watch.ts'
+import { openWatch, type WatchOptions } from './watch.ts'
 
 /** CHAP credentials; `mutual` is what the target proves itself with. Secrets of 12 bytes or more are advised. */
 export interface ChapOptions {
@@ -103,13 +104,13 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
     else tell(running, event)
   }
   const negotiated = iscsiOptions(options.iscsi ?? {})
-  const watched = watchSettings(options.watch ?? {}, negotiated.limits)
   if (options.state) await checkStateFolder(options.state)
   const absent = await openAbsent()
   const opened = await openLuns(options, name, observe)
   const engine = new TargetEngine({ observe, absent })
   const groups = byTag(portals)
   const ports: IscsiPort[] = []
+  let capture: Capture | null = null
   try {
     const target = engine.addTarget({ name })
     for (const [lun, { device, identity, records }] of opened.entries()) {
@@ -119,20 +120,31 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
       ...(options.chap && { chap: options.chap }),
       ...(options.initiators && { initiators: options.initiators }),
     }
+    const watch = await openWatch(options.watch ?? {}, negotiated.limits, observe)
+    capture = watch.capture
     const grouping = accessOptions([...groups.keys()], options.portGroups)
     if (grouping !== null) target.setPortGroups(grouping)
     for (const [tpgt, group] of groups) {
       const portals = group.map(portalOptions)
       const admission = admissionOptions(options, tpgt)
-      const settings = { ...negotiated, ...watched, ...admission, portals, tpgt, access: { [name]: access } }
+      const settings = {
+        ...negotiated,
+        ...watch.settings,
+        ...admission,
+        portals,
+        tpgt,
+        access: { [name]: access },
+      }
       ports.push(await driver.start(engine, settings))
     }
     const state = options.state ?? null
     const bound = ports.flatMap(port => port.portals)
     const place = reachable([...groups.values()].flat(), bound)
-    running = new RunningTarget({ engine, device: target, ports, place, opened, state, observe })
+    const parts = { engine, device: target, ports, capture, place, opened, state, observe }
+    running = new RunningTarget(parts)
   } catch (error) {
     await Promise.all(ports.map(port => port.stop(0)))
+    await capture?.close()
     await engine.close()
     throw error
   }

@@ -2,7 +2,7 @@
 // A running target: its LUNs, ports and groups, how they are changed, and its end.
 import { EventEmitter } from 'node:events'
 import { type Observer, OperatorError, type TargetEvent } from '@lunkit/target-api'
-import type { Drained, IscsiPort, LoginReport, SessionReport } from '@lunkit/target-driver-iscsi'
+import type { Capture, Drained, IscsiPort, LoginReport, SessionReport } from '@lunkit/target-driver-iscsi'
 import type { RemoveOptions, TargetDevice, TargetEngine, Unit } from '@lunkit/target-engine'
 import { Initiators, sum } from './initiators.ts'
 import { Lun, type LunHost } from './lun.ts'
@@ -31,6 +31,7 @@ export interface TargetParts {
   readonly engine: TargetEngine
   readonly device: TargetDevice
   readonly ports: readonly IscsiPort[]
+  readonly capture: Capture | null
   /** Where this machine reaches it. */
   readonly place: { readonly host: string; readonly port: number }
   readonly opened: readonly OpenedLun[]
@@ -196,12 +197,13 @@ export class RunningTarget extends EventEmitter<EventsByName> {
   /** Drains for up to `graceMs`, ends sessions, flushes and closes the stores. May be called twice. */
   close({ graceMs = GRACE_MS }: { graceMs?: number } = {}): Promise<void> {
     this.#closing ??= (async () => {
-      const { ports, engine } = this.#parts
+      const { ports, capture, engine } = this.#parts
       try {
         if (graceMs > 0) await this.drain(graceMs / 1000)
         await Promise.all(ports.map(port => port.stop(0)))
         await engine.close()
       } finally {
+        await capture?.close()
         this.emit('closed')
       }
     })()

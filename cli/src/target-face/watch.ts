@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a target is to show of what goes on, as the driver takes it.
-import type { IscsiOptions } from '@lunkit/target-driver-iscsi'
+import type { Observer } from '@lunkit/target-api'
+import { Capture, type CaptureOptions, type IscsiOptions } from '@lunkit/target-driver-iscsi'
 
 export interface WatchOptions {
   /** Each command that takes this long, in milliseconds, is a `slow-command` event. */
@@ -12,12 +13,26 @@ export interface WatchOptions {
   readonly responseTimeoutMs?: number
   /** Given each iSCSI PDU as one line, without its data. Slows everything down. MUST NOT throw. */
   readonly trace?: (line: string) => void
+  /** Writes what goes over the wire into pcapng files, which Wireshark reads: data, and the exchanges of CHAP, are in them. */
+  readonly capture?: CaptureOptions
 }
 
-/** `limits` are others that hold as well. */
-export function watchSettings(
-  { responseTimeoutMs, ...rest }: WatchOptions,
+type WatchSettings = Pick<IscsiOptions, 'slowMs' | 'trace' | 'limits' | 'capture'>
+
+/** `limits` are others that hold as well. The capture is to be closed after the ports. Rejects with OperatorError. */
+export async function openWatch(
+  { responseTimeoutMs, capture, ...rest }: WatchOptions,
   limits: IscsiOptions['limits'],
-): Pick<IscsiOptions, 'slowMs' | 'trace' | 'limits'> {
-  return { ...rest, limits: { ...limits, ...(responseTimeoutMs !== undefined && { responseTimeoutMs }) } }
+  observe: Observer,
+): Promise<{ readonly settings: WatchSettings; readonly capture: Capture | null }> {
+  const warn = (reason: string): void => observe({ type: 'warning', reason })
+  const opened = capture === undefined ? null : await Capture.open(capture, warn)
+  return {
+    settings: {
+      ...rest,
+      ...(opened !== null && { capture: opened }),
+      limits: { ...limits, ...(responseTimeoutMs !== undefined && { responseTimeoutMs }) },
+    },
+    capture: opened,
+  }
 }

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { BHS_LENGTH, DIGEST_LENGTH, describePdu, RejectReason, rejectReasonText } from '@lunkit/spec'
 import type { TargetEvent } from '@lunkit/target-api'
+import type { ConnectionCapture } from './capture/connection-capture.ts'
 import { serialDistance } from './command-window.ts'
 import { ConnectionCounters } from './connection-counters.ts'
 import { type ConnectionEvent, type ConnectionState, nextState } from './connection-states.ts'
@@ -84,10 +85,8 @@ export class Connection {
   wasWriting = false
   /** Which initiator port at which target this is, once its login is through. */
   nexusKey: string | null = null
-  /** Writes that were through when the watchdog looked last, and its clock when that number changed. */
-  writesSeen = 0
-  writeSeenAt = 0
-  /** Told of every PDU, where somebody wants to see them. */
+  /** Told of every byte and of every PDU, where somebody wants to see them. */
+  readonly capture: ConnectionCapture | null
   readonly trace: ConnectionTrace | null
   /** When it was logged in, by `Date.now()`; 0 before. */
   openedAt = 0
@@ -118,6 +117,8 @@ export class Connection {
     this.peer = bare(socket.remoteAddress)
     this.address = portalText({ host: this.peer, port: socket.remotePort ?? 0 })
     this.localAddress = bare(socket.localAddress)
+    this.capture = port.settings.capture?.connect(this) ?? null
+    this.out.tap = this.capture
     this.heardAt = port.clock
     this.deadline = port.clock + port.ticks(port.settings.limits.loginTimeoutMs)
     this.step('accepted')
@@ -156,6 +157,7 @@ export class Connection {
   take(chunk: Buffer): void {
     if (this.#over) return
     this.counters.bytesIn += chunk.length
+    if (this.capture !== null) this.capture.received(chunk)
     this.heardAt = this.port.clock
     this.pinged = false
     if (this.session === null && !this.port.countLoginBytes(this, chunk.length)) return
@@ -311,6 +313,7 @@ export class Connection {
   open(session: Session): void {
     this.session = session
     this.openedAt = Date.now()
+    this.capture?.identified()
     this.login = null
     this.heardAt = this.port.clock
   }
@@ -371,6 +374,7 @@ export class Connection {
   #onClose(): void {
     this.end('lost')
     this.out.close()
+    this.capture?.closed()
     this.port.gone(this)
   }
 }

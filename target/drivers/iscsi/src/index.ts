@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The face of the iSCSI target driver.
+export { Capture } from './capture/capture.ts'
+export type { CaptureFacts, CaptureOptions } from './capture/options.ts'
 export type { PortControl, VendorEvent } from './control/control.ts'
 export type { Drained } from './control/drain.ts'
 export type { LoginFacts, Redirect, RedirectDecision } from './control/redirect.ts'

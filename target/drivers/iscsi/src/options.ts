@@ -3,6 +3,7 @@
 import type { BlockList } from 'node:net'
 import { parseIscsiName } from '@lunkit/spec'
 import { OperatorError } from '@lunkit/target-api'
+import type { Capture } from './capture/capture.ts'
 import type { Redirect, RedirectDecision } from './control/redirect.ts'
 import { addressSet } from './defence/address-key.ts'
 import { isDestination } from './destination.ts'
@@ -134,6 +135,8 @@ export interface IscsiOptions {
   readonly slowMs?: number
   /** Given each PDU as one line, without data. Slows everything down. MUST NOT throw. */
   readonly trace?: Trace
+  /** Written what goes over the wire; whoever opened it closes it after the port has stopped. */
+  readonly capture?: Capture
   /** A faster CRC32C than the built-in one: same arguments and result as spec's `crc32c`. */
   readonly crc32c?: (bytes: Uint8Array, from: number, to: number, seed: number) => number
 }
@@ -185,6 +188,7 @@ export interface Settings {
   readonly asyncEvents: boolean
   readonly slowMs: number
   readonly trace: Trace | null
+  readonly capture: Capture | null
 }
 
 /** Shortest CHAP secret that the standard allows (RFC 7143, 9.2.1), in bytes. */
@@ -275,6 +279,7 @@ export function settle(options: IscsiOptions, warn: (reason: string) => void): S
     asyncEvents: options.asyncEvents ?? false,
     slowMs,
     trace: options.trace ?? null,
+    capture: options.capture ?? null,
   }
 }
 

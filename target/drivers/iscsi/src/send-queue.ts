@@ -9,6 +9,12 @@ const ARENA_BYTES = 16_384
 /** One write takes about this much, so that a slow peer's buffers come free as it reads. */
 const BATCH_BYTES = 1024 * 1024
 
+/** Sees what is given to the socket. */
+export interface WireTap {
+  /** The buffers from `from` to `to` are one write. */
+  sent(buffers: readonly Buffer[], from: number, to: number): void
+}
+
 /** Who owns the queue. */
 export interface SendOwner {
   /** A write is through; `queued` fell. */
@@ -24,6 +30,7 @@ export class SendQueue {
   arena: Buffer = Buffer.alloc(ARENA_BYTES)
   /** Bytes waiting or under way. */
   queued = 0
+  tap: WireTap | null = null
   /** Writes that are through. */
   writes = 0
   /** What is sent is lost, as a rehearsal wants it. */
@@ -115,6 +122,7 @@ export class SendQueue {
     this.#writingBytes = bytes
     this.#counters.bytesOut += bytes
     this.#givenBuffers += end - this.#head
+    if (this.tap !== null) this.tap.sent(this.#buffers, this.#head, end)
     this.#send(end)
     this.#head = end
     if (end * 2 >= this.#tail) this.#moveBuffers()

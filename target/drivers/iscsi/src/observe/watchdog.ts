@@ -35,6 +35,8 @@ export class Watchdog {
   readonly slowMs: number
   readonly #port: IscsiTargetPort
   readonly #timeoutMs: number
+  /** Writes that were through at the last look, and the clock when that number changed. */
+  readonly #writes: WeakMap<Connection, { readonly through: number; readonly at: number }> = new WeakMap()
 
   constructor(port: IscsiTargetPort) {
     this.#port = port
@@ -71,12 +73,12 @@ export class Watchdog {
   /** A write under way that does not end: the peer reads nothing of it, or next to nothing. */
   #lookAtWrites(connection: Connection, clock: number, limit: number): void {
     const { out } = connection
-    if (!out.writing || out.writes !== connection.writesSeen) {
-      connection.writesSeen = out.writes
-      connection.writeSeenAt = clock
+    const seen = this.#writes.get(connection)
+    if (!out.writing || out.writes !== seen?.through) {
+      this.#writes.set(connection, { through: out.writes, at: clock })
       return
     }
-    if (clock - connection.writeSeenAt < limit) return
+    if (clock - seen.at < limit) return
     this.#port.observe({
       type: 'answers-not-read',
       target: connection.session!.target?.name ?? '',
