@@ -10,6 +10,8 @@ export type {
   ConnectionReport,
   Counters,
   Drained,
+  IsnsOptions,
+  IsnsState,
   LoginFacts,
   LoginReport,
   PeerCertificate,

@@ -4,6 +4,7 @@
 import { OperatorError, type TargetEvent } from '@lunkit/target-api'
 import { Command } from 'commander'
 import { describeError, ExitCode } from '../exit.ts'
+import { type IsnsFlags, isnsOptions } from '../isns-flags.ts'
 import { redirectOptions } from '../redirect-flags.ts'
 import { readSecret } from '../secret.ts'
 import { defaultStateFolder } from '../state-folder.ts'
@@ -16,7 +17,7 @@ import { type TlsFlags, tlsSource } from '../tls-files.ts'
 import { formatBytes } from '../units.ts'
 import { WATCH_HELP, type WatchFlags, watchOptions, withWatch } from '../watch-options.ts'
 
-interface ServeFlags extends TlsFlags, WatchFlags {
+interface ServeFlags extends TlsFlags, IsnsFlags, WatchFlags {
   readonly portal?: string[]
   readonly portGroup?: string[]
   readonly explicitAlua?: true
@@ -122,6 +123,8 @@ export function build(): Command {
     .option('--redirect-permanent', 'they may remember it')
     .option('--drain <seconds>', 'how long they have to log out when it is to end (3)')
     .option('--async-events', 'tell initiators at once of a changed capacity or list of LUNs')
+    .option('--isns <address>', 'register with the iSNS server HOST[:PORT]; repeatable', collect)
+    .option('--isns-entity <name>', 'as this network entity')
     .option('--open', 'allow a public portal that anybody can log in to')
     .option('--iscsi <key=value>', 'what the target asks for in login; repeatable', collect)
     .option('--state <folder>', 'keep reservations and saved settings there', defaultStateFolder())
@@ -150,6 +153,7 @@ async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> 
     ...redirectOptions(flags, flags.portal ?? []),
     ...(tls !== null && { tls }),
     ...(flags.iscsi && { iscsi: keysOfFlags(flags.iscsi) }),
+    ...isnsOptions(flags),
     ...portGroupsOf(flags),
     watch: watchOptions(flags),
   })

@@ -12,8 +12,11 @@ import {
   type Capture,
   driver,
   type IscsiPort,
+  type IsnsOptions,
+  type IsnsRegistration,
   type Redirect,
   type RedirectDecision,
+  registerWithIsns,
   type TlsSource,
   type VendorKey,
 } from '@lunkit/target-driver-iscsi'
@@ -79,6 +82,8 @@ export interface TargetOptions {
   readonly state?: string | null
   /** What to show of what goes on, beyond events and `sessions()`. */
   readonly watch?: WatchOptions
+  /** iSNS servers that are told of the target and its portals: `HOST[:PORT]`, or more of it. */
+  readonly isns?: string | readonly string[] | IsnsOptions
   /** Closes the target when it fires. */
   readonly signal?: AbortSignal
 }
@@ -111,6 +116,7 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
   const groups = byTag(portals)
   const ports: IscsiPort[] = []
   let capture: Capture | null = null
+  let isns: IsnsRegistration | null = null
   try {
     const target = engine.addTarget({ name })
     for (const [lun, { device, identity, records }] of opened.entries()) {
@@ -140,10 +146,11 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
     const state = options.state ?? null
     const bound = ports.flatMap(port => port.portals)
     const place = reachable([...groups.values()].flat(), bound)
-    const parts = { engine, device: target, ports, capture, place, opened, state, observe }
+    if (options.isns !== undefined) isns = await registerWithIsns(engine, isnsOptions(options.isns))
+    const parts = { engine, device: target, ports, capture, place, isns, opened, state, observe }
     running = new RunningTarget(parts)
   } catch (error) {
-    await Promise.all(ports.map(port => port.stop(0)))
+    await Promise.all([isns?.close(), ...ports.map(port => port.stop(0))])
     await capture?.close()
     await engine.close()
     throw error
@@ -203,6 +210,10 @@ async function openLuns(options: TargetOptions, target: string, observe: Observe
 async function openAbsent(): Promise<Device> {
   const { device } = (await import('@lunkit/target-devices/absent')) as { device: DeviceType }
   return device.open(null, {})
+}
+
+function isnsOptions(given: string | readonly string[] | IsnsOptions): IsnsOptions {
+  return typeof given === 'string' ? { servers: [given] } : 'servers' in given ? given : { servers: given }
 }
 
 async function checkAccess(portals: readonly SettledPortal[], options: TargetOptions): Promise<void> {

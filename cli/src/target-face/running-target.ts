@@ -2,7 +2,15 @@
 // A running target: its LUNs, ports and groups, how they are changed, and its end.
 import { EventEmitter } from 'node:events'
 import { type Observer, OperatorError, type TargetEvent } from '@lunkit/target-api'
-import type { Capture, Drained, IscsiPort, LoginReport, SessionReport } from '@lunkit/target-driver-iscsi'
+import type {
+  Capture,
+  Drained,
+  IscsiPort,
+  IsnsRegistration,
+  IsnsState,
+  LoginReport,
+  SessionReport,
+} from '@lunkit/target-driver-iscsi'
 import type { RemoveOptions, TargetDevice, TargetEngine, Unit } from '@lunkit/target-engine'
 import { Initiators, sum } from './initiators.ts'
 import { Lun, type LunHost } from './lun.ts'
@@ -34,6 +42,7 @@ export interface TargetParts {
   readonly capture: Capture | null
   /** Where this machine reaches it. */
   readonly place: { readonly host: string; readonly port: number }
+  readonly isns: IsnsRegistration | null
   readonly opened: readonly OpenedLun[]
   /** Folder of the units' records, or null. */
   readonly state: string | null
@@ -194,13 +203,24 @@ export class RunningTarget extends EventEmitter<EventsByName> {
     for (const port of this.#parts.ports) port.control.readmit()
   }
 
+  /** How things stand with each iSNS server. */
+  get isns(): readonly IsnsState[] {
+    return this.#parts.isns?.servers ?? []
+  }
+
+  /** Inquiries of iSNS servers that were answered. */
+  get isnsInquiries(): number {
+    return this.#parts.isns?.inquiries ?? 0
+  }
+
   /** Drains for up to `graceMs`, ends sessions, flushes and closes the stores. May be called twice. */
   close({ graceMs = GRACE_MS }: { graceMs?: number } = {}): Promise<void> {
     this.#closing ??= (async () => {
-      const { ports, capture, engine } = this.#parts
+      const { ports, capture, engine, isns } = this.#parts
       try {
+        const farewell = isns?.close()
         if (graceMs > 0) await this.drain(graceMs / 1000)
-        await Promise.all(ports.map(port => port.stop(0)))
+        await Promise.all([farewell, ...ports.map(port => port.stop(0))])
         await engine.close()
       } finally {
         await capture?.close()

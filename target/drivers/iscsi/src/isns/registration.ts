@@ -28,7 +28,10 @@ export interface IsnsRegistration {
  * Registers all targets of an engine with the portals of its iSCSI ports, which should be open. Resolves as soon as
  * inquiries are listened for: servers are reached in the background. Rejects with OperatorError for bad options.
  */
-export async function registerWithIsns(engine: Engine, options: IsnsOptions): Promise<IsnsRegistration> {
+export async function registerWithIsns(
+  engine: Pick<Engine, 'targets' | 'ports' | 'observe'>,
+  options: IsnsOptions,
+): Promise<IsnsRegistration> {
   const settings = settleIsns(options)
   const warn = (reason: string): void => engine.observe({ type: 'warning', reason })
   const inquiries = new InquiryListeners()
