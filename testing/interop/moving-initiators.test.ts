@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Initiators that are sent elsewhere, asked to leave and cut off: by the library and by `lunkit serve`.
 import assert from 'node:assert/strict'
+import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import type { Readable, Writable } from 'node:stream'
 import { describe, test } from 'node:test'
+import { promisify } from 'node:util'
 import { connect } from 'lunkit/initiator'
 import { createTarget, memory, type ObjectStorage, OperatorError, type TargetEvent } from 'lunkit/target'
 import { serve } from '../kit/serve-process.ts'
+import { need } from '../peers.ts'
 
 const NAME = 'iqn.2026-11.test.lunkit:moving'
 const ONCE = { reconnect: { attempts: 0, delays: [] } } as const
@@ -128,6 +133,75 @@ describe('lunkit serve', () => {
   ] as const) {
     test(`${words.join(' ')} is refused`, () => assert.rejects(serve(['memory:1M', ...words]), told))
   }
+})
+
+/** qemu-io with a prompt: each command is done when the words come that tell so. */
+class QemuIo {
+  readonly #child: ChildProcessByStdio<Writable, Readable, null>
+  #output = ''
+
+  constructor(url: string) {
+    this.#child = spawn('qemu-io', ['-f', 'raw', url], { stdio: ['pipe', 'pipe', 'inherit'] })
+    this.#child.stdout.on('data', data => {
+      this.#output += data
+    })
+  }
+
+  async run(command: string, done: RegExp): Promise<string> {
+    this.#output = ''
+    this.#child.stdin.write(`${command}\n`)
+    const limit = AbortSignal.timeout(30_000)
+    while (!done.test(this.#output)) {
+      await once(this.#child.stdout, 'data', { signal: limit }).catch((error: unknown) => {
+        throw new Error(`After '${command}' came only: ${this.#output}`, { cause: error })
+      })
+    }
+    return this.#output
+  }
+
+  async quit(): Promise<void> {
+    const closed = once(this.#child, 'close')
+    this.#child.stdin.end('quit\n')
+    await closed
+  }
+}
+
+describe('initiators of others', () => {
+  test('libiscsi follows a redirect', async t => {
+    if (!need(t, 'iscsi-readcapacity16')) return
+    await using to = await createTarget({ luns: [memory('2M')], name: NAME })
+    await using from = await createTarget({
+      luns: [memory('1M')],
+      name: NAME,
+      redirect: { to: to.portals[0]! },
+    })
+    const { stdout } = await promisify(execFile)('iscsi-readcapacity16', [from.url], { timeout: 20_000 })
+    assert.match(stdout, /ADDRESS:4095/)
+  })
+
+  test('QEMU goes on elsewhere after it was asked to log out, and comes back after it was dropped', async t => {
+    if (!need(t, 'qemu-io')) return
+    const storage = shared()
+    await using from = await createTarget({ luns: [storage], name: NAME })
+    await using to = await createTarget({ luns: [storage], name: NAME })
+    const arrived: string[] = []
+    to.on('session-opened', ({ initiator }) => void arrived.push(initiator))
+    const qemu = new QemuIo(from.url)
+    try {
+      await qemu.run('write -P 0x11 0 64k', /wrote 65536/)
+      from.initiators.redirect({ to: to.portals[0]! })
+      assert.deepEqual(await from.initiators.evict({}, 20), { sessions: 1, dropped: 0 })
+      await qemu.run('write -P 0x22 64k 64k', /wrote 65536/)
+      assert.equal(arrived.length, 1)
+      assert.equal(to.initiators.drop(), 1)
+      // libiscsi has forgotten the redirect, or not: both ways lead to the same storage.
+      assert.match(await qemu.run('read -P 0x11 0 64k', /read 65536/), /^(?!.*failed)/s)
+      assert.match(await qemu.run('read -P 0x22 64k 64k', /read 65536/), /^(?!.*failed)/s)
+    } finally {
+      await qemu.quit()
+    }
+    assert.deepEqual([storage.bytes[0], storage.bytes[65_536]], [0x11, 0x22])
+  })
 })
 
 test('a redirect that leads nowhere is refused at once', async () => {

@@ -304,6 +304,10 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     return this.control.isClosed(name) && !(target !== null && this.control.mayMove(name))
   }
 
+  mayMove(target: Target): boolean {
+    return this.control.mayMove(target.name)
+  }
+
   findSession(initiator: string, isid: string, tsih: number): Session | null {
     return this.table.find(initiator, isid, tsih)
   }

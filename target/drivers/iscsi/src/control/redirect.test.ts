@@ -2,10 +2,11 @@
 // Redirects: which addresses can be told, when they are, and what a decision that fails does.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { LOGIN_RESPONSE, LoginStage, LoginStatus } from '@lunkit/spec'
+import { encodeHexBinary, LOGIN_RESPONSE, LoginStage, LoginStatus, parseBinary } from '@lunkit/spec'
 import { OperatorError } from '@lunkit/target-api'
 import { TARGET, withBench } from '@lunkit/testing/kit/iscsi-bench.ts'
 import { fieldsOf, INITIATOR, keysOf, type RawPdu, type RawPeer } from '@lunkit/testing/kit/raw-peer.ts'
+import { chapResponse } from '../login/chap.ts'
 import { type LoginFacts, type Redirect, readRedirect } from './redirect.ts'
 
 const NAMES = { InitiatorName: INITIATOR, TargetName: TARGET }
@@ -143,6 +144,42 @@ test('a login of several rounds is redirected with its last answer', () =>
     assert.equal(statusOf(last), LoginStatus.targetMovedTemporarily)
     assert.deepEqual(keysOf(last), { TargetAddress: 'host:3260' })
   }))
+
+test('with mutual CHAP the target proves itself before it sends anybody away', () =>
+  withBench(
+    {
+      redirect: { to: 'host' },
+      access: {
+        [TARGET]: {
+          chap: {
+            user: 'alice',
+            secret: 'a secret of hers',
+            mutual: { user: 'bob', secret: 'a secret of his' },
+          },
+        },
+      },
+    },
+    async bench => {
+      const peer = await bench.connect()
+      await peer.loginRound({ csg: LoginStage.security }, { ...NAMES, AuthMethod: 'CHAP' })
+      const asked = keysOf(await peer.loginRound({ csg: LoginStage.security }, { CHAP_A: '7' }))
+      const challenge = parseBinary(asked['CHAP_C']!, 1024)!
+      const response = chapResponse('sha256', Number(asked['CHAP_I']), 'a secret of hers', challenge)
+      const straight = { csg: LoginStage.security, transit: 1, nsg: LoginStage.fullFeature }
+      const proved = await peer.loginRound(straight, {
+        CHAP_N: 'alice',
+        CHAP_R: encodeHexBinary(response),
+        CHAP_I: '9',
+        CHAP_C: '0x0102030405060708',
+      })
+      assert.deepEqual([statusOf(proved), fieldsOf(LOGIN_RESPONSE, proved).transit], [LoginStatus.success, 0])
+      const own = chapResponse('sha256', 9, 'a secret of his', Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8))
+      assert.equal(keysOf(proved)['CHAP_R'], encodeHexBinary(own))
+      const last = await peer.loginRound(straight)
+      assert.equal(statusOf(last), LoginStatus.targetMovedTemporarily)
+      assert.deepEqual(keysOf(last), { TargetAddress: 'host:3260' })
+    },
+  ))
 
 describe('decision', () => {
   test('gets the facts, and lets in whom it sends nowhere', async () => {

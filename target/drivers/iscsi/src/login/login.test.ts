@@ -26,6 +26,7 @@ function policy(access: Access = {}, discoveryChap?: Chap, more: Partial<LoginPo
     settings,
     wishes: wishes(settings.limits),
     closedTo: () => false,
+    mayMove: () => false,
     findTarget: name => (name === TARGET ? { name, alias: 'nickname', ports: [], portGroups: null } : null),
     findSession: (_initiator, _isid, tsih) => (tsih === 5 ? JOINABLE : null),
     ...more,

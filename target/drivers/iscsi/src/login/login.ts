@@ -28,6 +28,8 @@ export interface LoginPolicy {
   readonly wishes: Wishes
   /** Whether nobody may log in to the target (discovery: null), nor be sent elsewhere. */
   closedTo(target: Target | null): boolean
+  /** Whether its initiators may be sent elsewhere at the end of their login. */
+  mayMove(target: Target): boolean
   findTarget(name: string): Target | null
   /** The session that a login with a TSIH wants to join, or null. */
   findSession(initiator: string, isid: string, tsih: number): JoinableSession | null
@@ -247,13 +249,21 @@ export class Login {
   #reply(row: LoginRow): LoginReply {
     const text = this.#outbox.next(LOGIN_DATA_BYTES)
     const continues = this.#outbox.pending
-    const transit = !continues && row.to !== row.at && this.#authentication!.done
+    const stays = continues || !this.#authentication!.done || this.#staysForProof(text, row)
+    const transit = !stays && row.to !== row.at
     this.state = transit ? row.to : row.at
     if (this.state === 'fullFeature') {
       const refusal = this.#checkSession()
       if (refusal !== null) return refusal
     }
     return { status: LoginStatus.success, transit, continues, text, failure: '' }
+  }
+
+  /** The target's own proof must be told before a redirect is, which takes the place of the last answer. */
+  #staysForProof(text: Buffer, row: LoginRow): boolean {
+    const { target } = this
+    if (row.at !== 'security' || row.to !== 'fullFeature' || target === null) return false
+    return text.includes('CHAP_R=') && this.#policy.mayMove(target)
   }
 
   /** A TSIH asks to join a session; one more connection must fit in, or take the place of one with its CID. */
