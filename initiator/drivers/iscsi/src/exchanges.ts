@@ -78,17 +78,15 @@ export class Exchanges {
     this.#open.clear()
   }
 
-  /** A NOP-Out that asks for a NOP-In. */
-  ping(): Promise<void> {
+  /** A NOP-Out that asks for a NOP-In; with a number of its own it takes the place of a request that was refused. */
+  ping(number: number | null = null): Promise<void> {
     return this.#ask(
       Opcode.nopIn,
       (header, at, itt) => {
         const { cmdSn, expStatSn } = this.#numbers
-        NOP_OUT.write(
-          { opcode: Opcode.nopOut, immediate: 1, final: 1, itt, ttt: RESERVED_TAG, cmdSn, expStatSn },
-          header,
-          at,
-        )
+        const fields = { opcode: Opcode.nopOut, final: 1, itt, ttt: RESERVED_TAG, expStatSn }
+        const order = number === null ? { immediate: 1, cmdSn } : { immediate: 0, cmdSn: number }
+        NOP_OUT.write({ ...fields, ...order }, header, at)
       },
       null,
       () => undefined,

@@ -304,11 +304,21 @@ export class FullFeature implements ConnectionHost {
     )
     if (data.length < BHS.length) throw error
     if (this.retransmission?.rejected(code, data)) return
+    this.#fillGap(data)
     const task = this.find(data)
     if (task !== null) {
       this.forget(task)
       task.fail(error)
     } else if (!this.exchanges.reject(BHS.field.itt.get(data, 0), error)) throw error
+  }
+
+  /** A request that was refused was not received: unless another has its number, all behind it wait (RFC 7143, 7.3). */
+  #fillGap(header: Uint8Array): void {
+    if (BHS.field.opcode.get(header, 0) !== Opcode.scsiCommand || BHS.field.immediate.get(header, 0) === 1)
+      return
+    const number = NOP_OUT.field.cmdSn.get(header, 0)
+    if (this.links.window.acknowledged(number)) return
+    this.exchanges.ping(number).catch(() => undefined)
   }
 
   /** The task in flight on this connection that a header names, or null. */
