@@ -99,6 +99,7 @@ test('methods and algorithms that were not offered are refused', () => {
   assert.throws(() => auth.receive(map({ AuthMethod: 'KRB5' })), { code: 'LOGIN_AUTHENTICATION' })
 })
 
+// Requirement: RFC 7143, 9.2/3.
 test('missing and illegal parts of a challenge are refused', () => {
   for (const keys of [
     { CHAP_A: '5', CHAP_C: '0x01' },
@@ -114,6 +115,7 @@ test('missing and illegal parts of a challenge are refused', () => {
   }
 })
 
+// Requirement: RFC 7143, 12.1.3/9.
 test('a proof that is missing, reflected, of another user or wrong is refused', () => {
   for (const answer of [
     () => ({}),

@@ -219,6 +219,7 @@ test('a status is not acknowledged while its data are missing', async () => {
   assert.deepEqual(acknowledged, [-1, 0])
 })
 
+// Requirement: RFC 7143, 7.8/6.
 test('bytes with a wrong digest are not delivered with what a target sends in their place', async () => {
   await using target = await serve(
     reads(
@@ -358,6 +359,7 @@ test('an answer to a function that comes before a missing response waits for it'
 })
 
 // Requirement: RFC 7143, Usage of Retry: a command that was not taken in is sent again under its CmdSN and task tag.
+// Requirement: RFC 7143, 7.2.1/2.
 test('a command whose data were damaged on their way is sent again as it was', async () => {
   await using target = await serve((pdu, peer) => {
     if (
@@ -441,6 +443,7 @@ test('data are sent again from any offset, and a missing R2T is asked for', asyn
 })
 
 // Requirement: RFC 7143, Digest Errors: a header digest error ends the connection.
+// Requirement: RFC 7143, 7.8/5.
 test('a damaged header ends the connection', async () => {
   await using target = await serve((pdu, peer) => {
     peer.sendDamaged(DATA_IN, { opcode: Opcode.dataIn, itt: pdu.itt, dataSn: 0 }, DATA.subarray(0, PIECE), 20)
