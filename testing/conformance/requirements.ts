@@ -15,6 +15,7 @@ const DOCUMENTS = [
   'SBC-4',
   'RFC 7143',
   'RFC 7144',
+  'RFC 4171',
 ] as const
 export type Document = (typeof DOCUMENTS)[number]
 
