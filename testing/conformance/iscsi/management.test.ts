@@ -70,6 +70,23 @@ describe('task management', () => {
       }
     }))
 
+  // Requirement: RFC 7143, 4.2.3.3/2.
+  test('a function for many tasks waits for commands before it, and none of them runs behind its answer', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer()
+      const first = peer.cmdSn
+      bench.store.held = true
+      sendFunction(peer, { function: logicalUnitReset, cmdSn: first + 2 })
+      await ping(peer)
+      read(peer, 0, 1, { cmdSn: first + 1 })
+      await ping(peer)
+      read(peer, 1, 1, { cmdSn: first })
+      await bench.until(() => bench.store.aborts > 0)
+      bench.store.release()
+      assert.equal(await functionResponse(peer), IscsiTaskResponse.functionComplete)
+      assert.equal((await ping(peer)).expCmdSn, first + 2)
+    }))
+
   // Requirement: RFC 7143, 4.2.3.3/3.
   test('answers of tasks that ended before stand before the response', () =>
     withBench({}, async bench => {

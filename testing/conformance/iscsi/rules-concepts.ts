@@ -5,7 +5,7 @@ import { type Rule, section } from './rule.ts'
 const FAST_ABORT = 'FastAbort is not offered: TaskReporting settles on another value'
 
 const AT_ONCE =
-  'not so: tasks end at once, and what still comes for them is dropped, so that a reset never waits for a slow initiator'
+  'not so: initiators in wide use send no more data once they have asked for a reset, and would wait for its answer in vain; tasks end at once, and what still comes for them is dropped'
 
 export const CONCEPTS: readonly Rule[] = [
   ...section(
@@ -50,7 +50,7 @@ export const CONCEPTS: readonly Rule[] = [
       'A function for many tasks waits for the data of R2Ts that its initiator has not answered yet.',
       AT_ONCE,
     ],
-    ['target', 'A function for many tasks waits for commands before it in the order of CmdSN.', AT_ONCE],
+    ['target', 'A function for many tasks waits for commands before it in the order of CmdSN.'],
     [
       'target',
       'The response comes when the tasks have ended, and answers of the tasks do not come after it.',

@@ -2,8 +2,7 @@
 // Rules of RFC 7143, 11.1 to 11.9 and 11.16 to 11.19: headers, commands, task management, data, events, Reject, NOP.
 import { type Rule, section } from './rule.ts'
 
-const AT_ONCE =
-  'not so: tasks end at once, and what still comes for them is dropped, so that a reset never waits for a slow initiator'
+const AT_ONCE = 'not so, as in 4.2.3.3: initiators in wide use send no more data once they have asked for it'
 
 export const PDUS: readonly Rule[] = [
   ...section(

@@ -5,6 +5,7 @@ import type { Nexus, Target, Task } from '@lunkit/target-api'
 import { CommandWindow } from './command-window.ts'
 import type { Connection, EndCause } from './connection.ts'
 import { ConnectionCounters } from './connection-counters.ts'
+import type { HeldFunction } from './inbound/held-functions.ts'
 import { IscsiTask, slotOf } from './iscsi-task.ts'
 import type { SessionParameters } from './login/parameters.ts'
 import type { IscsiTargetPort } from './port.ts'
@@ -44,6 +45,8 @@ export class Session {
   /** Bytes of its tasks counted by `EarlyData`; tags of task management requests that have no answer yet. */
   early = 0
   managed: number[] = []
+  /** Functions that wait for commands before them. */
+  held: HeldFunction[] = []
   /** Resolves when no task can touch a store any more; set when the session ends. */
   draining: Promise<void> | null = null
   /** By `Date.now()`. */

@@ -5,6 +5,7 @@ import { type Parked, Turn } from '../command-window.ts'
 import type { Connection } from '../connection.ts'
 import type { Session } from '../session.ts'
 import { receiveDataOut } from './data-out.ts'
+import { releaseFunctions } from './held-functions.ts'
 import { receiveLogout } from './logout.ts'
 import { receiveNopOut } from './nop-out.ts'
 import { receiveScsiCommand } from './scsi-command.ts'
@@ -106,11 +107,12 @@ function performParked(session: Session): void {
   const { window } = session
   while (!session.ended) {
     const parked = window.unpark()
-    if (parked === null) return
+    if (parked === null) break
     const { connection } = parked
     if (connection === null || connection.over) continue
     perform(connection, parked.header, 0, parked.data, parked.dataLength)
   }
+  if (session.held.length > 0) releaseFunctions(session)
 }
 
 const isUnfinishedWrite = (header: Buffer, at: number): boolean =>

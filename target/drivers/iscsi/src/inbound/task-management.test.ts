@@ -267,10 +267,12 @@ describe('task management', () => {
       const ping = { opcode: Opcode.nopOut, immediate: 1, final: 1, itt: 77, ttt: RESERVED_TAG }
       peer.sendPdu(NOP_OUT, { ...ping, cmdSn: peer.cmdSn })
       await peer.receive(Opcode.nopIn)
-      bench.store.release()
-      assert.equal(await answer(peer), 0)
+      // It waits for the command before it.
       const filler = peer.command(testUnitReady(), { cmdSn: first })
       assert.equal(fieldsOf(SCSI_RESPONSE, await peer.receive(Opcode.scsiResponse)).itt, filler)
+      await bench.until(() => bench.store.aborts > 0)
+      bench.store.release()
+      assert.equal(await answer(peer), 0)
       peer.command(read10(0, 1), { read: 1, expectedDataTransferLength: 512 })
       const { itt } = fieldsOf(DATA_IN, await peer.receive(Opcode.dataIn))
       assert.notEqual(itt, running)

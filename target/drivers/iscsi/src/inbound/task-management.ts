@@ -16,6 +16,7 @@ import { sendManagementResponse } from '../outbound/response.ts'
 import { reassign } from '../recovery/reassign.ts'
 import { fence } from '../response-fence.ts'
 import type { Session } from '../session.ts'
+import { holdFunction } from './held-functions.ts'
 
 const { function: fn, itt, referencedTaskTag, cmdSn, refCmdSn, expDataSn } = TASK_MANAGEMENT_REQUEST.field
 
@@ -99,7 +100,11 @@ export function receiveManagement(connection: Connection, header: Buffer, at: nu
   session.managed.push(tag)
   const request = new Management(session.nexus, code, decodeLun(header, at + 8), target)
   request.driverData = new RequestedManagement(connection, tag)
-  connection.port.engine.manage(request)
+  const act = (): void => {
+    if (session.nexus !== null) session.port.engine.manage(request)
+  }
+  if (MANY.has(code)) holdFunction(session, cmdSn.get(header, at), act)
+  else act()
 }
 
 /** Functions that change nothing. */
