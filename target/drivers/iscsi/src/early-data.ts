@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Data that came with commands which have to wait: the engine has not charged it to its memory, so it is counted here.
+import { heldBy, SHARE_BYTES } from './defence/session-memory.ts'
 import type { IscsiTask } from './iscsi-task.ts'
 import type { Session } from './session.ts'
-
-/** What each session may have in any case: the data of two commands. */
-const SHARE_BYTES = 524_288
 
 export class EarlyData {
   #bytes = 0
   readonly #limit: number
+  readonly #sessionLimit: number
 
-  constructor(limit: number) {
+  /** In bytes: for all sessions, and for all that one session holds. */
+  constructor(limit: number, sessionLimit: number) {
     this.#limit = limit
+    this.#sessionLimit = sessionLimit
   }
 
   /** Whether a session's next command may bring this much. */
   takes(session: Session, bytes: number): boolean {
-    return this.#bytes + bytes <= this.#limit || session.early + bytes <= SHARE_BYTES
+    if (session.early + bytes <= SHARE_BYTES) return true
+    return this.#bytes + bytes <= this.#limit && heldBy(session) + bytes <= this.#sessionLimit
   }
 
   /** The task waits, and this much has come for it or will come unasked. */

@@ -20,7 +20,7 @@ function code(options: Partial<IscsiOptions>): string {
 
 test('defaults are filled in', () => {
   const settings = settle({ portals, limits: { maxBurst: 2 ** 23 } }, () => undefined)
-  assert.deepEqual(settings.limits, { ...DEFAULT_LIMITS, maxBurst: 2 ** 23 })
+  assert.deepEqual(settings.limits, { ...DEFAULT_LIMITS, maxBurst: 2 ** 23, sessionBytes: 2 ** 26 })
   assert.equal(settings.tpgt, 1)
 })
 
@@ -28,6 +28,15 @@ test('what cannot be is refused', () => {
   assert.equal(code({ portals: [] }), 'PORTAL_MISSING')
   assert.equal(code({ portals: [{ host: '', port: 70_000 }] }), 'LIMIT_VALUE')
   assert.equal(code({ tpgt: 0 }), 'LIMIT_VALUE')
+  for (const advertise of [{ host: '0.0.0.0' }, { host: 'fe80::1%eth0' }, { host: 'a b' }, { host: '' }])
+    assert.equal(code({ portals: [{ host: '127.0.0.1', port: 0, advertise }] }), 'ADDRESS')
+  const wrongPort = { host: 'disk.example', port: 70_000 }
+  assert.equal(code({ portals: [{ host: '', port: 0, advertise: wrongPort }] }), 'LIMIT_VALUE')
+  assert.equal(code({ trustedAddresses: ['localhost'] }), 'ADDRESS')
+  assert.equal(code({ limits: { connectionsPerAddress: 0 } }), 'LIMIT_VALUE')
+  assert.equal(code({ limits: { loginsPerSecond: -1 } }), 'LIMIT_VALUE')
+  assert.equal(code({ limits: { textBytes: 10 } }), 'LIMIT_VALUE')
+  assert.equal(code({ limits: { sessionBytes: 1000 } }), 'LIMIT_VALUE')
   assert.equal(code({ limits: { firstBurst: 2 ** 21 } }), 'LIMIT_VALUE')
   assert.equal(code({ limits: { maxBurst: 2 ** 24 } }), 'LIMIT_VALUE')
   assert.equal(code({ limits: { maxRecvDataSegmentLength: 100 } }), 'LIMIT_VALUE')

@@ -6,11 +6,13 @@ import { OperatorError } from '@lunkit/target-api'
 import type { Capture } from './capture/capture.ts'
 import type { Redirect, RedirectDecision } from './control/redirect.ts'
 import { addressSet } from './defence/address-key.ts'
+import { partsOfSession, sessionBytesOf } from './defence/session-memory.ts'
 import { isDestination } from './destination.ts'
 import { CHAP_ALGORITHMS, type ChapAlgorithm } from './login/chap.ts'
 import { type Preferences, settlePreferences } from './login/preferences.ts'
 import type { VendorKey } from './login/vendor-keys.ts'
 import type { Trace } from './observe/connection-trace.ts'
+import { LONGEST_TEXT } from './text.ts'
 import type { TlsSource } from './tls/options.ts'
 
 /** An address to listen on. Port 0 picks a free one; an empty host, `0.0.0.0` or `::` listens on all addresses. */
@@ -95,6 +97,14 @@ export interface Limits {
   readonly responseTimeoutMs: number
   /** Data of commands that wait, in bytes, for all sessions: above, further ones get TASK SET FULL. */
   readonly earlyDataBytes: number
+  /** Longest text of one exchange after login, in bytes; it may come in 256 pieces. */
+  readonly textBytes: number
+  /**
+   * What one session may hold, in bytes: data of its waiting commands, requests out of order, texts, answers that are not
+   * read or not acknowledged. Above, commands that bring data get TASK SET FULL. It MUST NOT be less than what these take
+   * by their own limits. 0: as much as that, and at least 64 MiB.
+   */
+  readonly sessionBytes: number
 }
 
 export interface Nop {
@@ -168,6 +178,8 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   dataTimeoutMs: 60_000,
   responseTimeoutMs: 90_000,
   earlyDataBytes: 128 * 1024 * 1024,
+  textBytes: LONGEST_TEXT,
+  sessionBytes: 0,
 })
 
 export const DEFAULT_NOP: Nop = Object.freeze({ intervalMs: 15_000, timeoutMs: 15_000 })
@@ -254,6 +266,8 @@ export function settle(options: IscsiOptions, warn: (reason: string) => void): S
   for (const name of POSITIVE) {
     inRange(`limits.${name}`, limits[name], 1, 2 ** 40)
   }
+  inRange('limits.textBytes', limits.textBytes, 1024, 2 ** 24)
+  limits.sessionBytes = checkedSessionBytes(limits)
   inRange('slowMs', slowMs, 0, 2 ** 31)
   inRange('nop.intervalMs', nop.intervalMs, 0, 2 ** 40)
   inRange('nop.timeoutMs', nop.timeoutMs, 1, 2 ** 40)
@@ -281,6 +295,16 @@ export function settle(options: IscsiOptions, warn: (reason: string) => void): S
     trace: options.trace ?? null,
     capture: options.capture ?? null,
   }
+}
+
+function checkedSessionBytes(limits: Limits): number {
+  inRange('limits.sessionBytes', limits.sessionBytes, 0, 2 ** 40)
+  const bytes = sessionBytesOf(limits)
+  const parts = partsOfSession(limits)
+  if (bytes >= parts) return bytes
+  throw new OperatorError('LIMIT_VALUE', `limits.sessionBytes is ${bytes}, but its parts may take ${parts}`, {
+    hint: 'give at least that, or less to maxConnections, sendQueueBytes, textBytes or errorRecoveryLevel',
+  })
 }
 
 function checkAdvertised(host: string, port = 1): void {

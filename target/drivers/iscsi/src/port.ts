@@ -69,7 +69,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     this.checksum = checksum
     this.wishes = wishes(settings.limits, settings.preferences)
     this.relativeId = settings.tpgt
-    this.early = new EarlyData(settings.limits.earlyDataBytes)
+    this.early = new EarlyData(settings.limits.earlyDataBytes, settings.limits.sessionBytes)
     this.table = new SessionTable(this)
     this.watch = new PortWatch(this)
     this.control = new PortControl(this)

@@ -2,22 +2,29 @@
 // Text that spans several PDUs: put together on the way in, cut up on the way out (RFC 7143, 11.10 and 6.2).
 import { encodeText, parseText, type TextPair, type TextResult, textErrorText } from '@lunkit/spec'
 
-/** Longest text that is put together, in bytes. */
+/** Longest text that is put together, in bytes, where nothing else is said; and in how many pieces it may come. */
 export const LONGEST_TEXT = 65_536
+const MOST_PIECES = 256
 
 /** Collects one text. */
 export class TextInbox {
   readonly #parts: Buffer[] = []
+  readonly #limit: number
   #length = 0
+  #pieces = 0
+
+  constructor(limit = LONGEST_TEXT) {
+    this.#limit = limit
+  }
 
   get length(): number {
     return this.#length
   }
 
-  /** Takes one PDU's data; false if the text has become too long. */
+  /** Takes one PDU's data; false if the text has become too long, or comes in too many pieces. */
   add(slices: readonly Buffer[]): boolean {
     for (const slice of slices) this.#length += slice.length
-    if (this.#length > LONGEST_TEXT) return false
+    if (this.#length > this.#limit || ++this.#pieces > MOST_PIECES) return false
     for (const slice of slices) this.#parts.push(slice)
     return true
   }
@@ -32,6 +39,7 @@ export class TextInbox {
   clear(): void {
     this.#parts.length = 0
     this.#length = 0
+    this.#pieces = 0
   }
 }
 

@@ -3,6 +3,7 @@
 import { BHS, NOP_OUT, Opcode, RejectReason, SCSI_COMMAND } from '@lunkit/spec'
 import { type Parked, Turn } from '../command-window.ts'
 import type { Connection } from '../connection.ts'
+import { PARKED_BYTES } from '../defence/session-memory.ts'
 import type { Session } from '../session.ts'
 import { receiveDataOut } from './data-out.ts'
 import { releaseFunctions } from './held-functions.ts'
@@ -16,9 +17,6 @@ import { receiveText } from './text.ts'
 const { opcode, immediate, itt } = BHS.field
 const { cmdSn, expStatSn } = NOP_OUT.field
 const { final, write } = SCSI_COMMAND.field
-
-/** Data of requests that came too early, in bytes; a peer that needs more has lost a request for good. */
-const PARKED_BYTES = 1024 * 1024
 
 /**
  * Handles one PDU. `data` is the framer's array: a handler that keeps slices takes them out. `damaged`: the data digest

@@ -27,13 +27,14 @@ const PIECE_BYTES = 8192
 
 /** A text exchange that takes more than one request. */
 export class TextExchange {
-  readonly inbox = new TextInbox()
+  readonly inbox: TextInbox
   readonly outbox = new TextOutbox()
   readonly itt: number
   readonly negotiation: Negotiation
   readonly vendorKeys: VendorKeys | null
   constructor(tag: number, { settings, wishes }: IscsiTargetPort, settled: ReadonlyMap<string, KeyValue>) {
     this.itt = tag
+    this.inbox = new TextInbox(settings.limits.textBytes)
     this.negotiation = new Negotiation(wishes, settled)
     this.vendorKeys = settings.vendorKey === null ? null : new VendorKeys(settings.vendorKey)
   }

@@ -4,15 +4,13 @@ import { RESERVED_TAG } from '@lunkit/spec'
 import type { Engine, Task } from '@lunkit/target-api'
 import { reportLack } from '../answer-task.ts'
 import type { Connection } from '../connection.ts'
+import { KEPT_BYTES } from '../defence/session-memory.ts'
 import { endTask } from '../end-tasks.ts'
 import type { IscsiTask } from '../iscsi-task.ts'
 import { sendPing } from '../outbound/nop-in.ts'
 import type { Session } from '../session.ts'
 import { type Answer, KeptCommand } from './kept-command.ts'
 import { sendKept } from './send-kept.ts'
-
-/** Kept bytes above which the command window stays shut until the initiator acknowledges. */
-const FULL_BYTES = 16 * 1024 * 1024
 
 export class Recovery {
   readonly level: number
@@ -32,8 +30,14 @@ export class Recovery {
     this.level = level
   }
 
+  /** The command window stays shut until the initiator acknowledges. */
   get full(): boolean {
-    return this.#bytes > FULL_BYTES
+    return this.#bytes > KEPT_BYTES
+  }
+
+  /** What is kept, in bytes. */
+  get bytes(): number {
+    return this.#bytes
   }
 
   /** CIDs of lost connections whose commands may still be had. */
