@@ -169,6 +169,7 @@ export class Bench {
         nexus,
         unit,
         lun: 0,
+        readonly: false,
         preventsRemoval: false,
         attentions: [],
         takeAttention() {

@@ -7,6 +7,7 @@ import {
   type InitiatorPort,
   type Management,
   type Nexus,
+  type NexusView,
   type Observer,
   type Target,
   type TargetPort,
@@ -64,10 +65,15 @@ export class WatchedEngine implements Engine {
     this.inner.closePort(port)
   }
 
-  openNexus(port: TargetPort, target: Target, initiator: InitiatorPort): Nexus {
-    const nexus = this.inner.openNexus(this.#watch(port), target, initiator)
+  openNexus(port: TargetPort, target: Target, initiator: InitiatorPort, view?: NexusView): Nexus {
+    const nexus = this.inner.openNexus(this.#watch(port), target, initiator, view)
     this.nexuses.add(nexus)
     return nexus
+  }
+
+  changeView(nexus: Nexus, view: NexusView): boolean {
+    this.#expect(this.nexuses.has(nexus), 'the view of a closed nexus was changed')
+    return this.inner.changeView(nexus, view)
   }
 
   closeNexus(nexus: Nexus): Promise<void> {

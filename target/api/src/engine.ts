@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the engine offers a driver.
 import type { SenseCode } from '@lunkit/spec'
-import type { InitiatorPort, Nexus, Target } from './nexus.ts'
+import type { InitiatorPort, Nexus, NexusView, Target } from './nexus.ts'
 import type { TargetPort } from './target-driver.ts'
 import type { Observer } from './target-event.ts'
 import type { Task } from './task.ts'
@@ -69,7 +69,10 @@ export interface Engine {
   /** A port begins to serve the targets, and has ended to. MAY be left out by a port that nobody is to hear of. */
   openPort(port: TargetPort): void
   closePort(port: TargetPort): void
-  openNexus(port: TargetPort, target: Target, initiator: InitiatorPort): Nexus
+  /** A `view` whose group does not exist sees nothing. */
+  openNexus(port: TargetPort, target: Target, initiator: InitiatorPort, view?: NexusView): Nexus
+  /** Gives a nexus another view; its initiator hears of what that changes. True if it changes something. */
+  changeView(nexus: Nexus, view: NexusView): boolean
   /**
    * Ends in `abandon()` every task of the nexus; resolves when none of them can touch a store any more, or when the time
    * for task management is over: what a store has not answered by then keeps others from its blocks until it does. The

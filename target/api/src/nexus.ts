@@ -41,6 +41,20 @@ export interface Nexus {
   driverData: unknown
 }
 
+/** What of a target a nexus may see and use, where that is not left to the target's own groups. */
+export interface NexusView {
+  /** Group whose LUN map it sees, or null for that of everybody; by the initiator's name if not given. */
+  readonly group?: string | null
+  /** Whether it may only read: all LUNs, or these; besides those that are mapped so. */
+  readonly readonly?: boolean | readonly number[]
+}
+
+/** One row of a LUN map. */
+export interface MappedLun {
+  readonly lun: number
+  readonly readonly: boolean
+}
+
 /** A SCSI target device: a name, its LUN map, and the ports that lead to it. */
 export interface Target {
   readonly name: string
@@ -49,6 +63,10 @@ export interface Target {
   readonly ports: readonly TargetPort[]
   /** Asymmetric access, or null if all ports are alike. */
   readonly portGroups: PortGroups | null
+  /** The group that an initiator of that name is in, and null if it is in none. */
+  groupOf(initiator: string): string | null
+  /** LUNs that a nexus with this view would see, ascending; null if there is no such group. */
+  lunsOf(initiator: string, view?: NexusView): readonly MappedLun[] | null
 }
 
 /** Where the unit or its target can be managed (SPC-4 Management Network Addresses VPD page). */
@@ -119,6 +137,8 @@ export interface NexusUnit {
   readonly nexus: Nexus
   readonly unit: LogicalUnit
   readonly lun: number
+  /** The nexus may not write to the unit. */
+  readonly readonly: boolean
   /** Set by PREVENT ALLOW MEDIUM REMOVAL; cleared by the engine on resets and nexus loss. */
   preventsRemoval: boolean
   /** The most urgent pending unit attention, which is thereby reported; or null. */

@@ -17,7 +17,8 @@ export type TargetEvent =
       readonly target: string
       readonly initiator: string
       readonly address: string
-      readonly cause: 'logout' | 'lost' | 'replaced' | 'fault' | 'stopped'
+      /** `access`: by new rules it may not be there any more. */
+      readonly cause: 'logout' | 'lost' | 'replaced' | 'fault' | 'stopped' | 'access'
     }
   | {
       /** One of several connections has ended, and its session goes on. */
@@ -27,7 +28,7 @@ export type TargetEvent =
       readonly address: string
       /** The transport's number of it. */
       readonly cid: number
-      readonly cause: 'logout' | 'lost' | 'replaced' | 'fault' | 'stopped'
+      readonly cause: 'logout' | 'lost' | 'replaced' | 'fault' | 'stopped' | 'access'
     }
   | {
       readonly type: 'login-failed'

@@ -24,7 +24,7 @@ export function admit(task: Task): boolean {
   if (attentive) return refuse(task, itl.reportAttention()!)
   if (route.accessLevel < itl.nexus.accessFloor) return refuse(task, accessSense(itl.nexus.accessState))
   if (!isReady(task, route, device)) return false
-  if (route.writesMedium && !device.writable) return refuse(task, WRITE_PROTECTED)
+  if (route.writesMedium && (itl.readonly || !device.writable)) return refuse(task, WRITE_PROTECTED)
   if (route.lba !== null && !inRange(task, route, device)) return refuse(task, LBA_OUT_OF_RANGE)
   return measure(task, route, device)
 }

@@ -8,6 +8,7 @@ import {
   type InitiatorPort,
   type Management,
   type Nexus,
+  type NexusView,
   type Observer,
   OperatorError,
   type Target,
@@ -198,11 +199,17 @@ export class TargetEngine implements Engine {
     if (at >= 0) this.#ports.splice(at, 1)
   }
 
-  openNexus(port: TargetPort, target: Target, initiator: InitiatorPort): Nexus {
+  openNexus(port: TargetPort, target: Target, initiator: InitiatorPort, view: NexusView = {}): Nexus {
     const device = target as TargetDevice
-    const nexus = new ItNexus(port, device, initiator, this.#absent, this.#core.limits.tasksPerSession)
+    const { tasksPerSession } = this.#core.limits
+    const nexus = new ItNexus(port, device, initiator, this.#absent, tasksPerSession, view)
     device.open(nexus)
     return nexus
+  }
+
+  changeView(nexus: Nexus, view: NexusView): boolean {
+    const one = nexus as ItNexus
+    return one.target.changeView(one, view)
   }
 
   closeNexus(nexus: Nexus): Promise<void> {

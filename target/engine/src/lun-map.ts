@@ -3,11 +3,20 @@
 import {
   I_T_NEXUS_LOSS_OCCURRED,
   INQUIRY_DATA_HAS_CHANGED,
+  MODE_PARAMETERS_CHANGED,
   POWER_ON_RESET_OR_BUS_DEVICE_RESET_OCCURRED,
   REPORTED_LUNS_DATA_HAS_CHANGED,
   type SenseCode,
 } from '@lunkit/spec'
-import { type Nexus, OperatorError, type Target, type TargetPort } from '@lunkit/target-api'
+import {
+  type MappedLun,
+  type Nexus,
+  type NexusView,
+  namesInclude,
+  OperatorError,
+  type Target,
+  type TargetPort,
+} from '@lunkit/target-api'
 import { accessFloor } from './access-rules.ts'
 import { type AccessOptions, type AccessWatcher, PortGroupSet } from './access-states.ts'
 import type { Unit } from './logical-unit.ts'
@@ -19,14 +28,23 @@ const HIGHEST_LUN = 16383
 /** Closed nexuses that are remembered; one that was forgotten hears of a power on, which says more, not less. */
 const MOST_REMEMBERED = 1024
 
-type View = Map<number, Unit>
+/** What is behind a LUN. */
+interface Mapping {
+  unit: Unit
+  /** For reading only, to whoever sees it by this map. */
+  readonly: boolean
+}
+
+type LunMap = Map<number, Mapping>
 
 /** Initiators with a LUN map of their own. */
 interface Group {
   readonly name: string
-  readonly patterns: readonly RegExp[]
-  readonly view: View
+  initiators: readonly string[]
+  readonly map: LunMap
 }
+
+const NOTHING: LunMap = new Map()
 
 export class TargetDevice implements Target, AccessWatcher {
   readonly name: string
@@ -34,7 +52,7 @@ export class TargetDevice implements Target, AccessWatcher {
   readonly nexuses = new Set<ItNexus>()
   readonly ports: readonly TargetPort[]
   portGroups: PortGroupSet | null = null
-  readonly #everybody: View = new Map()
+  readonly #everybody: LunMap = new Map()
   readonly #groups: Group[] = []
   /** Initiator ports that have been here, the latest last. */
   readonly #gone = new Set<string>()
@@ -47,21 +65,39 @@ export class TargetDevice implements Target, AccessWatcher {
   }
 
   /**
-   * Adds a group: initiators whose name matches one of `initiators` (`*` any text, `?` one character) see the group's
-   * LUNs and no others. An initiator belongs to the first group that matches.
+   * Adds a group: initiators whose name is on the list (`*` any text, `?` one character, `!` before a pattern takes names
+   * out) see the group's LUNs and no others. An initiator belongs to the first group that lists it.
    */
   addGroup(name: string, initiators: readonly string[]): void {
     if (this.#groups.some(group => group.name === name)) {
       throw new OperatorError('GROUP_EXISTS', `Target ${this.name} already has a group '${name}'`)
     }
-    this.#groups.push({ name, patterns: initiators.map(glob), view: new Map() })
+    this.#groups.push({ name, initiators, map: new Map() })
+    this.#refresh()
+  }
+
+  /** Other initiators for a group; those who see other LUNs by it are told. */
+  setGroup(name: string, initiators: readonly string[]): void {
+    this.#group(name).initiators = initiators
+    this.#refresh()
+  }
+
+  /** Takes a group away, with its map. */
+  removeGroup(name: string): void {
+    this.#groups.splice(this.#groups.indexOf(this.#group(name)), 1)
     this.#refresh()
   }
 
   /** Puts a unit behind a LUN, for the group of that name or for everybody who is in none. */
-  map(lun: number, unit: Unit, group: string | null = null): void {
+  map(lun: number, unit: Unit, group: string | null = null, readonly = false): void {
     this.checkFree(lun, group)
-    this.#view(group).set(lun, unit)
+    this.#map(group).set(lun, { unit, readonly })
+    this.#refresh()
+  }
+
+  /** From now on, whoever sees a LUN by that map may only read, or may write again. */
+  setReadonly(lun: number, readonly: boolean, group: string | null = null): void {
+    this.#mapping(lun, group).readonly = readonly
     this.#refresh()
   }
 
@@ -70,8 +106,7 @@ export class TargetDevice implements Target, AccessWatcher {
     if (!Number.isInteger(lun) || lun < 0 || lun > HIGHEST_LUN) {
       throw new OperatorError('LUN_INVALID', `${lun} is no LUN`, { hint: `give 0 to ${HIGHEST_LUN}` })
     }
-    const view = this.#view(group)
-    if (view.has(lun)) {
+    if (this.#map(group).has(lun)) {
       throw new OperatorError('LUN_EXISTS', `LUN ${lun} of target ${this.name} is taken`, {
         hint: 'take that LUN away first, or choose another number',
       })
@@ -80,32 +115,29 @@ export class TargetDevice implements Target, AccessWatcher {
 
   /** Puts another unit behind a LUN; to initiators it is a new one there. Returns the unit that was. */
   replace(lun: number, unit: Unit, group: string | null = null): Unit {
-    const view = this.#view(group)
-    const before = view.get(lun)
-    if (before === undefined) throw new OperatorError('LUN_MISSING', `Target ${this.name} has no LUN ${lun}`)
-    view.set(lun, unit)
+    const mapping = this.#mapping(lun, group)
+    const before = mapping.unit
+    mapping.unit = unit
     this.#refresh()
     return before
   }
 
   /** The unit behind a LUN of that map, or null. */
   unitAt(lun: number, group: string | null = null): Unit | null {
-    return this.#view(group).get(lun) ?? null
+    return this.#map(group).get(lun)?.unit ?? null
   }
 
   /** Takes a LUN away. Commands under way end as usual; later ones get LOGICAL UNIT NOT SUPPORTED. */
   unmap(lun: number, group: string | null = null): void {
-    if (!this.#view(group).delete(lun)) {
-      throw new OperatorError('LUN_MISSING', `Target ${this.name} has no LUN ${lun}`)
-    }
+    this.#mapping(lun, group)
+    this.#map(group).delete(lun)
     this.#refresh()
   }
 
   /** Every unit of every map, once. */
   units(): Set<Unit> {
-    const found = new Set(this.#everybody.values())
-    for (const { view } of this.#groups) for (const unit of view.values()) found.add(unit)
-    return found
+    const maps = [this.#everybody, ...this.#groups.map(({ map }) => map)]
+    return new Set(maps.flatMap(map => [...map.values()].map(({ unit }) => unit)))
   }
 
   /** Asymmetric access to all units of the target. Before the first nexus; throws OperatorError. */
@@ -135,7 +167,25 @@ export class TargetDevice implements Target, AccessWatcher {
     this.#takeState(nexus)
     const back = this.#gone.delete(portOf(nexus))
     const code = back ? I_T_NEXUS_LOSS_OCCURRED : POWER_ON_RESET_OR_BUS_DEVICE_RESET_OCCURRED
-    for (const [lun, unit] of this.#viewOf(nexus)) see(nexus, unit, lun, code)
+    for (const [lun, mapping] of this.#mapOf(nexus.initiator.name, nexus.view) ?? NOTHING)
+      see(nexus, mapping, lun, code)
+  }
+
+  changeView(nexus: ItNexus, view: NexusView): boolean {
+    nexus.view = view
+    return this.#show(nexus)
+  }
+
+  groupOf(initiator: string): string | null {
+    return this.#groups.find(({ initiators }) => namesInclude(initiators, initiator))?.name ?? null
+  }
+
+  lunsOf(initiator: string, view: NexusView = {}): readonly MappedLun[] | null {
+    const map = this.#mapOf(initiator, view)
+    if (map === null) return null
+    return [...map]
+      .map(([lun, mapping]) => ({ lun, readonly: mapping.readonly || isReadonly(view, lun) }))
+      .sort((a, b) => a.lun - b.lun)
   }
 
   close(nexus: ItNexus): void {
@@ -150,57 +200,83 @@ export class TargetDevice implements Target, AccessWatcher {
     this.#gone.clear()
   }
 
-  #view(group: string | null): View {
-    if (group === null) return this.#everybody
-    const found = this.#groups.find(({ name }) => name === group)
-    if (found !== undefined) return found.view
-    throw new OperatorError('GROUP_MISSING', `Target ${this.name} has no group '${group}'`, {
+  #group(name: string): Group {
+    const found = this.#groups.find(group => group.name === name)
+    if (found !== undefined) return found
+    throw new OperatorError('GROUP_MISSING', `Target ${this.name} has no group '${name}'`, {
       hint: 'add the group with its initiators first: addGroup(name, initiators)',
     })
   }
 
-  #viewOf(nexus: ItNexus): View {
-    const { name } = nexus.initiator
-    const group = this.#groups.find(({ patterns }) => patterns.some(pattern => pattern.test(name)))
-    return group?.view ?? this.#everybody
+  #map(group: string | null): LunMap {
+    return group === null ? this.#everybody : this.#group(group).map
   }
 
-  /** Brings open nexuses to their view; those whose view changes are told, and only they. */
+  #mapping(lun: number, group: string | null): Mapping {
+    const mapping = this.#map(group).get(lun)
+    if (mapping !== undefined) return mapping
+    throw new OperatorError('LUN_MISSING', `Target ${this.name} has no LUN ${lun}`)
+  }
+
+  /** The map that a nexus sees; null if its group does not exist. */
+  #mapOf(initiator: string, view: NexusView): LunMap | null {
+    const name = view.group === undefined ? this.groupOf(initiator) : view.group
+    if (name === null) return this.#everybody
+    return this.#groups.find(group => group.name === name)?.map ?? null
+  }
+
+  /** Brings all open nexuses to what they may see now. */
   #refresh(): void {
+    for (const nexus of this.nexuses) this.#show(nexus)
     this.forgetAll()
-    for (const nexus of this.nexuses) {
-      const view = this.#viewOf(nexus)
-      let changed = false
-      const replaced = new Set<number>()
-      for (const itl of nexus.units()) {
-        if (view.get(itl.lun) === itl.unit) continue
-        nexus.remove(itl)
-        replaced.add(itl.lun)
-        changed = true
+  }
+
+  /** Brings a nexus to what it may see now; if that is something else, it is told, and true is returned. */
+  #show(nexus: ItNexus): boolean {
+    const map = this.#mapOf(nexus.initiator.name, nexus.view) ?? NOTHING
+    let changed = false
+    let turned = false
+    const replaced = new Set<number>()
+    for (const itl of nexus.units()) {
+      const mapping = map.get(itl.lun)
+      if (mapping?.unit === itl.unit) {
+        turned = turn(itl, mapping) || turned
+        continue
       }
-      for (const [lun, unit] of view) {
-        if (nexus.at(lun) !== nexus.absent) continue
-        see(nexus, unit, lun, POWER_ON_RESET_OR_BUS_DEVICE_RESET_OCCURRED)
-        if (replaced.has(lun)) nexus.at(lun).attentions.add(INQUIRY_DATA_HAS_CHANGED)
-        changed = true
-      }
-      if (!changed) continue
-      for (const itl of nexus.units()) itl.raise(REPORTED_LUNS_DATA_HAS_CHANGED)
+      nexus.remove(itl)
+      replaced.add(itl.lun)
+      changed = true
     }
+    for (const [lun, mapping] of map) {
+      if (nexus.at(lun) !== nexus.absent) continue
+      see(nexus, mapping, lun, POWER_ON_RESET_OR_BUS_DEVICE_RESET_OCCURRED)
+      if (replaced.has(lun)) nexus.at(lun).attentions.add(INQUIRY_DATA_HAS_CHANGED)
+      changed = true
+    }
+    if (changed) for (const itl of nexus.units()) itl.raise(REPORTED_LUNS_DATA_HAS_CHANGED)
+    return changed || turned
   }
 }
 
-function glob(pattern: string): RegExp {
-  const escaped = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&')
-  return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`, 'i')
+/** Takes over whether a LUN is for reading only; the WP bit of mode parameters tells of it (SPC-4, MODE SENSE). */
+function turn(itl: ItlNexus, mapping: Mapping): boolean {
+  const readonly = mapping.readonly || isReadonly(itl.nexus.view, itl.lun)
+  if (itl.readonly === readonly) return false
+  itl.readonly = readonly
+  itl.raise(MODE_PARAMETERS_CHANGED)
+  return true
 }
+
+const isReadonly = ({ readonly = false }: NexusView, lun: number): boolean =>
+  typeof readonly === 'boolean' ? readonly : readonly.includes(lun)
 
 /** An I_T nexus beyond its life: the initiator port, through this target port. */
 const portOf = ({ initiator, port }: ItNexus): string =>
   `${port.relativeId},${initiator.name},${initiator.port}`
 
-function see(nexus: ItNexus, unit: Unit, lun: number, code: SenseCode): void {
-  const itl = new ItlNexus(nexus, unit, lun)
+function see(nexus: ItNexus, mapping: Mapping, lun: number, code: SenseCode): void {
+  const itl = new ItlNexus(nexus, mapping.unit, lun)
+  itl.readonly = mapping.readonly || isReadonly(nexus.view, lun)
   itl.attentions.add(code)
   nexus.set(itl)
 }

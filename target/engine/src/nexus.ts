@@ -5,6 +5,7 @@ import {
   type InitiatorPort,
   type Nexus,
   type NexusUnit,
+  type NexusView,
   type ReservedNexus,
   reservedName,
   type TargetPort,
@@ -30,6 +31,8 @@ export class ItNexus implements Nexus {
   running = 0
   driverData: unknown = null
   closed = false
+  /** What its driver says that it may see; an empty one leaves that to the target's groups. */
+  view: NexusView
   /** Bytes charged, waiting tasks that keep the window closed, and the last pass in which its ceiling was short. */
   memory = 0
   waiting = 0
@@ -46,7 +49,9 @@ export class ItNexus implements Nexus {
     initiator: InitiatorPort,
     absent: Unit,
     credit: number,
+    view: NexusView = {},
   ) {
+    this.view = view
     this.port = port
     this.target = target
     this.initiator = initiator
@@ -98,6 +103,8 @@ export class ItlNexus implements NexusUnit {
   readonly unit: Unit
   readonly lun: number
   preventsRemoval = false
+  /** Writes are refused; the LUN map or the view of the nexus says so. */
+  readonly = false
   readonly attentions = new UnitAttentions()
   /** Tasks in the unit's task set. */
   queued = 0

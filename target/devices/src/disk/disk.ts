@@ -257,8 +257,8 @@ export class Disk implements Device, PrimaryDevice {
   }
 
   /** WP and DPOFUA (SBC-4, mode parameter header for direct access block devices). */
-  modeParameter(): number {
-    return (this.writable ? 0 : 0x80) | 0x10
+  modeParameter(readonly: boolean): number {
+    return (this.writable && !readonly ? 0 : 0x80) | 0x10
   }
 
   blockDescriptor(long: boolean): Uint8Array {

@@ -40,7 +40,7 @@ function modeSense(task: Task, device: PrimaryDevice, form: ModeForm, fields: Fi
     return fail(task, INVALID_FIELD_IN_CDB, fields.pageCode)
   const list = new Uint8Array(length)
   field.dataLength.set(list, 0, length - form.uncounted)
-  list[field.writeProtect.byte] = device.modeParameter()
+  list[field.writeProtect.byte] = device.modeParameter(task.nexusUnit.readonly)
   field.blockDescriptorLength.set(list, 0, descriptor.length)
   if (long && descriptor.length > 0) form.setLong(list)
   list.set(descriptor, head)

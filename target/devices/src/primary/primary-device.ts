@@ -41,8 +41,8 @@ export interface PrimaryDevice extends Device {
   readonly notes: UnitNotes
   /** MEDIUM NOT PRESENT (ejected), INITIALIZING COMMAND REQUIRED (stopped), or null. START STOP UNIT changes it. */
   notReady: SenseCode | null
-  /** DEVICE-SPECIFIC PARAMETER of the mode parameter header. */
-  modeParameter(): number
+  /** DEVICE-SPECIFIC PARAMETER of the mode parameter header, for a nexus that may only read or one that may do more. */
+  modeParameter(readonly: boolean): number
   /** Block descriptor of the mode parameter list, or null; `long` asks for one with 64-bit LBAs. */
   blockDescriptor(long: boolean): Uint8Array | null
   /** Offset of the first wrong byte in a block descriptor of MODE SELECT, or -1. */

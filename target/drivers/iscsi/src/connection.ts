@@ -68,6 +68,8 @@ export class Connection {
   answers: SentAnswers | null = null
   /** Longest data segment that the initiator takes, in bytes; a multiple of 4. */
   sendLimit = 0
+  /** The user whom the initiator has proved to be on it, or null. */
+  user: string | null = null
   /** Its number in its session. */
   cid = 0
   /** The initiator has taken it out of its session: by logout, or by another connection with its CID. */

@@ -2,8 +2,9 @@
 // SendTargets: the targets that an initiator may use, with the addresses at which it can reach them (RFC 7143, 13.3).
 import { isIPv6 } from 'node:net'
 import { KeyAnswer, type TextPair } from '@lunkit/spec'
+import type { Target } from '@lunkit/target-api'
+import { arrivalOf, type PortalFacts, type Who } from './access/facts.ts'
 import type { Connection } from './connection.ts'
-import { accessOf, mayUse } from './login/access.ts'
 import type { Portal } from './options.ts'
 import { IscsiTargetPort } from './port.ts'
 
@@ -11,28 +12,36 @@ import { IscsiTargetPort } from './port.ts'
 export function sendTargets(connection: Connection, value: string): TextPair[] {
   const session = connection.session!
   const { port } = connection
-  let names: string[]
+  let targets: readonly Target[]
   if (value === 'All') {
     if (session.target !== null) return [{ key: 'SendTargets', value: KeyAnswer.reject }]
-    names = port.engine.targets.map(target => target.name)
+    targets = port.engine.targets
   } else if (value === '') {
     if (session.target === null) return [{ key: 'SendTargets', value: KeyAnswer.reject }]
-    names = [session.target.name]
+    targets = [session.target]
   } else {
     const target = port.findTarget(value.toLowerCase())
     const visible = target !== null && (session.target === null || session.target === target)
-    names = visible ? [target.name] : []
+    targets = visible ? [target] : []
   }
-  const groups = portsOf(port).map(one => ({ addresses: reachable(one, connection), tag: one.settings.tpgt }))
+  const who = { initiator: session.identity.initiator, ...arrivalOf(connection) }
   const pairs: TextPair[] = []
-  for (const name of names) {
-    if (!mayUse(accessOf(port.settings, name), session.identity.initiator)) continue
-    pairs.push({ key: 'TargetName', value: name })
-    for (const { addresses, tag } of groups) {
-      for (const address of addresses) pairs.push({ key: 'TargetAddress', value: `${address},${tag}` })
-    }
+  for (const target of targets) {
+    const addresses = portsOf(port).flatMap(one =>
+      reachable(one, connection, portal => isListed(one, target, { ...who, portal }, connection.user)),
+    )
+    // Without an address it is where the peer is already (RFC 7143, Appendix C): then it has to be visible there.
+    if (addresses.length === 0 && !isListed(port, target, who, connection.user)) continue
+    pairs.push({ key: 'TargetName', value: target.name })
+    for (const value of addresses) pairs.push({ key: 'TargetAddress', value })
   }
   return pairs
+}
+
+/** Whether this peer is to hear of a target at a portal: the access table says so. */
+function isListed(port: IscsiTargetPort, target: Target, who: Who, user: string | null): boolean {
+  const { table } = port.access
+  return table.lists(table.decide(target, who), target, who, user)
 }
 
 /** All portal groups of the engine: an initiator that comes to one is told of the others. */
@@ -42,18 +51,27 @@ function portsOf(own: IscsiTargetPort): readonly IscsiTargetPort[] {
 }
 
 /**
- * Addresses of a portal group for the peer of a connection. Nothing in a TargetAddress tells of TLS, so each peer hears of
- * portals of the kind that it came to; and one that came by TLS, which is a tunnel's as a rule, only of what was given to
- * be told. Without an address a target is where the peer is already (RFC 7143, Appendix C).
+ * Addresses of a portal group for the peer of a connection, of those portals at which it may log in. Nothing in a
+ * TargetAddress tells of TLS, so each peer hears of portals of the kind that it came to; and one that came by TLS, which is
+ * a tunnel's as a rule, only of what was given to be told.
  */
-export function reachable(group: IscsiTargetPort, { overTls, localAddress }: Connection): string[] {
+function reachable(
+  group: IscsiTargetPort,
+  { overTls, localAddress }: Connection,
+  mayUse: (portal: PortalFacts) => boolean,
+): string[] {
+  const { tpgt } = group.settings
   const open = group.listeners.filter(
-    ({ tls, advertise }) => (tls !== null) === overTls && (!overTls || advertise !== null),
+    ({ tls, advertise, portal }) =>
+      (tls !== null) === overTls &&
+      (!overTls || advertise !== null) &&
+      mayUse({ tag: tpgt, port: portal.port, host: isWildcard(portal.host) ? localAddress : portal.host }),
   )
-  return addressesOf(
+  const addresses = addressesOf(
     open.map(({ portal, advertise }) => advertise ?? portal),
     localAddress,
   )
+  return addresses.map(address => `${address},${tpgt}`)
 }
 
 /**

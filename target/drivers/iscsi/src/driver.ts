@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The iSCSI target driver: options checked, portals opened, a port for the engine.
 import type { Engine, TargetDriver, TargetPort } from '@lunkit/target-api'
+import type { PortAccess } from './access/port-access.ts'
 import type { PortControl } from './control/control.ts'
 import { builtInChecksum } from './digest.ts'
 import type { PortWatch } from './observe/port-watch.ts'
@@ -12,6 +13,8 @@ import { type Listener, listen } from './portal.ts'
 export interface IscsiPort extends TargetPort {
   /** Addresses that are listened on, with the ports that were picked. */
   readonly portals: readonly Portal[]
+  /** Who may see and use what: explained, and replaced while sessions are in place. */
+  readonly access: Pick<PortAccess, 'explain' | 'set'>
   /** Messages to initiators, drains, redirects. */
   readonly control: PortControl
   /** Sessions, and connections that have not logged in. */

@@ -88,19 +88,19 @@ function establish(connection: Connection, login: Login, request: LoginRequest, 
     login.parameters,
     login.settled,
     login.first!.cmdSn,
+    login.admission,
   )
   if (login.target !== null) {
-    session.nexus = port.engine.openNexus(port, login.target, {
-      name: login.initiator,
-      port: request.isid,
-      transportId: writeTransportId({
-        protocol: ProtocolId.iscsi,
-        name: login.initiator,
-        isid: request.isid,
-      }),
-      // RFC 7144, 4: the level that was agreed on is part of it.
-      version: VersionDescriptor.iscsi + session.parameters.protocolLevel,
+    const { initiator, admission } = login
+    const transportId = writeTransportId({
+      protocol: ProtocolId.iscsi,
+      name: initiator,
+      isid: request.isid,
     })
+    // RFC 7144, 4: the level that was agreed on is part of it.
+    const version = VersionDescriptor.iscsi + session.parameters.protocolLevel
+    const initiatorPort = { name: initiator, port: request.isid, transportId, version }
+    session.nexus = port.engine.openNexus(port, login.target, initiatorPort, admission.view)
     session.nexus.driverData = session
   }
   port.table.admit(session)
@@ -117,6 +117,7 @@ function join(
 ): void {
   const { port } = connection
   connection.cid = request.cid
+  connection.user = login.user
   if (request.tsih !== 0) port.watch.counters.joined++
   port.admit(connection)
   if (login.proved) port.door.proved(connection.peer)

@@ -1,5 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // The face of the iSCSI target driver.
+export { type Explanation, explain } from './access/explain.ts'
+export type { PortalFacts, Who } from './access/facts.ts'
+export type {
+  Access,
+  AccessAccount,
+  AccessOptions,
+  AccessRule,
+  Chap,
+  ChapAccount,
+  Given,
+} from './access/options.ts'
+export type { AccessQuestion, SessionChange } from './access/port-access.ts'
+export { AccessTable } from './access/table.ts'
 export { Capture } from './capture/capture.ts'
 export type { CaptureFacts, CaptureOptions } from './capture/options.ts'
 export type { PortControl, VendorEvent } from './control/control.ts'
@@ -18,9 +31,6 @@ export type { Trace } from './observe/connection-trace.ts'
 export type { LoginReport } from './observe/login-counters.ts'
 export type { ConnectionReport, Counters, SessionReport } from './observe/session-report.ts'
 export {
-  type Access,
-  type Chap,
-  type ChapAccount,
   DEFAULT_LIMITS,
   DEFAULT_NOP,
   type IscsiOptions,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an iSCSI port is started with: portals, who may log in, limits; checked before anything listens.
 import type { BlockList } from 'node:net'
-import { parseIscsiName } from '@lunkit/spec'
 import { OperatorError } from '@lunkit/target-api'
+import type { AccessOptions } from './access/options.ts'
+import { AccessTable } from './access/table.ts'
 import type { Capture } from './capture/capture.ts'
 import type { Redirect, RedirectDecision } from './control/redirect.ts'
 import { addressSet } from './defence/address-key.ts'
 import { partsOfSession, sessionBytesOf } from './defence/session-memory.ts'
 import { isDestination } from './destination.ts'
-import { CHAP_ALGORITHMS, type ChapAlgorithm } from './login/chap.ts'
 import { type Preferences, settlePreferences } from './login/preferences.ts'
 import type { VendorKey } from './login/vendor-keys.ts'
 import type { Trace } from './observe/connection-trace.ts'
@@ -26,25 +26,6 @@ export interface PortalOptions extends Portal {
   readonly tls?: TlsSource
   /** What initiators are told instead, where others reach it by another name: a host name or address, and the port. */
   readonly advertise?: { readonly host: string; readonly port?: number }
-}
-
-export interface ChapAccount {
-  readonly user: string
-  readonly secret: string
-}
-
-/** CHAP for one target or for discovery: the initiator proves `user`; with `mutual` the target proves itself too. */
-export interface Chap extends ChapAccount {
-  readonly mutual?: ChapAccount
-  /** Allowed algorithms; all four if not given. The initiator's order decides. */
-  readonly algorithms?: readonly ChapAlgorithm[]
-}
-
-/** Who may log in to a target. */
-export interface Access {
-  readonly chap?: Chap
-  /** Initiator names, `*` and `?` match any; all if not given. */
-  readonly initiators?: readonly string[]
 }
 
 export interface Limits {
@@ -114,12 +95,8 @@ export interface Nop {
   readonly timeoutMs: number
 }
 
-export interface IscsiOptions {
+export interface IscsiOptions extends AccessOptions {
   readonly portals: readonly PortalOptions[]
-  /** By target name; `*` is for all that are not named. No entry: everybody, without authentication. */
-  readonly access?: Readonly<Record<string, Access>>
-  /** Required of every discovery session. If not given, discovery is open, and CHAP is done where the initiator wants it. */
-  readonly discoveryChap?: Chap
   readonly limits?: Partial<Limits>
   readonly nop?: Partial<Nop>
   readonly preferences?: Partial<Preferences>
@@ -187,8 +164,8 @@ export const DEFAULT_NOP: Nop = Object.freeze({ intervalMs: 15_000, timeoutMs: 1
 /** Options with everything filled in. */
 export interface Settings {
   readonly portals: readonly PortalOptions[]
-  readonly access: Readonly<Record<string, Access>>
-  readonly discoveryChap: Chap | null
+  /** As it was at the start. */
+  readonly access: AccessTable
   readonly limits: Limits
   readonly nop: Nop
   readonly preferences: Preferences
@@ -202,9 +179,6 @@ export interface Settings {
   readonly trace: Trace | null
   readonly capture: Capture | null
 }
-
-/** Shortest CHAP secret that the standard allows (RFC 7143, 9.2.1), in bytes. */
-export const SECRET_BYTES = 12
 
 /** Limits in milliseconds and bytes for which any number will do. */
 const POSITIVE = [
@@ -271,17 +245,9 @@ export function settle(options: IscsiOptions, warn: (reason: string) => void): S
   inRange('slowMs', slowMs, 0, 2 ** 31)
   inRange('nop.intervalMs', nop.intervalMs, 0, 2 ** 40)
   inRange('nop.timeoutMs', nop.timeoutMs, 1, 2 ** 40)
-  for (const [name, access] of Object.entries(options.access ?? {})) {
-    if (name !== '*' && !parseIscsiName(name, true).ok) {
-      throw new OperatorError('TARGET_NAME', `Access names '${name}', which is no iSCSI name`)
-    }
-    if (access.chap !== undefined) checkChap(`target ${name}`, access.chap, warn)
-  }
-  if (options.discoveryChap !== undefined) checkChap('discovery', options.discoveryChap, warn)
   return {
     portals: options.portals,
-    access: options.access ?? {},
-    discoveryChap: options.discoveryChap ?? null,
+    access: new AccessTable(options, warn),
     limits,
     nop,
     preferences: settlePreferences(options.preferences),
@@ -332,29 +298,4 @@ function inRange(what: string, value: number, min: number, max: number): void {
   throw new OperatorError('LIMIT_VALUE', `${what} is ${value}`, {
     hint: `give a whole number from ${min} to ${max}`,
   })
-}
-
-function checkChap(what: string, chap: Chap, warn: (reason: string) => void): void {
-  for (const account of chap.mutual === undefined ? [chap] : [chap, chap.mutual]) {
-    if (account.user === '' || account.secret === '') {
-      throw new OperatorError('CHAP_EMPTY', `CHAP for ${what} has an empty user or secret`)
-    }
-    if (Buffer.byteLength(account.secret) < SECRET_BYTES) {
-      warn(`CHAP secret for ${what} is shorter than ${SECRET_BYTES} bytes and can be guessed from a trace`)
-    }
-  }
-  if (chap.mutual?.secret === chap.secret) {
-    throw new OperatorError('CHAP_SAME_SECRET', `CHAP for ${what} has one secret for both directions`, {
-      hint: 'give the target a secret of its own: with one for both, either side can play the other',
-    })
-  }
-  for (const one of chap.algorithms ?? []) {
-    if (CHAP_ALGORITHMS.some(row => row.name === one)) continue
-    throw new OperatorError('CHAP_ALGORITHM', `CHAP for ${what} names the unknown algorithm '${one}'`, {
-      hint: `known are ${CHAP_ALGORITHMS.map(row => row.name).join(', ')}`,
-    })
-  }
-  if (chap.algorithms?.length === 0) {
-    throw new OperatorError('CHAP_ALGORITHM', `CHAP for ${what} allows no algorithm`)
-  }
 }

@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net'
 import { parseIscsiName, RESERVED_TAG, type SenseCode } from '@lunkit/spec'
 import type { Engine, Management, Nexus, Target, TargetEvent, TargetPort, Task } from '@lunkit/target-api'
+import { PortAccess } from './access/port-access.ts'
 import { abandonTask, answerTask } from './answer-task.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionEvent, ConnectionState } from './connection-states.ts'
@@ -48,6 +49,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   readonly table: SessionTable
   readonly door: Door
   readonly control: PortControl
+  readonly access: PortAccess
   readonly watch: PortWatch
   readonly protocol = PROTOCOL
   stopping = false
@@ -73,6 +75,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     this.table = new SessionTable(this)
     this.watch = new PortWatch(this)
     this.control = new PortControl(this)
+    this.access = new PortAccess(this)
     this.door = new Door(settings, event => this.observe(event))
     this.#keepAlive = new KeepAlive(this, settings)
   }
@@ -115,6 +118,10 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
 
   get sessions(): ReadonlyMap<number, Session> {
     return this.table.byTsih
+  }
+
+  get targets(): readonly Target[] {
+    return this.engine.targets
   }
 
   portName(target: string): string {

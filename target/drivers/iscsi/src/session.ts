@@ -7,6 +7,7 @@ import type { Connection, EndCause } from './connection.ts'
 import { ConnectionCounters } from './connection-counters.ts'
 import type { HeldFunction } from './inbound/held-functions.ts'
 import { IscsiTask, slotOf } from './iscsi-task.ts'
+import type { Admission } from './login/login.ts'
 import type { SessionParameters } from './login/parameters.ts'
 import type { IscsiTargetPort } from './port.ts'
 import { Recovery } from './recovery/recovery.ts'
@@ -41,6 +42,8 @@ export class Session {
   readonly address: string
   /** Which initiator port at which target this is. */
   readonly nexusKey: string | null
+  /** Who began it, and what it sees of its target. */
+  admission: Admission
   nexus: Nexus | null = null
   /** Bytes of its tasks counted by `EarlyData`; tags of task management requests that have no answer yet. */
   early = 0
@@ -76,7 +79,9 @@ export class Session {
     parameters: SessionParameters,
     settled: ReadonlyMap<string, KeyValue>,
     firstCmdSn: number,
+    admission: Admission,
   ) {
+    this.admission = admission
     this.port = leading.port
     this.address = leading.address
     this.nexusKey = leading.nexusKey

@@ -2,9 +2,8 @@
 // A capture: which connections are written to which files.
 import { access, constants } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { OperatorError } from '@lunkit/target-api'
+import { matchesPattern, OperatorError } from '@lunkit/target-api'
 import type { Connection } from '../connection.ts'
-import { matches } from '../login/access.ts'
 import { ConnectionCapture } from './connection-capture.ts'
 import { FileList } from './file-list.ts'
 import { FileSeries, type SeriesHost, WriteBudget } from './file-series.ts'
@@ -78,7 +77,8 @@ export class Capture implements SeriesHost {
   /** The files for a connection, or null. To be followed by `leave` when it has ended. */
   seriesOf(facts: CaptureFacts): { readonly series: FileSeries; leave(): void } | null {
     const { initiators, common } = this.settings
-    if (initiators !== null && !initiators.some(pattern => matches(pattern, facts.initiator))) return null
+    if (initiators !== null && !initiators.some(pattern => matchesPattern(pattern, facts.initiator)))
+      return null
     const path = common ?? this.#nameFor(facts)
     if (path === null) return null
     let entry = this.#series.get(path)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The polite end of sessions: asked to log out, given time, and what is left is told that it is dropped.
 import { AsyncEvent, keyByName } from '@lunkit/spec'
+import type { EndCause } from '../connection.ts'
 import { askLogout, sendAsyncMessage } from '../outbound/async-message.ts'
 import type { IscsiTargetPort } from '../port.ts'
 import type { Session } from '../session.ts'
@@ -57,13 +58,13 @@ export function askToLogOut({ connections }: Session, seconds: number): void {
 }
 
 /** Says that all connections are dropped, and drops them; the initiator may come back after `wait` seconds. */
-export function dropSession(session: Session, wait: number): void {
+export function dropSession(session: Session, wait: number, cause: EndCause = 'stopped'): void {
   const connection = session.anyConnection
   if (connection !== null) {
     // Nothing is kept of the session: Time2Retain is zero.
     sendAsyncMessage(connection, AsyncEvent.sessionDropped, { parameter2: wait })
   }
-  void session.end('stopped', true)
+  void session.end(cause, true)
 }
 
 const settledNumber = ({ settled }: Session, key: string): number =>

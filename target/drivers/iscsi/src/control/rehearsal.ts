@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rehearsed path loss: connections that are not answered, not read, refused or slow, as an operator wants to try it out.
-import { OperatorError } from '@lunkit/target-api'
+import { matchesPattern, OperatorError } from '@lunkit/target-api'
 import type { Connection } from '../connection.ts'
-import { matches } from '../login/access.ts'
 import type { LoginRequest } from '../login/login.ts'
 import type { IscsiTargetPort } from '../port.ts'
 import { portalText } from '../portal.ts'
@@ -113,7 +112,7 @@ export class Rehearsals {
     return (
       (which.portal === undefined || which.portal === portal) &&
       (which.target === undefined || which.target === target) &&
-      (which.initiator === undefined || matches(which.initiator, connection.initiator)) &&
+      (which.initiator === undefined || matchesPattern(which.initiator, connection.initiator)) &&
       (which.isid === undefined || which.isid.toLowerCase() === isid) &&
       (which.tsih === undefined || which.tsih === tsih)
     )

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which sessions a call is for.
-import { matches } from '../login/access.ts'
+import { matchesPattern } from '@lunkit/target-api'
 import type { IscsiTargetPort } from '../port.ts'
 import type { Session } from '../session.ts'
 
@@ -17,7 +17,7 @@ export interface SessionSelection {
 export function isSelected({ target, identity }: Session, which: SessionSelection): boolean {
   return (
     (which.target === undefined || target?.name === which.target) &&
-    (which.initiator === undefined || matches(which.initiator, identity.initiator)) &&
+    (which.initiator === undefined || matchesPattern(which.initiator, identity.initiator)) &&
     (which.isid === undefined || identity.isid === which.isid.toLowerCase()) &&
     (which.tsih === undefined || identity.tsih === which.tsih)
   )

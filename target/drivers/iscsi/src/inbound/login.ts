@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Login requests of one connection: from header to the login's rows and back.
 import { BHS, LOGIN_REQUEST, LoginStatus, loginStatusText, Opcode } from '@lunkit/spec'
+import { arrivalOf } from '../access/facts.ts'
 import type { Connection } from '../connection.ts'
 import { admitLogin } from '../control/admission.ts'
 import { refuseLogin } from '../enter-session.ts'
@@ -20,7 +21,7 @@ export function receiveLogin(
     return
   }
   if (connection.login === null) {
-    connection.login = new Login(connection.port)
+    connection.login = new Login(connection.port, arrivalOf(connection))
     connection.statSn = fields.expStatSn.get(header, at)
     connection.step('loginRequest')
   }

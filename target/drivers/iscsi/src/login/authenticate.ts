@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The security stage: which method, and CHAP's steps in their order (RFC 7143, 12.1).
 import { LoginStatus, parseList, type TextPair } from '@lunkit/spec'
-import type { Chap } from '../options.ts'
+import type { Chap } from '../access/options.ts'
 import { type AuthFailure, ChapExchange, type ChapStep } from './chap.ts'
 
 const AUTH_KEYS: ReadonlySet<string> = new Set([
@@ -25,9 +25,12 @@ export class Authentication {
   readonly #optional: boolean
   #method: 'CHAP' | 'None' | null = null
 
-  /** With `optional`, an initiator that insists on CHAP may prove itself, and one that does not need not. */
-  constructor(chap: Chap | null, optional = false) {
-    this.#exchange = chap === null ? null : new ChapExchange(chap)
+  /**
+   * One of the accounts has to be proved, if there are any. With `optional`, an initiator that insists on CHAP may prove
+   * itself, and one that does not need not.
+   */
+  constructor(accounts: readonly Chap[], optional = false) {
+    this.#exchange = accounts.length === 0 ? null : new ChapExchange(accounts)
     this.#optional = optional
   }
 
@@ -39,7 +42,12 @@ export class Authentication {
 
   /** Whether the initiator has proved who it is. */
   get proved(): boolean {
-    return this.#exchange?.stage === 'done'
+    return this.user !== null
+  }
+
+  /** Whom it has proved to be; null as long as it has not. */
+  get user(): string | null {
+    return this.#exchange?.user ?? null
   }
 
   /** Takes the security keys of one request; returns why the login must fail, or null. `transit`: it wants to go on. */

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { encodeBase64Binary, encodeHexBinary, parseBinary } from '@lunkit/spec'
-import type { Chap } from '../options.ts'
+import type { Chap } from '../access/options.ts'
 import { CHAP_ALGORITHMS, ChapExchange, type ChapStep, chapResponse } from './chap.ts'
 
 // Made with Python's hashlib over the bytes 2a, "lunkit secret 1" and ten times a5.
@@ -26,7 +26,7 @@ const failure = (step: ChapStep): string => (step.ok ? '' : step.failure)
 
 /** An exchange whose challenge is out, with the right response to it. */
 function begun(config: Chap, algorithm = '7'): { exchange: ChapExchange; right: string; challenge: string } {
-  const exchange = new ChapExchange(config)
+  const exchange = new ChapExchange([config])
   const { CHAP_A, CHAP_I, CHAP_C } = keys(exchange.choose(algorithm))
   const row = CHAP_ALGORITHMS.find(one => one.number === Number(CHAP_A))!
   const response = chapResponse(row.name, Number(CHAP_I), config.secret, parseBinary(CHAP_C!, 1024)!)
@@ -43,15 +43,17 @@ describe('CHAP', () => {
   }
 
   test('the first algorithm of the initiator that is allowed is taken', () => {
-    assert.equal(keys(new ChapExchange(chap).choose('99,8,5'))['CHAP_A'], '8')
+    assert.equal(keys(new ChapExchange([chap]).choose('99,8,5'))['CHAP_A'], '8')
     const only: Chap = { ...chap, algorithms: ['sha1', 'md5'] }
-    assert.equal(keys(new ChapExchange(only).choose('8,7,5,6'))['CHAP_A'], '5')
-    assert.match(failure(new ChapExchange(only).choose('8,7')), /no algorithm/)
-    assert.match(failure(new ChapExchange(chap).choose('md5')), /no algorithm/)
+    assert.equal(keys(new ChapExchange([only]).choose('8,7,5,6'))['CHAP_A'], '5')
+    assert.match(failure(new ChapExchange([only]).choose('8,7')), /no algorithm/)
+    assert.match(failure(new ChapExchange([chap]).choose('md5')), /no algorithm/)
   })
 
   test('each exchange has a challenge of its own', () => {
-    const seen = new Set(Array.from({ length: 50 }, () => keys(new ChapExchange(chap).choose('5'))['CHAP_C']))
+    const seen = new Set(
+      Array.from({ length: 50 }, () => keys(new ChapExchange([chap]).choose('5'))['CHAP_C']),
+    )
     assert.equal(seen.size, 50)
   })
 
@@ -79,10 +81,51 @@ describe('CHAP', () => {
       words.add(failure(exchange.verify(name, change(right), null, null)))
       assert.equal(exchange.stage, 'response')
     }
-    assert.deepEqual([...words], ['CHAP name or response is wrong'])
+    assert.deepEqual(
+      [...words],
+      ['CHAP response of user "alice" is wrong', 'CHAP user "Alice" is unknown', 'CHAP user "" is unknown'],
+    )
     for (const text of ['no binary', '']) {
       assert.match(failure(begun(chap).exchange.verify('alice', text, null, null)), /not a binary/)
     }
+  })
+
+  test('each of several accounts passes by its own secret, and proves its own name', () => {
+    const accounts: Chap[] = [
+      chap,
+      { user: 'bob', secret: 'the secret of bob' },
+      { user: 'carol', secret: 'the secret of carol', mutual: mutual.mutual! },
+    ]
+    for (const { user } of accounts) {
+      for (const other of accounts) {
+        const exchange = new ChapExchange(accounts)
+        const { CHAP_I, CHAP_C } = keys(exchange.choose('7'))
+        const right = chapResponse('sha256', Number(CHAP_I), other.secret, parseBinary(CHAP_C!, 1024)!)
+        const step = exchange.verify(user, encodeHexBinary(right), null, null)
+        assert.deepEqual([step.ok, exchange.user], user === other.user ? [true, user] : [false, null])
+      }
+    }
+  })
+
+  test('accounts of one name that differ in their secrets pass by either', () => {
+    const accounts: Chap[] = [chap, { user: 'alice', secret: 'another secret 2' }]
+    for (const { secret } of accounts) {
+      const exchange = new ChapExchange(accounts)
+      const { CHAP_I, CHAP_C } = keys(exchange.choose('5'))
+      const right = chapResponse('md5', Number(CHAP_I), secret, parseBinary(CHAP_C!, 1024)!)
+      assert.ok(exchange.verify('alice', encodeHexBinary(right), null, null).ok)
+    }
+  })
+
+  test('an algorithm that all accounts allow goes before one that some do', () => {
+    const strict: Chap = { user: 'bob', secret: 'the secret of bob', algorithms: ['sha256'] }
+    assert.equal(keys(new ChapExchange([chap, strict]).choose('5,7'))['CHAP_A'], '7')
+    const exchange = new ChapExchange([chap, strict])
+    const { CHAP_A, CHAP_I, CHAP_C } = keys(exchange.choose('5'))
+    assert.equal(CHAP_A, '5')
+    const right = chapResponse('md5', Number(CHAP_I), strict.secret, parseBinary(CHAP_C!, 1024)!)
+    assert.match(failure(exchange.verify('bob', encodeHexBinary(right), null, null)), /may not use md5/)
+    assert.equal(exchange.user, null)
   })
 
   test('mutual: challenges of 1 to 1024 bytes are answered with the own secret', () => {

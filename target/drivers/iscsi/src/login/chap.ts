@@ -9,7 +9,7 @@ import {
   parseList,
   parseNumber,
 } from '@lunkit/spec'
-import type { Chap } from '../options.ts'
+import type { Chap } from '../access/options.ts'
 
 /** Numbers from IANA's registry of PPP authentication algorithms, as CHAP_A has them. */
 export const CHAP_ALGORITHMS = [
@@ -58,22 +58,29 @@ const CHALLENGE_BYTES = 32
 export class ChapExchange {
   /** What must come next: the list of algorithms, the response, or nothing more. */
   stage: 'algorithm' | 'response' | 'done' = 'algorithm'
-  readonly #chap: Chap
+  /** Whoever proves one of these has proved who it is. */
+  readonly #accounts: readonly Chap[]
+  #user: string | null = null
   #algorithm: AlgorithmRow | null = null
   #identifier = 0
   #challenge: Buffer = Buffer.alloc(0)
 
-  constructor(chap: Chap) {
-    this.#chap = chap
+  constructor(accounts: readonly Chap[]) {
+    this.#accounts = accounts
+  }
+
+  /** Whom the initiator has proved to be; null before. */
+  get user(): string | null {
+    return this.#user
   }
 
   /** Takes CHAP_A and gives CHAP_A, CHAP_I and CHAP_C. */
   choose(offer: string): ChapStep {
-    const allowed = this.#chap.algorithms
-    for (const text of parseList(offer) ?? []) {
-      const number = parseNumber(text)
-      const row = CHAP_ALGORITHMS.find(one => one.number === number)
-      if (row === undefined || (allowed !== undefined && !allowed.includes(row.name))) continue
+    const numbers = parseList(offer) ?? []
+    // Who it is comes later: what all accounts allow goes before what only some do.
+    for (const enough of [this.#accounts.length, 1]) {
+      const row = this.#firstOf(numbers, enough)
+      if (row === undefined) continue
       this.#algorithm = row
       this.#challenge = randomBytes(CHALLENGE_BYTES)
       this.#identifier = randomBytes(1)[0]!
@@ -90,25 +97,48 @@ export class ChapExchange {
     return refuse('CHAP_A offers no algorithm that is allowed here')
   }
 
+  /** The first algorithm of the offer that so many accounts allow. */
+  #firstOf(numbers: readonly string[], enough: number): AlgorithmRow | undefined {
+    const rows = numbers.flatMap(
+      text => CHAP_ALGORITHMS.find(({ number }) => number === parseNumber(text)) ?? [],
+    )
+    return rows.find(row => this.#accounts.filter(account => allows(account, row)).length >= enough)
+  }
+
   /** Takes CHAP_N and CHAP_R, and CHAP_I and CHAP_C for the other direction; gives CHAP_N and CHAP_R for that. */
   verify(name: string, response: string, identifier: string | null, challenge: string | null): ChapStep {
     const row = this.#algorithm!
     const given = parseBinary(response, CHAP_BINARY_BYTES)
     if (given === null) return unfit('CHAP_R is not a binary of at most 1024 bytes')
-    const wanted = chapResponse(row.name, this.#identifier, this.#chap.secret, this.#challenge)
-    // Both are always computed, so that time does not tell a wrong name from a wrong secret.
-    const sameName = sameText(name, this.#chap.user)
-    const sameHash = given.length === row.length && timingSafeEqual(given, wanted)
-    if (!sameName || !sameHash) return refuse('CHAP name or response is wrong')
-    if (identifier === null && challenge === null) {
-      this.stage = 'done'
-      return { ok: true, reply: [] }
+    const named = withName(this.#accounts, name)
+    let account: Chap | null = null
+    // As many responses are always computed, so that time does not tell an unknown name from a wrong secret.
+    for (let i = 0; i < namesakes(this.#accounts); i++) {
+      const one = named[i] ?? NOBODY
+      const wanted = chapResponse(row.name, this.#identifier, one.secret, this.#challenge)
+      const same = given.length === row.length && timingSafeEqual(given, wanted)
+      if (same && one !== NOBODY) account ??= one
     }
-    return this.#answer(row, identifier, challenge)
+    if (named.length === 0) return refuse(`CHAP user ${quoted(name)} is unknown`)
+    if (account === null) return refuse(`CHAP response of user ${quoted(name)} is wrong`)
+    if (!allows(account, row)) return refuse(`CHAP user ${quoted(name)} may not use ${row.name}`)
+    if (identifier !== null || challenge !== null) {
+      const step = this.#answer(account, row, identifier, challenge)
+      if (!step.ok) return step
+      this.#user = account.user
+      return step
+    }
+    this.#user = account.user
+    this.stage = 'done'
+    return { ok: true, reply: [] }
   }
 
-  #answer(row: AlgorithmRow, identifier: string | null, challenge: string | null): ChapStep {
-    const mutual = this.#chap.mutual
+  #answer(
+    { mutual }: Chap,
+    row: AlgorithmRow,
+    identifier: string | null,
+    challenge: string | null,
+  ): ChapStep {
     if (identifier === null || challenge === null) {
       return refuse('CHAP_I and CHAP_C came without each other', LoginStatus.missingParameter)
     }
@@ -131,8 +161,25 @@ export class ChapExchange {
   }
 }
 
-// Hashing first makes the lengths equal, which timingSafeEqual needs.
-function sameText(one: string, other: string): boolean {
+/** Stands in for an account that is not there: nobody knows its secret, and nobody can be it. */
+const NOBODY: Chap = { user: '', secret: randomBytes(16).toString('hex') }
+
+const allows = ({ algorithms }: Chap, { name }: AlgorithmRow): boolean =>
+  algorithms === undefined || algorithms.includes(name)
+
+/** Accounts of that name. Hashing first makes the lengths equal, which timingSafeEqual needs. */
+function withName(accounts: readonly Chap[], name: string): Chap[] {
   const hash = (text: string): Buffer => createHash('sha256').update(text).digest()
-  return timingSafeEqual(hash(one), hash(other))
+  const given = hash(name)
+  return accounts.filter(({ user }) => timingSafeEqual(hash(user), given))
 }
+
+/** The most accounts that share a name: discovery may take those of several targets. */
+function namesakes(accounts: readonly Chap[]): number {
+  const counts = new Map<string, number>()
+  for (const { user } of accounts) counts.set(user, (counts.get(user) ?? 0) + 1)
+  return Math.max(...counts.values())
+}
+
+/** A name that a peer gave, for an event. */
+export const quoted = (name: string): string => JSON.stringify(name.slice(0, 64))

@@ -3,7 +3,10 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { encodeHexBinary, encodeText, LoginStatus, parseBinary, parseText, type TextPair } from '@lunkit/spec'
-import { type Access, type Chap, settle } from '../options.ts'
+import type { Target } from '@lunkit/target-api'
+import type { Arrival } from '../access/facts.ts'
+import type { Access, Chap } from '../access/options.ts'
+import { settle } from '../options.ts'
 import { chapResponse } from './chap.ts'
 import { type JoinableSession, Login, type LoginPolicy, type LoginReply, type LoginRequest } from './login.ts'
 import { type SessionParameters, wishes } from './parameters.ts'
@@ -12,6 +15,21 @@ import { LOGIN_EVENTS, LOGIN_ROWS, LOGIN_STATES, loginEvent, loginRow } from './
 const TARGET = 'iqn.2026-11.test.lunkit:disk'
 const chap: Chap = { user: 'alice', secret: 'alice has a secret' }
 const NAMES = { InitiatorName: 'iqn.2026-11.test.lunkit:me', TargetName: TARGET }
+
+const target: Target = {
+  name: TARGET,
+  alias: 'nickname',
+  ports: [],
+  portGroups: null,
+  groupOf: () => null,
+  lunsOf: () => [{ lun: 0, readonly: false }],
+}
+
+const FROM: Arrival = {
+  address: '192.0.2.1',
+  portal: { tag: 1, host: '192.0.2.9', port: 3260 },
+  certificate: null,
+}
 
 function policy(access: Access = {}, discoveryChap?: Chap, more: Partial<LoginPolicy> = {}): LoginPolicy {
   const settings = settle(
@@ -27,7 +45,9 @@ function policy(access: Access = {}, discoveryChap?: Chap, more: Partial<LoginPo
     wishes: wishes(settings.limits),
     closedTo: () => false,
     mayMove: () => false,
-    findTarget: name => (name === TARGET ? { name, alias: 'nickname', ports: [], portGroups: null } : null),
+    access: { table: settings.access },
+    targets: [target],
+    findTarget: name => (name === TARGET ? target : null),
     findSession: (_initiator, _isid, tsih) => (tsih === 5 ? JOINABLE : null),
     ...more,
   }
@@ -35,7 +55,8 @@ function policy(access: Access = {}, discoveryChap?: Chap, more: Partial<LoginPo
 
 /** A session with all the connections that it may have. */
 const JOINABLE: JoinableSession = {
-  target: { name: TARGET, alias: '', ports: [], portGroups: null },
+  target,
+  admission: { who: { initiator: NAMES.InitiatorName, ...FROM }, user: null, view: {} },
   parameters: { maxConnections: 1 } as SessionParameters,
   connections: new Map([[7, null]]),
 }
@@ -46,7 +67,7 @@ const taken = new Set<string>()
 class Script {
   readonly login: Login
   constructor(by: LoginPolicy = policy()) {
-    this.login = new Login(by)
+    this.login = new Login(by, FROM)
   }
 
   send(
@@ -359,16 +380,18 @@ describe('login', () => {
     assert.equal(two.send('0', { AuthMethod: 'None' }).status, LoginStatus.initiatorError)
   })
 
-  test('a wrong CHAP response fails, and says nothing of why', () => {
-    for (const account of [
-      { user: 'alice', secret: 'another secret' },
-      { user: 'bob', secret: chap.secret },
-    ]) {
+  // Requirement: RFC 7143, 12.1.3: a wrong response ends the login with Login Failure, authentication failed.
+  test('a wrong CHAP response fails, and only the event says why', () => {
+    for (const [account, why] of [
+      [{ user: 'alice', secret: 'another secret' }, 'CHAP response of user "alice" is wrong'],
+      [{ user: 'bob', secret: chap.secret }, 'CHAP user "bob" is unknown'],
+    ] as const) {
       const one = new Script(policy({ chap }))
       one.send('0', { ...NAMES, AuthMethod: 'CHAP' })
       const reply = one.send('0>1', respond(keysOf(one.send('0', { CHAP_A: '7' })), account))
       assert.equal(reply.status, LoginStatus.authenticationFailure)
-      assert.equal(reply.failure, 'CHAP name or response is wrong')
+      assert.equal(reply.failure, why)
+      assert.equal(reply.text.length, 0)
     }
   })
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Login as the target runs it: any number of requests, one answer to each, by the rows of `rows.ts`.
+import { isDeepStrictEqual } from 'node:util'
 import { type KeyStage, LoginStatus, type TextPair } from '@lunkit/spec'
-import type { Target } from '@lunkit/target-api'
+import type { NexusView, Target } from '@lunkit/target-api'
+import type { Arrival, Who } from '../access/facts.ts'
+import type { Chap } from '../access/options.ts'
+import type { AccessTable, Decision, Denied } from '../access/table.ts'
 import type { Settings } from '../options.ts'
 import { TextInbox, TextOutbox, textFault } from '../text.ts'
-import { accessOf, mayUse } from './access.ts'
 import { Authentication, isAuthKey } from './authenticate.ts'
 import { Negotiation, type Wishes } from './negotiate.ts'
 import {
@@ -26,6 +29,9 @@ export const LOGIN_DATA_BYTES = 8192
 export interface LoginPolicy {
   readonly settings: Settings
   readonly wishes: Wishes
+  readonly access: { readonly table: AccessTable }
+  /** The targets that discovery may be about. */
+  readonly targets: readonly Target[]
   /** Whether nobody may log in to the target (discovery: null), nor be sent elsewhere. */
   closedTo(target: Target | null): boolean
   /** Whether its initiators may be sent elsewhere at the end of their login. */
@@ -38,9 +44,18 @@ export interface LoginPolicy {
 /** What login needs to know of a session that a connection wants to join. */
 export interface JoinableSession {
   readonly target: Target | null
+  readonly admission: Admission
   readonly parameters: SessionParameters
   /** By CID. */
   readonly connections: ReadonlyMap<number, unknown>
+}
+
+/** As whom somebody has got in, and to what. */
+export interface Admission {
+  readonly who: Who
+  /** The user that was proved, or null. */
+  readonly user: string | null
+  readonly view: NexusView
 }
 
 export interface LoginRequest {
@@ -80,6 +95,9 @@ const wrong = (failure: string): LoginReply => failed(LoginStatus.initiatorError
 const statusOf = ({ key }: { readonly key: string }): number =>
   key === 'SessionType' ? LoginStatus.sessionTypeNotSupported : LoginStatus.initiatorError
 
+const denied = ({ hidden, reason, rule }: Denied): LoginReply =>
+  failed(hidden ? LoginStatus.notFound : LoginStatus.authorizationFailure, `${reason} (decided by ${rule})`)
+
 const CLOSED = failed(LoginStatus.serviceUnavailable, 'Target lets nobody in any more')
 
 /** One login. After a reply that is no success, or that made it `complete`, it is over. */
@@ -93,15 +111,21 @@ export class Login {
   /** Our MaxRecvDataSegmentLength was declared: it holds after login. */
   declared = false
   first: LoginRequest | null = null
+  readonly #from: Arrival
   readonly #policy: LoginPolicy
   readonly #negotiation: Negotiation
   readonly #vendorKeys: VendorKeys | null
   readonly #inbox = new TextInbox()
   readonly #outbox = new TextOutbox()
   #authentication: Authentication | null = null
+  /** What was decided when the names were known; null for discovery. */
+  #decision: Decision | null = null
+  #view: NexusView = {}
+  #accounts: readonly Chap[] = []
 
-  constructor(policy: LoginPolicy) {
+  constructor(policy: LoginPolicy, from: Arrival) {
     this.#policy = policy
+    this.#from = from
     this.#negotiation = new Negotiation(policy.wishes)
     const { vendorKey } = policy.settings
     this.#vendorKeys = vendorKey === null ? null : new VendorKeys(vendorKey)
@@ -114,6 +138,29 @@ export class Login {
   /** Whether the initiator has proved who it is. */
   get proved(): boolean {
     return this.#authentication?.proved === true
+  }
+
+  /** The user that it has proved to be, or null. */
+  get user(): string | null {
+    return this.#authentication?.user ?? null
+  }
+
+  /** What a complete login comes to. */
+  get admission(): Admission {
+    return { who: this.#who, user: this.user, view: this.#view }
+  }
+
+  get #who(): Who {
+    return { initiator: this.initiator, ...this.#from }
+  }
+
+  /** Whether the access table would still say what this login goes by. */
+  isStillDecided(): boolean {
+    if (this.#authentication === null) return true
+    const { table } = this.#policy.access
+    const now = this.target === null ? null : table.decide(this.target, this.#who)
+    if (!isDeepStrictEqual(now, this.#decision)) return false
+    return this.target !== null || isDeepStrictEqual(this.#discoveryAccounts(), this.#accounts)
   }
 
   get parameters(): SessionParameters {
@@ -213,7 +260,7 @@ export class Login {
   /** Settles who wants what; once, with the first whole request. */
   #identify(): LoginReply | null {
     if (this.#authentication !== null) return null
-    const { settings } = this.#policy
+    const { table } = this.#policy.access
     const value = (key: string): string => String(this.#negotiation.settled.get(key) ?? '')
     this.initiator = value('InitiatorName')
     this.targetName = value('TargetName')
@@ -221,18 +268,44 @@ export class Login {
     if (this.initiator === '') return failed(LoginStatus.missingParameter, 'InitiatorName is missing')
     if (this.discovery) {
       if (this.#policy.closedTo(null)) return CLOSED
-      this.#authentication = discoveryAuthentication(settings)
+      this.#accounts = this.#discoveryAccounts()
+      this.#authentication = new Authentication(this.#accounts, table.discovery === null)
       return null
     }
     if (this.targetName === '') return failed(LoginStatus.missingParameter, 'TargetName is missing')
     this.target = this.#policy.findTarget(this.targetName)
     if (this.target === null) return failed(LoginStatus.notFound, 'There is no such target')
-    const access = accessOf(settings, this.target.name)
-    if (!mayUse(access, this.initiator)) {
-      return failed(LoginStatus.authorizationFailure, 'Initiator is not on the list of the target')
-    }
+    const decision = table.decide(this.target, this.#who)
+    if (!decision.allowed) return denied(decision)
     if (this.#policy.closedTo(this.target)) return CLOSED
-    this.#authentication = new Authentication(access.chap ?? null)
+    this.#decision = decision
+    this.#authentication = new Authentication(decision.accounts, decision.proof === 'optional')
+    return null
+  }
+
+  /**
+   * Without accounts for discovery, nobody needs to prove anything to see the names of targets; but an initiator that
+   * insists on CHAP (open-iscsi does for mutual CHAP) is served with the accounts of the targets that it may see.
+   */
+  #discoveryAccounts(): readonly Chap[] {
+    const { access, targets } = this.#policy
+    if (access.table.discovery !== null) return access.table.discovery
+    const all = targets.flatMap(target => {
+      const decision = access.table.decide(target, this.#who)
+      return decision.allowed ? decision.accounts : []
+    })
+    return [
+      ...new Map(all.map(account => [JSON.stringify([account.user, account.secret]), account])).values(),
+    ]
+  }
+
+  /** The proof is there: what it is good for. */
+  #grant(): LoginReply | null {
+    if (this.target === null) return null
+    const { table } = this.#policy.access
+    const grant = table.grant(this.#decision!, this.target, this.#who, this.user)
+    if (!('view' in grant)) return denied(grant)
+    this.#view = grant.view
     return null
   }
 
@@ -253,7 +326,7 @@ export class Login {
     const transit = !stays && row.to !== row.at
     this.state = transit ? row.to : row.at
     if (this.state === 'fullFeature') {
-      const refusal = this.#checkSession()
+      const refusal = this.#grant() ?? this.#checkSession()
       if (refusal !== null) return refusal
     }
     return { status: LoginStatus.success, transit, continues, text, failure: '' }
@@ -278,18 +351,13 @@ export class Login {
     if (session === null || this.target === null || session.target?.name !== this.target.name) {
       return failed(LoginStatus.sessionDoesNotExist, `There is no session with TSIH ${tsih}`)
     }
-    const { connections, parameters } = session
+    const { connections, parameters, admission } = session
+    const isOther = this.user !== null && admission.user !== null && this.user !== admission.user
+    if (isOther || !isDeepStrictEqual(admission.view, this.#view)) {
+      const failure = `Session ${tsih} is that of another user, or by another rule`
+      return failed(LoginStatus.authorizationFailure, failure)
+    }
     if (connections.has(cid) || connections.size < parameters.maxConnections) return null
     return failed(LoginStatus.tooManyConnections, `Session has its ${connections.size} connections already`)
   }
-}
-
-/**
- * Without an account for discovery, nobody needs to prove anything to see the names of targets; but an initiator that
- * insists on CHAP (open-iscsi does for mutual CHAP) is served with the account of a target.
- */
-function discoveryAuthentication({ discoveryChap, access }: Settings): Authentication {
-  if (discoveryChap !== null) return new Authentication(discoveryChap)
-  const chap = Object.values(access).find(one => one.chap !== undefined)?.chap ?? null
-  return new Authentication(chap, true)
 }
