@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The access table of a port: who gets what of a target. Logins, discovery and explanations all ask here.
+import { isDeepStrictEqual } from 'node:util'
 import type { NexusView, Target } from '@lunkit/target-api'
 import { quoted } from '../login/chap.ts'
 import { checkAccess, checkAccounts } from './checks.ts'
@@ -105,6 +106,14 @@ export class AccessTable {
     if (user === null || decision.proof !== 'required' || !this.#users.has(user)) return true
     return 'view' in this.grant(decision, target, who, user)
   }
+}
+
+/** Whether two decisions come to the same, whatever rules they are by. */
+export function givesAlike(one: Decision, other: Decision): boolean {
+  if (!one.allowed || !other.allowed) return one.allowed === other.allowed
+  return (
+    one.proof === other.proof && isDeepStrictEqual([one.view, one.accounts], [other.view, other.accounts])
+  )
 }
 
 const DENIED: Omit<Denied, 'rule' | 'reason'> = { allowed: false, hidden: false, skipped: [] }

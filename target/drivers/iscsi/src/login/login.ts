@@ -5,7 +5,7 @@ import { type KeyStage, LoginStatus, type TextPair } from '@lunkit/spec'
 import type { NexusView, Target } from '@lunkit/target-api'
 import type { Arrival, Who } from '../access/facts.ts'
 import type { Chap } from '../access/options.ts'
-import type { AccessTable, Decision, Denied } from '../access/table.ts'
+import { type AccessTable, type Decision, type Denied, givesAlike } from '../access/table.ts'
 import type { Settings } from '../options.ts'
 import { TextInbox, TextOutbox, textFault } from '../text.ts'
 import { Authentication, isAuthKey } from './authenticate.ts'
@@ -158,9 +158,8 @@ export class Login {
   isStillDecided(): boolean {
     if (this.#authentication === null) return true
     const { table } = this.#policy.access
-    const now = this.target === null ? null : table.decide(this.target, this.#who)
-    if (!isDeepStrictEqual(now, this.#decision)) return false
-    return this.target !== null || isDeepStrictEqual(this.#discoveryAccounts(), this.#accounts)
+    if (this.target === null) return isDeepStrictEqual(this.#discoveryAccounts(), this.#accounts)
+    return givesAlike(table.decide(this.target, this.#who), this.#decision!)
   }
 
   get parameters(): SessionParameters {
