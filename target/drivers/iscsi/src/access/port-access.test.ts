@@ -146,7 +146,6 @@ describe('login', () => {
       assert.notEqual(first, second)
     }))
 
-  // Requirement: RFC 7143, 9.2.1: a target tells an unknown user and a wrong response apart for nobody but its operator.
   test('an unknown user and a wrong secret get one answer, and two reasons', () =>
     withAccess({ chap: [alice, bob] }, async (bench, from) => {
       const wrong = await attempt(await from('127.0.0.1'), {
@@ -225,7 +224,7 @@ describe('read-only', () => {
 })
 
 describe('discovery', () => {
-  // Requirement: RFC 7143, Appendix C: SendTargets tells of no target and no address that the initiator may not use.
+  // Requirement: RFC 7143, Appendix C: SendTargets=All is about the targets that concern the initiator.
   test('lists what the initiator may log in to, at the portals where it may', () =>
     withAccess(
       { rules: [{ initiators: ['*:other'], portals: ['127.0.0.3'] }, { initiators: [INITIATOR] }] },
