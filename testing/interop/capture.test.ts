@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Captures as Wireshark reads them: every PDU found, with its opcode, LUN and CDB, nothing malformed, over IPv4 and IPv6.
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { connect } from '@lunkit/initiator-driver-iscsi'
@@ -19,6 +19,7 @@ import {
   TEXT_REQUEST,
 } from '@lunkit/spec'
 import { Capture } from '@lunkit/target-driver-iscsi'
+import { Authority } from '../kit/certificates.ts'
 import { BLOCK, IscsiBench, read10, TARGET, testUnitReady, write10 } from '../kit/iscsi-bench.ts'
 import { fieldsOf, RawPeer, text } from '../kit/raw-peer.ts'
 import { scratch } from '../kit/scratch.ts'
@@ -188,4 +189,37 @@ test('lunkit serve captures, one file for each session over all its portal group
 test('what cannot be captured is refused at the start', async () => {
   await assert.rejects(serve(['memory:1M', '--capture', '/nowhere/x.pcapng']), /Capture .* cannot be written/)
   await assert.rejects(serve(['memory:1M', '--capture-files', '3']), /--capture-files needs --capture/)
+})
+
+test('a portal with TLS is captured as iSCSI, with its addresses', async t => {
+  if (!need(t, 'tshark', 'openssl')) return
+  const folder = await scratch(t)
+  const authority = new Authority()
+  t.after(() => authority.dispose())
+  const pair = authority.issue({ name: 'portal', alternative: 'IP:127.0.0.1' })
+  for (const [name, pem] of Object.entries(pair)) writeFileSync(join(folder, name), pem, { mode: 0o600 })
+  const tls = [
+    '--portal',
+    '127.0.0.1:0,tls',
+    '--tls-cert',
+    join(folder, 'cert'),
+    '--tls-key',
+    join(folder, 'key'),
+  ]
+  const file = join(folder, 'tls.pcapng')
+  const target = await serve(['memory:1M', ...tls, '--capture', file])
+  t.after(() => target.stop())
+  {
+    await using disk = await connect(target.ready.luns[0]!.url, { tls: { ca: authority.cert } })
+    await disk.read(5, 1)
+  }
+  assert.equal(await target.stop(), 0)
+  const port = Number(target.ready.portals[0]!.split(':')[1])
+  const pdus = dissect(file, port, 'iscsi', ['iscsi.opcode', 'ip.src', 'tcp.srcport', 'tcp.dstport'])
+  const opcodes = firsts(pdus, 'iscsi.opcode')
+  assert.equal(opcodes[0], Opcode.loginRequest)
+  assert.ok(opcodes.includes(Opcode.dataIn))
+  assert.equal(opcodes.at(-1), Opcode.logoutResponse)
+  assert.ok(pdus.every(row => [row['tcp.srcport'], row['tcp.dstport']].includes(String(port))))
+  assert.ok(pdus.every(row => row['ip.src'] === '127.0.0.1'))
 })

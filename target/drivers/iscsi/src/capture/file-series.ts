@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One capture file and those that follow it when it is full: written behind the traffic, never faster than the disk takes it.
 import { type FileHandle, open } from 'node:fs/promises'
-import { parse } from 'node:path'
+import { join, parse } from 'node:path'
 import type { FileList } from './file-list.ts'
 import { fileHead, fileStatistics, setDrops } from './pcapng.ts'
 
@@ -57,7 +57,12 @@ export class FileSeries {
 
   /** Opens the first file. Rejects with the system's error. */
   async open(): Promise<void> {
-    await this.#next()
+    try {
+      await this.#next()
+    } catch (error) {
+      await this.#file?.close()
+      throw error
+    }
   }
 
   /** Whether a block of this length can wait; if not, the packet is counted as dropped. */
@@ -126,8 +131,7 @@ export class FileSeries {
     await this.#after
     const number = this.count++ % this.#host.files
     const { dir, name, ext } = parse(this.#path)
-    const base = number === 0 ? `${name}${ext}` : `${name}.${number}${ext}`
-    this.#current = dir === '' ? base : `${dir === '/' ? '' : dir}/${base}`
+    this.#current = number === 0 ? this.#path : join(dir, `${name}.${number}${ext}`)
     if (!(await this.#host.list.open(this.#current))) {
       this.#failed = true
       this.#host.warn(`Capture ${this.#path} is left out: there are ${this.#host.files} files already`)

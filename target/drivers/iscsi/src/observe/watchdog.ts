@@ -25,8 +25,8 @@ const WAITS: Readonly<Record<TaskState, string>> = {
   [TaskState.waitData]: 'data from the initiator',
   [TaskState.run]: 'the storage',
   [TaskState.execute]: 'the storage',
-  [TaskState.finish]: 'its answer',
-  [TaskState.respond]: 'its answer',
+  [TaskState.finish]: 'its answer to be sent',
+  [TaskState.respond]: 'its answer to be sent',
   [TaskState.lost]: 'the storage, after an abort',
 }
 
@@ -55,7 +55,8 @@ export class Watchdog {
   }
 
   #lookForStuck(session: Session, clock: number, limit: number): void {
-    for (const one of session.tasks.all()) {
+    // A copy: who is told may end sessions.
+    for (const one of [...session.tasks.all()]) {
       const { task } = one
       if (task === null || one.begunAt > clock - limit) continue
       const age = clock - one.begunAt
