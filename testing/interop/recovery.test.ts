@@ -23,12 +23,12 @@ const SEED = Number(process.env['LUNKIT_RECOVERY_SEED'] ?? Math.floor(Math.rando
 const IN_FLIGHT = 24
 const LONGEST_BLOCKS = 96
 const RATES: FaultRates = {
-  data: 0.004,
-  header: 0.0004,
-  omit: 0.002,
-  cut: 0.0003,
-  cutAll: 0.00004,
-  delay: 0.01,
+  data: 0.02,
+  header: 0.002,
+  omit: 0.01,
+  cut: 0.002,
+  cutAll: 0.0002,
+  delay: 0.03,
   latestMs: 12,
 }
 

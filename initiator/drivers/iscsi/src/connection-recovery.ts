@@ -4,6 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { LoginError, TransportError } from '@lunkit/initiator-core'
 import {
   IscsiTaskResponse,
+  LoginStatus,
   LogoutReason,
   LogoutResponse,
   logoutResponseText,
@@ -60,6 +61,23 @@ export async function recoverConnection(lost: FullFeature, host: RecoveryHost): 
   return { ...count, instead: instead !== null && instead.gone === null ? instead : null }
 }
 
+/** Repeats a login while it may work later. */
+export async function persist<T>(login: () => Promise<T>, tries: number, signal: AbortSignal): Promise<T> {
+  for (
+    let left = tries - 1, delay: number = DELAYS.first;
+    ;
+    left--, delay = Math.min(DELAYS.longest, delay * 2)
+  ) {
+    try {
+      return await login()
+    } catch (error) {
+      signal.throwIfAborted()
+      if (left <= 0 || !mayPass(error)) throw error
+    }
+    await pause(delay, signal)
+  }
+}
+
 /** Makes the target forget the connection: by a logout on another one, or by a login under its CID. */
 async function takeOut(
   lost: FullFeature,
@@ -80,16 +98,24 @@ async function takeOut(
       return await host.join(cid, lost.connection.expStatSn)
     } catch (error) {
       signal.throwIfAborted()
-      if (
-        error instanceof LoginError &&
-        error.code !== 'LOGIN_TIMEOUT' &&
-        error.code !== 'LOGIN_TARGET_ERROR'
-      ) {
-        throw error
-      }
+      if (!mayPass(error)) throw error
     }
     await pause(delay, signal)
   }
+}
+
+/**
+ * Whether the same login may work later: the road failed, the target is in trouble, or it has not noticed yet that other
+ * connections are gone.
+ */
+function mayPass(error: unknown): boolean {
+  if (!(error instanceof LoginError)) return error instanceof TransportError
+  const status = (error.statusClass << 8) | error.statusDetail
+  return (
+    status === LoginStatus.tooManyConnections ||
+    error.code === 'LOGIN_TIMEOUT' ||
+    error.code === 'LOGIN_TARGET_ERROR'
+  )
 }
 
 /** Returns false if the other connection is lost as well. */

@@ -198,3 +198,24 @@ test('a logout that the target asks for on one connection makes way for another'
   assert.equal(LOGOUT_REQUEST.read(logout.header).reason, 1)
   assert.equal((await session.execute(ready)).status, 0)
 })
+
+test('numbers that a target tells while a connection is not in the session yet do not count', async () => {
+  await using target = await ScriptedTarget.start((pdu, peer) => {
+    const { csg } = pdu.opcode === Opcode.loginRequest ? LOGIN_REQUEST.read(pdu.header) : { csg: -1 }
+    const early = peer.number > 1 && csg === 0 ? { expCmdSn: 5, maxCmdSn: 5000 } : {}
+    if (csg >= 0) peer.login(pdu, { MaxConnections: '2' }, { maxCmdSn: 1, ...early })
+    else if (!peer.courtesy(pdu)) held.push([pdu, peer])
+  })
+  const held: [Pdu, Peer][] = []
+  await using session = await openSession({ ...target.options, connections: 2 })
+  const commands = [session.execute(ready), session.execute(ready)]
+  await until(() => held.length === 1)
+  await session.ping()
+  assert.equal(held.length, 1)
+  for (let answered = 0; answered < 2; answered++) {
+    await until(() => held.length > 0)
+    const [pdu, peer] = held.shift()!
+    peer.respond(pdu, { expCmdSn: pdu.cmdSn + 1, maxCmdSn: pdu.cmdSn + 1 })
+  }
+  await Promise.all(commands)
+})

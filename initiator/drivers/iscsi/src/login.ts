@@ -173,6 +173,10 @@ export class Login implements ConnectionHost {
       throw broken(`sent StatSN ${statSn} during login where ${connection.expStatSn} was due`)
     }
     connection.expStatSn = next(statSn)
+    // Before the end of its login a connection is in no session yet, and some targets then tell numbers of its own.
+    const isIn =
+      response.transit.get(header, 0) === 1 && response.nsg.get(header, 0) === LoginStage.fullFeature
+    if (!isIn && this.#seat.links.settings !== null) return
     this.#seat.links.window.update(response.expCmdSn.get(header, 0), response.maxCmdSn.get(header, 0))
   }
 

@@ -13,7 +13,7 @@ import {
 } from '@lunkit/initiator-core'
 import { messageEvent, obeyMessage } from './async-message.ts'
 import { closeConnection, LOGOUT_MS } from './close-connection.ts'
-import { type RecoveryHost, recoverConnection } from './connection-recovery.ts'
+import { persist, type RecoveryHost, recoverConnection } from './connection-recovery.ts'
 import { Drain } from './drain.ts'
 import { type Destination, establish } from './establish.ts'
 import type { AsyncMessage, FullFeature, FullFeatureHost } from './full-feature.ts'
@@ -34,6 +34,8 @@ import { within } from './within.ts'
 
 /** Wait for commands under way when a session or a connection is closed. */
 const DRAIN_MS = 10_000
+/** Logins of a connection that takes the place of another. */
+const REPLACEMENT_TRIES = 10
 
 type State = 'opening' | 'ready' | 'recovering' | 'closing' | 'closed'
 
@@ -205,10 +207,11 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
     await Promise.all(Array.from({ length: missing }, () => this.#addLink(links)))
   }
 
-  async #addLink(links: Links): Promise<void> {
+  /** Tries so often where one has to take the place of another, which the target may not have let go yet. */
+  async #addLink(links: Links, tries = 1): Promise<void> {
     const cid = links.takeCid()
     try {
-      const { connection } = await this.#login(links, cid, 0)
+      const { connection } = await persist(() => this.#login(links, cid, 0), tries, links.signal)
       this.#options.onEvent({ type: 'connection-added', cid, portal: connection.portal })
     } catch (error) {
       links.freeCid(cid)
@@ -260,10 +263,10 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
         this.ready(feature)
         if (instead !== null) return
         links.freeCid(cid)
-        if (this.#state === 'ready') void this.#addLink(links)
+        if (this.#state === 'ready') void this.#addLink(links, REPLACEMENT_TRIES)
       },
       failure => {
-        const cause = failure instanceof TransportError ? failure : error
+        const cause = failure instanceof InitiatorError ? lostError(failure.message, failure) : error
         if (links === this.#links) this.#lose(links, cause, feature.retryAfterMs)
       },
     )
@@ -337,7 +340,7 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
     const { links } = feature
     if (links.live.length > 1) {
       await this.#closeLink(feature, limitMs)
-      if (links === this.#links && this.#state === 'ready') await this.#addLink(links)
+      if (links === this.#links && this.#state === 'ready') await this.#addLink(links, REPLACEMENT_TRIES)
       return
     }
     feature.leaving = true
@@ -383,8 +386,8 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
   }
 }
 
-const lostError = (why: string): TransportError =>
-  new TransportError('TRANSPORT_CONNECTION_LOST', `The connection is given up: ${why}`)
+const lostError = (why: string, cause?: unknown): TransportError =>
+  new TransportError('TRANSPORT_CONNECTION_LOST', `The connection is given up: ${why}`, { cause })
 
 const asInitiatorError = (error: unknown): InitiatorError =>
   error instanceof InitiatorError
