@@ -31,6 +31,7 @@ export {
   createTarget,
   type TargetOptions,
 } from './target-face/create-target.ts'
+export type { GuardOptions } from './target-face/guard.ts'
 export type { InitiatorSelection, Initiators } from './target-face/initiators.ts'
 export type { IscsiKeys } from './target-face/iscsi-keys.ts'
 export type { Lun, LunView, Referral, UnitNames } from './target-face/lun.ts'

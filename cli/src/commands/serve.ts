@@ -9,6 +9,7 @@ import { redirectOptions } from '../redirect-flags.ts'
 import { readSecret } from '../secret.ts'
 import { defaultStateFolder } from '../state-folder.ts'
 import { createTarget, type TargetOptions } from '../target-face/create-target.ts'
+import { parseGuard } from '../target-face/guard.ts'
 import type { IscsiKeys } from '../target-face/iscsi-keys.ts'
 import type { AccessStateName } from '../target-face/port-groups.ts'
 import { parsePortal } from '../target-face/portal.ts'
@@ -33,6 +34,8 @@ interface ServeFlags extends TlsFlags, IsnsFlags, WatchFlags {
   readonly asyncEvents?: true
   readonly open?: true
   readonly iscsi?: string[]
+  readonly limit?: string[]
+  readonly trust?: string[]
   /** false: --no-state. */
   readonly state: string | false
   readonly json?: true
@@ -126,6 +129,8 @@ export function build(): Command {
     .option('--isns <address>', 'register with the iSNS server HOST[:PORT]; repeatable', collect)
     .option('--isns-entity <name>', 'as this network entity')
     .option('--open', 'allow a public portal that anybody can log in to')
+    .option('--limit <name=number>', 'a limit against hostile initiators; repeatable', collect)
+    .option('--trust <address>', 'addresses or subnets without limits for each address; repeatable', collect)
     .option('--iscsi <key=value>', 'what the target asks for in login; repeatable', collect)
     .option('--state <folder>', 'keep reservations and saved settings there', defaultStateFolder())
     .option('--no-state', 'keep nothing beyond this run')
@@ -152,6 +157,7 @@ async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> 
     ...(flags.asyncEvents && { asyncEvents: true }),
     ...redirectOptions(flags, flags.portal ?? []),
     ...(tls !== null && { tls }),
+    guard: parseGuard(flags.limit ?? [], flags.trust ?? []),
     ...(flags.iscsi && { iscsi: keysOfFlags(flags.iscsi) }),
     ...isnsOptions(flags),
     ...portGroupsOf(flags),

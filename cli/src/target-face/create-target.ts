@@ -22,6 +22,7 @@ import {
 } from '@lunkit/target-driver-iscsi'
 import { TargetEngine } from '@lunkit/target-engine'
 import { checkStateFolder } from '@lunkit/target-state'
+import { type GuardOptions, guardLimits } from './guard.ts'
 import { checkTargetName, defaultTargetName } from './identity.ts'
 import { type IscsiKeys, iscsiOptions } from './iscsi-keys.ts'
 import { type LunSource, type OpenedLun, openLun } from './open-lun.ts'
@@ -63,6 +64,8 @@ export interface TargetOptions {
   readonly chap?: ChapOptions
   /** What the target asks for in login: bursts, digests, unsolicited data. */
   readonly iscsi?: IscsiKeys
+  /** Limits against hostile or broken initiators; each portal group has its own. */
+  readonly guard?: GuardOptions
   /** Where new sessions are sent instead of being served, or who decides that for each. */
   readonly redirect?: Redirect | RedirectDecision
   /** The same for single portal groups, by tag; they come before `redirect`. */
@@ -108,7 +111,7 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
     if (running === null) early.push(event)
     else tell(running, event)
   }
-  const negotiated = iscsiOptions(options.iscsi ?? {})
+  const { limits, ...negotiated } = guarded(iscsiOptions(options.iscsi ?? {}), options.guard)
   if (options.state) await checkStateFolder(options.state)
   const absent = await openAbsent()
   const opened = await openLuns(options, name, observe)
@@ -126,7 +129,7 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
       ...(options.chap && { chap: options.chap }),
       ...(options.initiators && { initiators: options.initiators }),
     }
-    const watch = await openWatch(options.watch ?? {}, negotiated.limits, observe)
+    const watch = await openWatch(options.watch ?? {}, limits, observe)
     capture = watch.capture
     const grouping = accessOptions([...groups.keys()], options.portGroups)
     if (grouping !== null) target.setPortGroups(grouping)
@@ -134,6 +137,7 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
       const portals = group.map(portalOptions)
       const admission = admissionOptions(options, tpgt)
       const settings = {
+        limits,
         ...negotiated,
         ...watch.settings,
         ...admission,
@@ -159,6 +163,15 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
   setImmediate(() => early.forEach(event => void tell(target, event)))
   if (options.signal !== undefined) await closeOnAbort(target, options.signal)
   return target
+}
+
+function guarded({ limits, ...rest }: ReturnType<typeof iscsiOptions>, guard: GuardOptions = {}) {
+  const { trustedAddresses } = guard
+  return {
+    ...rest,
+    limits: { ...limits, ...guardLimits(guard) },
+    ...(trustedAddresses !== undefined && { trustedAddresses }),
+  }
 }
 
 function admissionOptions(options: TargetOptions, tag: number) {

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the target does against hostile or broken initiators: limits by name, and addresses that they are not for.
+import { OperatorError } from '@lunkit/target-api'
+import { DEFAULT_LIMITS, type Limits } from '@lunkit/target-driver-iscsi'
+
+const NAMES = [
+  'loginTimeoutMs',
+  'pendingConnections',
+  'pendingBytes',
+  'sessions',
+  'discoverySessions',
+  'sessionsPerInitiator',
+  'sessionsPerTarget',
+  'connectionsPerAddress',
+  'addressLoginsPerSecond',
+  'addressLoginBurst',
+  'loginsPerSecond',
+  'loginBurst',
+  'failedLogins',
+  'loginBackOffMs',
+  'sendQueueBytes',
+  'dataTimeoutMs',
+  'earlyDataBytes',
+  'textBytes',
+  'sessionBytes',
+] as const satisfies readonly (keyof Limits)[]
+
+/** Limits of each portal group, as the iSCSI driver describes them. */
+export interface GuardOptions extends Partial<Pick<Limits, (typeof NAMES)[number]>> {
+  /** Addresses and subnets without limits for each address and without login rates: loopback if not given. */
+  readonly trustedAddresses?: readonly string[]
+}
+
+const isName = (name: string): name is (typeof NAMES)[number] => NAMES.some(one => one === name)
+
+/** The driver's limits, added to those that are there. Throws OperatorError for a name that is none. */
+export function guardLimits({ trustedAddresses: _, ...guard }: GuardOptions): Partial<Limits> {
+  const given = Object.entries(guard).filter(([, value]) => value !== undefined)
+  const stray = given.find(([name]) => !isName(name))
+  if (stray === undefined) return Object.fromEntries(given)
+  throw new OperatorError('GUARD_KEY', `'${stray[0]}' is no limit`, {
+    hint: `limits are ${NAMES.join(', ')}`,
+  })
+}
+
+/** `name=number` texts and trusted addresses of the command line, besides loopback. Throws OperatorError. */
+export function parseGuard(limits: readonly string[], trust: readonly string[]): GuardOptions {
+  const guard: Record<string, number> = {}
+  for (const text of limits) {
+    const [, name = '', number = ''] = /^([A-Za-z]+)=(\d+)$/.exec(text) ?? []
+    if (!isName(name)) {
+      throw new OperatorError('GUARD_KEY', `'--limit ${text}' is no limit`, {
+        hint: `write --limit connectionsPerAddress=${DEFAULT_LIMITS.connectionsPerAddress}; limits are ${NAMES.join(', ')}`,
+      })
+    }
+    guard[name] = Number(number)
+  }
+  return { ...guard, ...(trust.length > 0 && { trustedAddresses: ['127.0.0.0/8', '::1', ...trust] }) }
+}
