@@ -90,6 +90,8 @@ describe('a registration', () => {
       { host: '127.0.0.1', port: 0 },
       { host: '127.0.0.1', port: 0, advertise: { host: '192.0.2.9', port: 860 } },
       { host: '0.0.0.0', port: 0 },
+      // A name that only others can look up is left out; the rest is registered.
+      { host: '127.0.0.1', port: 0, advertise: { host: 'no-such-name.invalid' } },
     ]
     const bench = await IscsiBench.open({ portals })
     const second = await driver.start(bench.engine, { portals: [{ host: '::1', port: 0 }], tpgt: 2 })

@@ -53,7 +53,8 @@ const isLoopback = (address: string): boolean => address === '::1' || address.st
 const isLinkLocal = (address: string): boolean => /^(fe80:|169\.254\.)/i.test(address)
 
 /**
- * Portals by their addresses. One on all addresses is the one that the server is talked to from; names are looked up.
+ * Portals by their addresses. One on all addresses is the one that the server is talked to from; names are looked up, and
+ * left out if this machine does not know them.
  * Loopback is told to servers on this machine alone, link-local addresses only where there are no others.
  */
 export async function place(portals: readonly ListedPortal[], local: string): Promise<PlacedPortal[]> {
@@ -74,6 +75,7 @@ export async function place(portals: readonly ListedPortal[], local: string): Pr
 async function addressesOf(host: string, own: string): Promise<readonly string[]> {
   if (isWildcard(host)) return host === '0.0.0.0' && isIPv6(own) ? [] : [own]
   if (isIP(host) !== 0) return [plainAddress(host)]
-  const found = await lookup(host, { all: true })
+  // A name may be known to others alone: then this portal is not registered.
+  const found = await lookup(host, { all: true }).catch(() => [])
   return found.map(({ address }) => plainAddress(address))
 }

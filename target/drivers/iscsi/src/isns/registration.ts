@@ -2,6 +2,7 @@
 // Keeps iSNS servers told of an engine's targets and portals, without ever holding the target up (RFC 4171).
 import type { Engine } from '@lunkit/target-api'
 import { portalText } from '../portal.ts'
+import { within } from '../time-limit.ts'
 import { list } from './listing.ts'
 import { defaultEntity, type IsnsOptions, settleIsns } from './options.ts'
 import { type IsnsState, ServerLink } from './server-link.ts'
@@ -9,6 +10,8 @@ import { InquiryListeners } from './status-inquiry.ts'
 
 /** How often targets and portals are looked at for changes. */
 const LOOK_MS = 1000
+/** How long an end is waited for; a farewell takes half of it at most. */
+const CLOSE_MS = 4000
 
 /** A registration that goes on until it is closed. */
 export interface IsnsRegistration {
@@ -70,7 +73,8 @@ export async function registerWithIsns(
     },
     async close() {
       clearInterval(looking)
-      await Promise.all(links.map(link => link.close()))
+      // A look-up of a name may take longer than any of the links' own limits.
+      await within(Promise.all(links.map(link => link.close())), CLOSE_MS)
       await inquiries.close()
     },
   }

@@ -4,6 +4,7 @@ import type { KeyValue } from '@lunkit/spec'
 import type { Connection } from '../connection.ts'
 import { ConnectionCounters } from '../connection-counters.ts'
 import type { Session } from '../session.ts'
+import type { PeerCertificate } from '../tls/certificate.ts'
 
 export type Counters = Readonly<Omit<ConnectionCounters, 'add' | 'pinged' | 'answered'>>
 
@@ -12,6 +13,9 @@ export interface ConnectionReport {
   /** `host:port` of the initiator, and the address that it came to. */
   readonly address: string
   readonly localAddress: string
+  /** It came by TLS; and what the initiator has shown of itself, verified. */
+  readonly tls: boolean
+  readonly certificate: PeerCertificate | null
   readonly openedAt: Date
   readonly headerDigest: boolean
   readonly dataDigest: boolean
@@ -77,6 +81,8 @@ function reportConnection(connection: Connection): ConnectionReport {
     cid,
     address,
     localAddress,
+    tls: connection.overTls,
+    certificate: connection.certificate,
     openedAt: new Date(connection.openedAt),
     headerDigest,
     dataDigest,

@@ -117,6 +117,7 @@ describe('the road over TLS', () => {
         const bytes = Buffer.from(Array.from({ length: 128 * BLOCK }, (_, i) => (i * 31 + (i >> 9)) & 0xff))
         peer.command(write10(8, 128), { write: 1, expectedDataTransferLength: bytes.length }, bytes)
         assert.equal(fieldsOf(SCSI_RESPONSE, await peer.receive(Opcode.scsiResponse)).status, Status.good)
+        assert.equal(bench.port.watch.sessions()[0]!.connections[0]!.tls, true)
         for (let i = 0; i < 8; i++) assert.deepEqual(await readBlocks(peer, 8, 128), bytes)
         for (let i = 0; i < 16; i++)
           peer.command(read10(8, 128), { read: 1, expectedDataTransferLength: bytes.length })
@@ -207,11 +208,16 @@ describe('the road over TLS', () => {
 })
 
 describe('client certificates', () => {
+  /** As they are told of, and as rules for access see them. */
   const certificates = (bench: IscsiBench) => {
     const { sessions } = bench.port as IscsiTargetPort
-    return [...sessions.values()].flatMap(({ connections }) =>
-      [...connections.values()].map(one => one.certificate),
+    const known = [...sessions.values()].flatMap(({ connections }) => [...connections.values()])
+    const told = bench.port.watch.sessions().flatMap(({ connections }) => connections)
+    assert.deepEqual(
+      told.map(({ certificate }) => certificate),
+      known.map(({ certificate }) => certificate),
     )
+    return told.map(({ certificate }) => certificate)
   }
 
   test('with an authority one is required, and its names are known', () =>
