@@ -43,7 +43,8 @@ export function receiveDataOut(
       keepData(one, data, length)
     } else {
       connection.reject(RejectReason.protocolError, header, at, wrong)
-      one.fault = DATA_INCORRECT
+      // What is missing must have been lost (RFC 7143, 7.9).
+      one.fault = dataSn.get(header, at) === one.dataSn ? DATA_INCORRECT : DATA_DAMAGED
     }
   }
   if (connection.over) return
