@@ -309,12 +309,12 @@ export class Login {
   }
 
   #introduced = false
-  /** The first answer says which portal group it is (RFC 7143, 13.9). */
+  /** The first answer says which portal group it is, in all kinds of sessions (RFC 7143, 6.3.1). */
   #introduce(reply: TextPair[]): void {
     if (this.#introduced) return
     this.#introduced = true
-    if (this.target === null) return
-    if (this.target.alias !== '') reply.push({ key: 'TargetAlias', value: this.target.alias })
+    if (this.target !== null && this.target.alias !== '')
+      reply.push({ key: 'TargetAlias', value: this.target.alias })
     reply.push({ key: 'TargetPortalGroupTag', value: String(this.#policy.settings.tpgt) })
   }
 

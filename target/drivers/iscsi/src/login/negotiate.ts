@@ -46,6 +46,12 @@ const fault = (key: string, reason: string): Answer => ({
   reason: `Key ${key} ${reason}`,
 })
 
+const ANSWERS_ONLY: ReadonlySet<string> = new Set([
+  KeyAnswer.reject,
+  KeyAnswer.irrelevant,
+  KeyAnswer.notUnderstood,
+])
+
 /** One negotiation: a login, or one text exchange after it. */
 export class Negotiation {
   /** Results by key. */
@@ -140,6 +146,8 @@ export class Negotiation {
   }
 
   #negotiate(key: Key, value: string): Answer {
+    // These are answers, never offers (RFC 7143, 6.2).
+    if (ANSWERS_ONLY.has(value)) return fault(key.name, `is offered as ${value}`)
     if (key.rule === 'refuse') return reply(key.name, key.answer ?? KeyAnswer.reject)
     if (isIrrelevant(key, name => this.settled.get(name))) return reply(key.name, KeyAnswer.irrelevant)
     const result = this.#result(key, value)
