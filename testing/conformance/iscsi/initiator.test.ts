@@ -297,7 +297,7 @@ describe('what the target says', () => {
 })
 
 describe('texts', () => {
-  // Requirement: RFC 7143, 11.10/3.
+  // Requirement: RFC 7143, 11.10/3 and 6.2/16.
   test('an answer in pieces is fetched by requests with one task tag and one I bit', async () => {
     let piece = 0
     await using target = await ScriptedTarget.logsIn(({ itt }, peer) => {
@@ -316,6 +316,7 @@ describe('texts', () => {
     const requests = of(target, Opcode.textRequest)
     assert.equal(requests.length, 3)
     assert.equal(new Set(requests.map(({ itt }) => itt)).size, 1)
+    for (const { data } of requests.slice(1)) assert.equal(data.length, 0)
     assert.equal(new Set(requests.map(isImmediate)).size, 1)
     assert.deepEqual(
       requests.map(({ header }) => TEXT_REQUEST.field.ttt.get(header, 0)),

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import {
+  keyByName,
   LOGIN_REQUEST,
   LOGIN_RESPONSE,
   LoginStage,
@@ -14,6 +15,7 @@ import {
 import { type IscsiBench, TARGET, withBench } from '../../kit/iscsi-bench.ts'
 import { fieldsOf, INITIATOR, ISID, keysOf, type RawPdu, type RawPeer, text } from '../../kit/raw-peer.ts'
 import { ping, read, rejected, response } from '../../kit/raw-requests.ts'
+import { RawSession } from '../../kit/raw-session.ts'
 
 const NAMES = { InitiatorName: INITIATOR, TargetName: TARGET }
 const { security, operational, fullFeature } = LoginStage
@@ -248,6 +250,55 @@ describe('Login Response', () => {
       }
       assert.equal(seen.size, 4)
       assert.ok(!seen.has(0))
+    }))
+
+  // Requirement: RFC 7143, 6.3/12.
+  test('with T=1 there is nothing in the response that the initiator has to answer', () =>
+    withBench({}, async bench => {
+      const peer = await bench.connect()
+      const offered = { ...NAMES, InitialR2T: 'Yes', MaxBurstLength: '4096' }
+      const pdu = await peer.loginRound({ csg: operational, transit: 1, nsg: fullFeature }, offered)
+      assert.equal(head(pdu).transit, 1)
+      for (const key of Object.keys(keysOf(pdu))) {
+        assert.ok(key in offered || keyByName(key)!.kind === 'declarative', key)
+      }
+    }))
+
+  // Requirement: RFC 7143, 6.3.1/1.
+  test('the portal group is told in discovery as well', () =>
+    withBench({ tpgt: 9 }, async bench => {
+      const peer = await bench.connect()
+      const keys = { InitiatorName: INITIATOR, SessionType: 'Discovery' }
+      assert.equal(keysOf(await peer.loginRound({ csg: security }, keys))['TargetPortalGroupTag'], '9')
+    }))
+
+  // Requirement: RFC 7143, 6.3.1/2.
+  test('ISID, TSIH and CID decide what a login makes', () =>
+    withBench({}, async bench => {
+      const { session, first } = await RawSession.open(bench)
+      const second = await session.join(2)
+      const replaced = await session.join(2)
+      await second.end()
+      await ping(replaced)
+      await ping(first)
+      const isid = Uint8Array.of(0x80, 0, 0, 0, 0, 7)
+      assert.equal(await refused(bench, NAMES, { isid, tsih: session.tsih }), LoginStatus.sessionDoesNotExist)
+      const unknown = { tsih: session.tsih + 1 }
+      assert.equal(await refused(bench, NAMES, unknown), LoginStatus.sessionDoesNotExist)
+      await bench.peer({ isid })
+      assert.equal(bench.port.connections.sessions, 2)
+    }))
+
+  // Requirement: RFC 7143, 6.3.4/3.
+  test('at level 2 the only connection that there may be is replaced', () =>
+    withBench({}, async bench => {
+      const { session, first } = await RawSession.open(bench, {
+        MaxConnections: '1',
+        ErrorRecoveryLevel: '2',
+      })
+      const again = await session.join(1)
+      await first.end()
+      await ping(again)
     }))
 
   // Requirement: RFC 7143, 13.9/1.

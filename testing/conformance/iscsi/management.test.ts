@@ -30,6 +30,7 @@ const SECOND_PORT = Uint8Array.of(0x80, 0, 0, 0, 0, 2)
 const NO_SUCH_LUN = Uint8Array.of(0, 9, 0, 0, 0, 0, 0, 0)
 
 describe('task management', () => {
+  // Requirement: RFC 7143, 7.11/1.
   // Requirement: RFC 7143, 11.5/1.
   test('ABORT TASK of a command that never came fills its gap if its number is in the window', () =>
     withBench({}, async bench => {
@@ -50,6 +51,17 @@ describe('task management', () => {
         sendFunction(peer, { function: abortTask, referencedTaskTag: 0x99, refCmdSn })
         assert.equal(await functionResponse(peer), IscsiTaskResponse.taskDoesNotExist)
       }
+    }))
+
+  // Requirement: RFC 7143, 7.11/2.
+  test('ABORT TASK of a command that has been answered: no such task', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer()
+      const refCmdSn = peer.cmdSn
+      const itt = peer.command(testUnitReady())
+      await response(peer)
+      sendFunction(peer, { function: abortTask, referencedTaskTag: itt, refCmdSn })
+      assert.equal(await functionResponse(peer), IscsiTaskResponse.taskDoesNotExist)
     }))
 
   // Requirement: RFC 7143, 11.6/3 and 4.2.3.3/3.

@@ -145,7 +145,7 @@ const OFFERS: readonly [rule: string, key: string, offer: string, allowed: reado
 ]
 
 describe('negotiation', () => {
-  // Requirement: RFC 7143, 6.2/3 and 6.2/4 and 6.2/5 and 6.2/6 and 6.2/7 and 13.1/1.
+  // Requirement: RFC 7143, 6.2/15 and 6.2/3 and 6.2/4 and 6.2/5 and 6.2/6 and 6.2/7 and 13.1/1.
   test('each kind of key is answered by its rule', () =>
     withBench({}, async bench => {
       for (const [rule, key, offer, allowed] of OFFERS) {
@@ -176,6 +176,20 @@ describe('negotiation', () => {
       const itt = write(peer, 0, 1, undefined, { final: 0 })
       dataOut(peer, { itt }, Buffer.alloc(BLOCK))
       assert.equal((await response(peer)).sense, '0b0c0c')
+    }))
+
+  // Requirement: RFC 7143, 6.2/14.
+  test('words that are answers end the login where they are offered', () =>
+    withBench({}, async bench => {
+      for (const value of ['Reject', 'Irrelevant', 'NotUnderstood']) {
+        for (const key of ['MaxBurstLength', 'InitialR2T', 'HeaderDigest']) {
+          assert.equal(
+            (await answer(bench, { [key]: value })).status,
+            LoginStatus.initiatorError,
+            `${key}=${value}`,
+          )
+        }
+      }
     }))
 
   // Requirement: RFC 7143, 6.2/12 and 13.14/3.

@@ -78,6 +78,25 @@ describe('Data-In', () => {
       assert.equal(pdu.opcode, Opcode.scsiResponse)
     }))
 
+  // Requirement: RFC 7143, 11.4/8.
+  test('INQUIRY data that is cut at the allocation length is no overflow, at the expected length it is one', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer()
+      for (const [allocation, expected, overflow, underflow, residual] of [
+        [36, 36, 0, 0, 0],
+        [36, 255, 0, 1, 219],
+        [36, 8, 1, 0, 28],
+      ] as const) {
+        const fields = { read: 1, expectedDataTransferLength: expected }
+        peer.command(Uint8Array.of(0x12, 0, 0, 0, allocation, 0), fields)
+        const [piece] = await pieces(peer, Math.min(allocation, expected))
+        assert.deepEqual(
+          [piece!.overflow, piece!.underflow, piece!.residualCount],
+          [overflow, underflow, residual],
+        )
+      }
+    }))
+
   // Requirement: RFC 7143, 11.7/5 and 13.18/2 and 13.19/2.
   test('offsets follow each other, and the bytes are those of the disk', () =>
     withBench({}, async bench => {

@@ -5,6 +5,8 @@ import { type Rule, section } from './rule.ts'
 const REAL_INITIATORS =
   'a name declared again with the same value is taken: real initiators repeat theirs in the next stage, and it changes nothing'
 
+const OLD_TARGETS = 'targets of RFC 3720 do not know the keys that came later: the default holds then'
+
 export const LOGIN: readonly Rule[] = [
   ...section(
     '6.1',
@@ -31,9 +33,17 @@ export const LOGIN: readonly Rule[] = [
       'A request that goes on (C=1) is answered by an empty response, and the text counts as a whole.',
     ],
     ['target', 'C together with T or F is a fault.'],
-    ['target', 'A text of 64 KiB is taken.'],
+    ['target', 'A text of 8192 bytes and more is taken; here of 64 KiB.'],
     ['target', 'A key that another has made meaningless is answered Irrelevant.'],
     ['target', 'While its answer goes on, the target is only asked for more.'],
+    ['target', 'Reject, Irrelevant and NotUnderstood are answers: as an offer each is a protocol error.'],
+    ['target', 'A value of a list that is not known is passed over.'],
+    ['initiator', 'A response that goes on (C=1) is answered by an empty request.'],
+    [
+      'initiator',
+      'An answer that was not offered, or is outside of the rule of its key, is a protocol error.',
+    ],
+    ['initiator', 'NotUnderstood for a key of the standard is a protocol error.', OLD_TARGETS],
   ),
   ...section(
     '6.3',
@@ -51,11 +61,21 @@ export const LOGIN: readonly Rule[] = [
     ['target', 'A Login Request after login is a protocol error.'],
     ['initiator', 'Another PDU than a Login Response ends the login.'],
     ['initiator', 'A login that negotiates a key twice ends by the connection.'],
+    ['target', 'A response with T=1 has no key that needs an answer.'],
+  ),
+  ...section(
+    '6.3.1',
+    ['target', 'The first whole answer of a login tells the portal group, in discovery as well.'],
+    [
+      'target',
+      'ISID, TSIH and CID decide: a new session, another connection, a connection that takes a place, or no such session.',
+    ],
   ),
   ...section(
     '6.3.4',
     ['target', 'A login with the CID of a connection of the session logs that out and takes its place.'],
     ['target', 'A login with the TSIH of a session joins it, up to MaxConnections, and gets that TSIH.'],
+    ['target', 'At level 2 the one connection of a session can be replaced although there may be no other.'],
   ),
   ...section(
     '6.3.5',
@@ -75,6 +95,7 @@ export const LOGIN: readonly Rule[] = [
     ['target', 'A new exchange takes the place of one that was not ended.'],
     ['target', 'Keys of login are not negotiated in full feature phase.'],
     ['target', 'What a text exchange has settled holds from its end.'],
+    ['target', 'A response with F=1 has no key that needs an answer.'],
   ),
   ...section(
     '11.10',
@@ -119,6 +140,11 @@ export const LOGIN: readonly Rule[] = [
     ['target', 'A logout of the one connection ends the session.'],
     ['target', 'After the response nothing more is sent, and the connection closes.'],
     ['target', 'A logout of one of several connections ends its tasks first, and the session goes on.'],
+    [
+      'target',
+      'After a logout for recovery, requests of the connection that had to wait for their turn may come elsewhere.',
+    ],
+    ['initiator', 'After a logout nothing more is sent on the connection.'],
   ),
   ...section(
     '11.15',

@@ -31,6 +31,7 @@ export const PDUS: readonly Rule[] = [
     ['target', 'The SNACK Tag is zero unless an R-Data SNACK gave another.'],
     ['target', 'Faults of data end a command with the sense codes that the standard lists for them.'],
     ['initiator', 'Status and flags of a non-zero Response are ignored.'],
+    ['target', 'Data that the device cuts at an allocation length is no overflow.'],
   ),
   ...section(
     '11.5',
@@ -100,6 +101,8 @@ export const PDUS: readonly Rule[] = [
     ['target', 'Numbered responses that are asked for come again as they were.'],
     ['target', 'A SNACK for what was not sent, or is acknowledged, is rejected.'],
     ['target', 'R-Data SNACK brings data cut anew, and a response with its tag.'],
+    ['initiator', 'Data-In with the A bit is acknowledged once nothing before it is missing.'],
+    ['initiator', 'Data of before a change of MaxRecvDataSegmentLength is asked for by R-Data SNACK.'],
   ),
   ...section(
     '11.17',

@@ -29,6 +29,7 @@ export const RECOVERY: readonly Rule[] = [
       'A command that is taken over goes on to its end: what is not acknowledged is sent, and its status.',
     ],
     ['target', 'A command whose connection was not logged out is still allegiant.'],
+    ['target', 'The response to TASK REASSIGN comes before anything of the command.'],
   ),
   ...section(
     '7.3',
@@ -71,6 +72,14 @@ export const RECOVERY: readonly Rule[] = [
     '7.9',
     ['target', 'A gap in the data of a write is filled by a new R2T, or ends the command with a sense code.'],
     ['initiator', 'A gap in Data-In, R2T or status is recovered or ends the task.'],
+    ['initiator', 'Data-In and R2T that come a second time are dropped.'],
+    ['initiator', 'A status is not acknowledged while data of its command are missing.'],
+  ),
+  ...section(
+    '7.11',
+    ['target', 'An abort of a command that never came counts it as received, and is complete.'],
+    ['target', 'An abort of a command that has been answered: the task does not exist.'],
+    ['initiator', 'A command over its time is aborted, if the session goes on.'],
   ),
   ...section(
     '7.12',

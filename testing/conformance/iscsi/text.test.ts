@@ -125,6 +125,15 @@ describe('text exchanges', () => {
       assert.equal((await peer.receive(Opcode.dataIn)).data.length, 1024)
     }))
 
+  // Requirement: RFC 7143, 6.4/5.
+  test('with F=1 there is nothing in the response that the initiator has to answer', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer()
+      const { final, keys } = await textRound(peer, { MaxRecvDataSegmentLength: '512', InitiatorAlias: 'a' })
+      assert.equal(final, 1)
+      assert.deepEqual(keys, {})
+    }))
+
   // Requirement: RFC 7143, 11.10/1 and 11.10/2.
   test('a transfer tag of no exchange and the reserved task tag are rejected', () =>
     withBench({}, async bench => {

@@ -47,11 +47,13 @@ const BREACHES: readonly (readonly [key: string, offer: string, answer: string])
   ['MaxConnections', '1', 'Reject'],
 ]
 for (const [key, offer, answer] of BREACHES) {
+  // Requirement: RFC 7143, 6.2/17.
   test(`${key}: ${offer} answered with '${answer}' is a breach`, () => {
     assert.throws(() => one(key, offer).receive({ key, value: answer }), { code: 'LOGIN_PROTOCOL' })
   })
 }
 
+// Requirement: RFC 7143, 6.2/17.
 test('a list answered with what was not offered is refused by name', () => {
   assert.throws(() => one('DataDigest', 'CRC32C').receive({ key: 'DataDigest', value: 'None' }), {
     code: 'LOGIN_REFUSED',

@@ -158,6 +158,7 @@ const LOSSES: Readonly<Record<string, readonly [Script, runs: readonly (readonly
       [0, 1],
     ],
   ],
+  // Requirement: RFC 7143, 7.9/3.
   'PDUs that come again in another order, and twice': [
     reads(
       (pdu, peer) => {
@@ -195,6 +196,7 @@ for (const [name, [script, runs]] of Object.entries(LOSSES)) {
 }
 
 // Requirement: RFC 7143, Type: data are asked for before the status of their command is acknowledged.
+// Requirement: RFC 7143, 7.9/4.
 test('a status is not acknowledged while its data are missing', async () => {
   let command: Pdu | null = null
   const acknowledged: number[] = []
@@ -247,6 +249,7 @@ function refused(pdu: Pdu, begRun: number): Buffer {
 }
 
 // Requirement: RFC 7143, Data Acknowledgment: a Data-In with the A bit is acknowledged by DataACK once none before it is missing.
+// Requirement: RFC 7143, 11.16/8.
 test('data are acknowledged where the target wants it, but not before the gaps are filled', async () => {
   const lun = Buffer.from([0, 3, 0, 0, 0, 0, 0, 0])
   await using target = await serve(
@@ -454,6 +457,7 @@ test('a damaged header ends the connection', async () => {
 })
 
 // Requirement: RFC 7143, Resegmentation: after a change of its MaxRecvDataSegmentLength the initiator uses R-Data SNACK.
+// Requirement: RFC 7143, 11.16/9.
 test('data of before another segment length are asked for cut anew, and the response must say so', async () => {
   let command: Pdu | null = null
   await using target = await serve((pdu, peer) => {

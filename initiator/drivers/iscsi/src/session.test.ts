@@ -255,6 +255,7 @@ test('a signal aborts the command at the target and rejects with its reason', as
   })
 })
 
+// Requirement: RFC 7143, 7.11/3.
 test('a command over its time is aborted; a target deaf to the abort loses its connection', async () => {
   await using target = await ScriptedTarget.logsIn((pdu, peer) => {
     if (pdu.opcode === Opcode.taskManagementRequest && peer.number === 1) manage(pdu, peer, 1)
@@ -288,6 +289,7 @@ test('task management: functions, answers, and the commands that a reset ends', 
   await session.close()
 })
 
+// Requirement: RFC 7143, 11.14/6.
 test('a close lets commands end, logs out once, and refuses what comes later', async () => {
   await using target = await ScriptedTarget.logsIn(
     (pdu, peer) => void setTimeout(() => peer.respond(pdu), 20),

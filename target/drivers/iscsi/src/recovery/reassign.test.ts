@@ -86,6 +86,7 @@ describe('a read', () => {
 
   // Requirement: RFC 7143, ExpDataSN: a command that is taken over sends all Data-In that is not acknowledged.
   // Requirement: RFC 7143, 7.2.2/2.
+  // Requirement: RFC 7143, 7.2.2/4.
   test('whose answer got lost is sent again, but for what the initiator has', () =>
     level2(async (session, first, bench) => {
       const second = await session.join(2)
@@ -146,6 +147,7 @@ describe('a write', () => {
       assert.equal(await takeOver(session, second, itt), taskDoesNotExist)
     }))
 
+  // Requirement: RFC 7143, 11.14/5.
   test('whose number never arrived is sent again elsewhere, and holds up nobody then', () =>
     level2(async (session, first, bench) => {
       const second = await session.join(2)
