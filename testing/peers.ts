@@ -14,6 +14,7 @@ const PACKAGES = {
   'iscsi-perf': 'libiscsi-bin',
   isnsadm: 'open-isns-utils',
   isnsd: 'open-isns-server',
+  nasm: 'nasm',
   openssl: 'openssl',
   'qemu-img': 'qemu-utils',
   'qemu-io': 'qemu-utils',
@@ -26,10 +27,13 @@ const PACKAGES = {
   zstd: 'zstd',
 } as const
 
-export type Peer = keyof typeof PACKAGES
+/** Parts without a program of their own: QEMU's iscsi driver, and iPXE for its network cards. */
+const PARTS = {
+  'block-iscsi.so': ['/usr/lib/x86_64-linux-gnu/qemu/block-iscsi.so', 'qemu-block-extra'],
+  'efi-virtio.rom': ['/usr/lib/ipxe/qemu/efi-virtio.rom', 'ipxe-qemu'],
+} as const
 
-/** Parts without a program of their own: QEMU's iscsi driver. */
-const WITHOUT_PROGRAM = [['/usr/lib/x86_64-linux-gnu/qemu/block-iscsi.so', 'qemu-block-extra']] as const
+export type Peer = keyof typeof PACKAGES | keyof typeof PARTS
 
 function onPath(program: string): boolean {
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin']
@@ -43,11 +47,15 @@ function onPath(program: string): boolean {
   })
 }
 
-/** Packages whose programs are missing here. */
+const isPart = (peer: Peer): peer is keyof typeof PARTS => Object.hasOwn(PARTS, peer)
+const isHere = (peer: Peer): boolean => (isPart(peer) ? existsSync(PARTS[peer][0]) : onPath(peer))
+const packageOf = (peer: Peer): string => (isPart(peer) ? PARTS[peer][1] : PACKAGES[peer])
+const PROGRAM_NAMES = Object.keys(PACKAGES) as Peer[]
+const PART_NAMES = Object.keys(PARTS) as Peer[]
+
+/** Packages that are missing here. */
 function missingPackages(): string[] {
-  const programs = Object.entries(PACKAGES).filter(([program]) => !onPath(program))
-  const parts = WITHOUT_PROGRAM.filter(([path]) => !existsSync(path))
-  return [...new Set([...programs, ...parts].map(([, name]) => name))]
+  return [...new Set([...PROGRAM_NAMES, ...PART_NAMES].filter(peer => !isHere(peer)).map(packageOf))]
 }
 
 const KERNEL = 'linux-image-amd64'
@@ -79,9 +87,9 @@ export function installPeers(): void {
  * is a failure, so that nothing is left out unseen.
  */
 export function need(t: TestContext, ...peers: Peer[]): boolean {
-  const missing = peers.filter(peer => !onPath(peer))
+  const missing = peers.filter(peer => !isHere(peer))
   if (missing.length === 0) return true
-  return absent(t, missing.map(peer => `${peer} (Debian package ${PACKAGES[peer]})`).join(', '))
+  return absent(t, missing.map(peer => `${peer} (Debian package ${packageOf(peer)})`).join(', '))
 }
 
 /** Skips the test because `what` is not here; with CI=true fails it. Always false. */
