@@ -17,12 +17,12 @@ export function folderFor(t: TestContext): string {
 }
 
 /** The guest's variables for a target: its portal and its name. */
-function address(target: ServedTarget): { PORTAL: string; IQN: string } {
+export function addressOf(target: ServedTarget): { PORTAL: string; IQN: string } {
   const { host, pathname } = new URL(target.ready.luns[0]!.url)
   return { PORTAL: host, IQN: pathname.split('/')[1]! }
 }
 
-const port = (target: ServedTarget) => Number(address(target).PORTAL.split(':')[1])
+const port = (target: ServedTarget) => Number(addressOf(target).PORTAL.split(':')[1])
 
 /** A served target, ended after the test. */
 export async function serving(t: TestContext, ...args: readonly string[]): Promise<ServedTarget> {
@@ -43,10 +43,14 @@ export async function relayed(t: TestContext, ...args: readonly string[]) {
     get target() {
       return target
     },
-    restart: async () => {
+    /** `away` is what passes until it comes back. */
+    restart: async (away: () => Promise<unknown> = async () => {}) => {
+      await relay.shut()
       await target.stop('SIGKILL')
+      await away()
       target = await serve(args)
       relay.target = port(target)
+      await relay.open()
     },
   }
 }
@@ -61,7 +65,7 @@ export async function succeeds(
   const result = await runInGuest({
     ...run,
     script: join(import.meta.dirname, 'guest', script),
-    env: { ...address(target), ...run.env },
+    env: { ...addressOf(target), ...run.env },
   })
   const errors = target.stderr()
   assert.equal(result.status, 0, `${result.output}\n--- kernel\n${result.kernelLog}\n--- target\n${errors}`)

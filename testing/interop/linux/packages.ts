@@ -39,6 +39,7 @@ export const programs = [
   'iscsiadm',
   'mkfs.ext4',
   'e2fsck',
+  'resize2fs',
   'blkdiscard',
   'blockdev',
   'dmsetup',

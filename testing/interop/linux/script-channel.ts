@@ -53,7 +53,12 @@ export class ScriptChannel {
 
   async #answer(event: string): Promise<void> {
     const { relay, on } = this.#run
-    const relayed = { cut: () => relay?.cut(), hold: () => relay?.hold(), release: () => relay?.release() }
+    const relayed = {
+      cut: () => relay?.cut(),
+      hold: () => relay?.hold(),
+      release: () => relay?.release(),
+      strand: () => relay?.strand(),
+    }
     const action = on?.[event] ?? (relay && relayed[event as keyof typeof relayed])
     let status = 0
     try {

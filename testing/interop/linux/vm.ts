@@ -19,7 +19,7 @@ export type GuestRun = {
   script: string
   /** Variables for the script. */
   env?: Readonly<Record<string, string>>
-  /** What `host cut`, `host hold` and `host release` in the guest act on; its port is RELAY in the guest. */
+  /** What `host cut`, `hold`, `release` and `strand` in the guest act on; its port is RELAY in the guest. */
   relay?: Relay
   /** What `host NAME` in the guest calls and waits for; if it throws, `host` ends with status 1. */
   on?: Readonly<Record<string, () => void | Promise<void>>>

@@ -2,6 +2,7 @@
 # A file system on one disk that is reached over two portals (PORTAL and the relay's RELAY), under dm-multipath with the
 # ALUA handler: a path that is cut or falls silent does not stop it. Variables as in lib.sh.
 . /job/lib.sh
+. /job/writer.sh
 
 path() { # PORTAL
   iscsiadm -m node -T "$IQN" -p "$1" -o new && iscsiadm -m node -T "$IQN" -p "$1" --login
@@ -25,23 +26,6 @@ table() {
     service-time 0 1 1 $a 1 service-time 0 1 1 $b 1" && dmsetup mknodes
 }
 failed() { dmsetup status both | grep -o '[0-9]*:[0-9]* F' | grep -c F; }
-start_writer() {
-  (i=0; while [ ! -e /run/stop ]; do
-    dd if=/dev/urandom of=/mnt/$i bs=64k count=16 conv=fsync 2> /dev/null || exit 1
-    (cd /mnt && sha256sum $i) >> /run/sums || exit 1
-    echo $i > /run/written
-    i=$((i + 1)); [ $i -lt 24 ] || i=0; sed -i "/  $i\$/d" /run/sums
-  done) &
-  writer=$!
-  written_more 2
-}
-# written_more N: waits until the writer has finished N more files
-written_more() {
-  for more in $(seq "$1"); do
-    before=$(cat /run/written 2> /dev/null)
-    until [ "$(cat /run/written 2> /dev/null)" != "$before" ]; do usleep 50000; kill -0 $writer || return; done
-  done
-}
 # What multipathd does: a failed path that can be read again is used again
 check_paths() {
   while [ ! -e /run/unchecked ]; do
@@ -60,7 +44,6 @@ reinstated() {
   dmsetup message both 0 "switch_group 1"
 }
 remove() { touch /run/unchecked && wait $checker && dmsetup remove both; }
-stop_writer() { touch /run/stop && wait $writer; }
 
 SETTINGS="$SETTINGS node.session.timeo.replacement_timeout=2 node.conn[0].timeo.noop_out_interval=2
   node.conn[0].timeo.noop_out_timeout=2"
@@ -96,7 +79,7 @@ step 'the writer had no error' stop_writer
 step 'umount' umount /mnt
 step 'e2fsck finds nothing' e2fsck -f -n /dev/mapper/both
 step 'mount again' mount -t ext4 -o ro /dev/mapper/both /mnt
-step 'all files are whole' sh -c 'cd /mnt && sha256sum -c /run/sums'
+step 'all files are whole' files_are_whole
 step 'umount again' umount /mnt
 step 'remove the device' remove
 step 'logout' iscsiadm -m session --logout
