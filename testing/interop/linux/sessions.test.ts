@@ -6,8 +6,8 @@ import { truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createTarget, memory } from 'lunkit/target'
 import { addressOf, endsWell, folderFor, relayed, serving, succeeds } from './guest-target.ts'
-import { redirecting } from './redirecting-target.ts'
 import { Relay } from './relay.ts'
 import { noGuest } from './skip.ts'
 
@@ -56,11 +56,12 @@ test('Linux follows redirects, sees its disk grow, and takes the place of a sess
   const target = await serving(t, `${image},size=64M`)
   const { PORTAL: moved, IQN } = addressOf(target)
   await using relay = await Relay.start(Number(moved.split(':')[1]))
-  const gate = await redirecting(t, IQN, `127.0.0.1:${relay.port}`)
+  const redirect = { to: `127.0.0.1:${relay.port}` }
+  await using gate = await createTarget({ luns: [memory('1M')], name: IQN, redirect })
   const told = (event: string): Promise<void> =>
     until(() => target.events.some(one => one['event'] === event))
   const on = {
-    move: () => gate.redirect(moved),
+    move: () => gate.initiators.redirect({ to: moved }),
     // The target had no word of the old connection's end: it was the login that ended the session, the first that came.
     reinstated: () => {
       const ends = target.events.filter(({ event }) => event === 'session-closed')
@@ -76,7 +77,7 @@ test('Linux follows redirects, sees its disk grow, and takes the place of a sess
       await told('resized')
     },
   }
-  const run = { relay, on, env: { PORTAL: gate.portal, MOVED: moved }, timeoutSeconds: 180 }
+  const run = { relay, on, env: { PORTAL: gate.portals[0]!, MOVED: moved }, timeoutSeconds: 180 }
   await succeeds(t, target, 'sessions.sh', run)
   await endsWell(target)
 })
