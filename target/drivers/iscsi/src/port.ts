@@ -8,7 +8,7 @@ import { abandonTask, answerTask } from './answer-task.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionEvent, ConnectionState } from './connection-states.ts'
 import { tellAttention } from './control/attention-event.ts'
-import { PortControl } from './control/control.ts'
+import { Control } from './control/control.ts'
 import { drainSessions } from './control/drain.ts'
 import { Door } from './defence/door.ts'
 import { builtInChecksum, type Checksum } from './digest.ts'
@@ -48,7 +48,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   readonly early: EarlyData
   readonly table: SessionTable
   readonly door: Door
-  readonly control: PortControl
+  readonly control: Control
   readonly access: PortAccess
   readonly watch: PortWatch
   readonly protocol = PROTOCOL
@@ -74,7 +74,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     this.early = new EarlyData(settings.limits.earlyDataBytes, settings.limits.sessionBytes)
     this.table = new SessionTable(this)
     this.watch = new PortWatch(this)
-    this.control = new PortControl(this)
+    this.control = new Control(this)
     this.access = new PortAccess(this)
     this.door = new Door(settings, event => this.observe(event))
     this.#keepAlive = new KeepAlive(this, settings)

@@ -39,9 +39,9 @@ const statusOf = (pdu: RawPdu): number => {
 }
 
 /** A session with two connections. */
-async function twoConnections(bench: IscsiBench): Promise<[RawPeer, RawPeer]> {
+async function twoConnections(bench: IscsiBench, keys = {}): Promise<[RawPeer, RawPeer]> {
   const first = await bench.connect()
-  const pdu = await first.loginRound(LAST, { ...NAMES, MaxConnections: '4' })
+  const pdu = await first.loginRound(LAST, { ...NAMES, MaxConnections: '4', ...keys })
   const { tsih } = fieldsOf(LOGIN_RESPONSE, pdu)
   const second = await bench.connect()
   await second.loginRound({ ...LAST, tsih, cid: 2 }, NAMES)
@@ -207,6 +207,26 @@ describe('drop', () => {
       await first.end()
     }))
 })
+
+test('at error recovery level 2 the session goes on without the dropped connection, and says for how long', () =>
+  withBench({ limits: { time2RetainSeconds: 7 } }, async bench => {
+    const keys = { ErrorRecoveryLevel: '2', DefaultTime2Wait: '3', DefaultTime2Retain: '20' }
+    const [first, second] = await twoConnections(bench, keys)
+    assert.equal(bench.port.control.dropConnection(2), 1)
+    const { asyncEvent, parameter1, parameter2, parameter3 } = await message(second)
+    assert.deepEqual(
+      [asyncEvent, parameter1, parameter2, parameter3],
+      [AsyncEvent.connectionDropped, 2, 3, 7],
+    )
+    await second.end()
+    first.command(testUnitReady())
+    await first.receive(Opcode.scsiResponse)
+    assert.equal(bench.of('session-closed').length, 0)
+    // A session that is drained loses what it kept for the lost connection, too.
+    assert.deepEqual(await bench.port.control.drain(0), { sessions: 1, dropped: 1 })
+    assert.equal((await message(first)).asyncEvent, AsyncEvent.sessionDropped)
+    await first.end()
+  }))
 
 describe('drain', () => {
   test('initiators that log out end it; commands run until then, and newcomers are told to come later', () =>

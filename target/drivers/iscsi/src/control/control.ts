@@ -42,13 +42,12 @@ export interface VendorEvent {
  * Calls on the sessions of a port. Each takes a selection, all sessions if not given, and those that only count tell how
  * many sessions were meant. All throw (or reject with) OperatorError on values out of range.
  */
-export class PortControl {
+export class Control {
   readonly #port: IscsiTargetPort
   /** By target; the empty name stands for all. */
   readonly #moved: Map<string, Moved> = new Map()
   readonly #closed: Set<string> = new Set()
   #decision: RedirectDecision | null = null
-  /** Of the driver's own. */
   readonly rehearsals: Rehearsals
 
   constructor(port: IscsiTargetPort) {
@@ -198,6 +197,21 @@ export class PortControl {
     return sessions.length
   }
 }
+
+/** What an operator may call of it. */
+export type PortControl = Pick<
+  Control,
+  | 'redirect'
+  | 'readmit'
+  | 'drain'
+  | 'drop'
+  | 'dropConnection'
+  | 'askLogout'
+  | 'askNegotiation'
+  | 'tellVendorEvent'
+  | 'tellSense'
+  | 'rehearse'
+>
 
 const movedOf = (redirect: Redirect | null | undefined): Moved | null =>
   redirect === null || redirect === undefined ? null : readRedirect(redirect)
