@@ -2,6 +2,7 @@
 // `lunkit serve` with TLS: libiscsi's tools through an stunnel client, a plain portal beside, certificates read anew.
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { getRandomValues } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -111,10 +112,19 @@ test('libiscsi finds the target and uses it through stunnel', async t => {
   assert.match(await run('iscsi-inq', '-e', '1', '-c', '128', url), /OVERTLS/)
   assert.match(await run('iscsi-readcapacity16', url), /67108864/)
   if (need(t, 'qemu-img')) {
-    // Enough to fill every buffer on the way, and read back.
-    writeFileSync(path('random.img'), crypto.getRandomValues(new Uint8Array(65_536)))
+    // Enough to fill every buffer on the way, and all of it read back.
+    const bytes = Buffer.alloc(24 * 1024 * 1024)
+    for (let at = 0; at < bytes.length; at += 65_536) getRandomValues(bytes.subarray(at, at + 65_536))
+    writeFileSync(path('random.img'), bytes)
     await run('qemu-img', 'convert', '-n', '-f', 'raw', '-O', 'raw', path('random.img'), url)
-    assert.match(await run('qemu-img', 'info', '-f', 'raw', url), /virtual size: 64 MiB/)
+    assert.match(
+      await run('qemu-img', 'compare', '-f', 'raw', '-F', 'raw', path('random.img'), url),
+      /identical/,
+    )
+  }
+  if (need(t, 'iscsi-test-cu')) {
+    for (const suite of ['SCSI.Read10', 'SCSI.Write10', 'iSCSI.iSCSIResiduals'])
+      assert.match(await run('iscsi-test-cu', '-d', '-t', suite, url), /asserts +(\d+) +\1 +\1 +0/)
   }
   assert.deepEqual(
     events.filter(({ event }) => event === 'peer-fault' || event === 'login-failed'),
