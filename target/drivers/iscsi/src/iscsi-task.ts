@@ -23,7 +23,7 @@ export class IscsiTask {
   itt = 0
   /** The table's. */
   nextInTable: IscsiTask | null = null
-  /** LUN field of the command, for its R2Ts. */
+  /** LUN field of the command, for its R2Ts and for Data-In that asks for an acknowledgement. */
   lunHigh = 0
   lunLow = 0
   /** Expected data transfer length, in bytes to the target. */

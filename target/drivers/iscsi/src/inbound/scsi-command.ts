@@ -69,7 +69,7 @@ export function receiveScsiCommand(
   task.expectedOut = writes ? expected : 0
   connection.counters.commands++
   const one = session.begin(connection, task, tag, task.expectedOut)
-  if (writes) one.keepLun(header, at + 8)
+  if (writes || session.recovery !== null) one.keepLun(header, at + 8)
   if (length > 0 || unfinished) {
     one.fault = dataFault(session, expected, length, unfinished)
     if (one.fault !== null)
