@@ -135,9 +135,21 @@ function takeOver(connection: Connection, header: Buffer, at: number, tag: numbe
     sendManagementResponse(connection, tag, IscsiTaskResponse.reassignmentNotSupported)
     return
   }
-  const { response, go } = reassign(connection, referencedTaskTag.get(header, at), expDataSn.get(header, at))
+  const target = referencedTaskTag.get(header, at)
+  if (isNoTask(connection.session!, target)) {
+    sendManagementResponse(connection, tag, IscsiTaskResponse.functionRejected)
+    return
+  }
+  const { response, go } = reassign(connection, target, expDataSn.get(header, at))
   sendManagementResponse(connection, tag, response)
   go?.()
+}
+
+/** Requests under way that have a tag and cannot be taken over (RFC 7143, 11.5.1). */
+function isNoTask({ managed, connections }: Session, tag: number): boolean {
+  if (managed.includes(tag)) return true
+  for (const { text } of connections.values()) if (text?.itt === tag) return true
+  return false
 }
 
 /** ABORT TASK as far as the engine does not know the task; null if it does. */
