@@ -191,6 +191,19 @@ describe('data', () => {
     await write
   })
 
+  // Requirement: RFC 7143, 11.7/13.
+  test('Data-In PDUs without data count, and do no harm', async () => {
+    await using target = await ScriptedTarget.logsIn(({ itt }, peer) => {
+      const fields = { opcode: Opcode.dataIn, itt, ttt: RESERVED_TAG }
+      peer.send(DATA_IN, { ...fields, dataSn: 0 })
+      peer.send(DATA_IN, { ...fields, dataSn: 1, final: 1, statusPresent: 1 }, Buffer.alloc(512, 7))
+      peer.statSn++
+    })
+    await using session = await openSession(target.options)
+    const { dataIn } = await session.execute({ lun: 0, cdb: READ, expectedIn: 512 })
+    assert.ok(Buffer.from(dataIn).equals(Buffer.alloc(512, 7)))
+  })
+
   // Requirement: RFC 7143, 7.9/2.
   test('a gap in Data-In at level 0 ends the task with an error', async () => {
     await using target = await ScriptedTarget.logsIn(({ itt }, peer) => {

@@ -21,6 +21,7 @@ import {
   read,
   response,
   sendFunction,
+  textRound,
   write,
 } from '../../kit/raw-requests.ts'
 
@@ -143,6 +144,37 @@ describe('task management', () => {
       const peer = await bench.peer()
       sendFunction(peer, { function: taskReassign, referencedTaskTag: 1 })
       assert.equal(await functionResponse(peer), IscsiTaskResponse.reassignmentNotSupported)
+    }))
+
+  // Requirement: RFC 7143, 11.5/7.
+  test('ABORT TASK of a task management request is rejected, and that is answered', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer()
+      bench.store.held = true
+      read(peer, 0, 1)
+      await bench.until(() => bench.store.underWay === 1)
+      sendFunction(peer, { function: logicalUnitReset, itt: 0x71 })
+      sendFunction(peer, { function: abortTask, itt: 0x72, referencedTaskTag: 0x71 })
+      assert.equal(await functionResponse(peer), IscsiTaskResponse.functionRejected)
+      bench.store.release()
+      assert.equal(await functionResponse(peer), IscsiTaskResponse.functionComplete)
+    }))
+
+  // Requirement: RFC 7143, 11.5/8.
+  test('TASK REASSIGN of what is no task is rejected', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer({ keys: { ErrorRecoveryLevel: '2' } })
+      bench.store.held = true
+      read(peer, 0, 1)
+      await bench.until(() => bench.store.underWay === 1)
+      sendFunction(peer, { function: logicalUnitReset, itt: 0x71 })
+      const open = await textRound(peer, { InitiatorAlias: 'a' }, { final: 0, itt: 0x73 })
+      for (const referencedTaskTag of [0x71, open.itt]) {
+        sendFunction(peer, { function: taskReassign, itt: 0x72, referencedTaskTag })
+        assert.equal(await functionResponse(peer), IscsiTaskResponse.functionRejected)
+      }
+      bench.store.release()
+      assert.equal(await functionResponse(peer), IscsiTaskResponse.functionComplete)
     }))
 
   // Requirement: RFC 7143, 11.5/4.

@@ -78,6 +78,22 @@ describe('Data-In', () => {
       assert.equal(pdu.opcode, Opcode.scsiResponse)
     }))
 
+  // Requirement: RFC 7143, 11.7/12.
+  test('a PDU that asks for an acknowledgement says for what: by tag and LUN', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer({
+        keys: { ErrorRecoveryLevel: '1', MaxRecvDataSegmentLength: '512', MaxBurstLength: '1024' },
+      })
+      const lun = Uint8Array.of(0x40, 0, 0, 0, 0, 0, 0, 0)
+      read(peer, 0, 6, { lun })
+      const asking = (await pieces(peer, 6 * BLOCK)).filter(({ acknowledge }) => acknowledge === 1)
+      assert.ok(asking.length > 0)
+      for (const piece of asking) {
+        assert.notEqual(piece.ttt, RESERVED_TAG)
+        assert.deepEqual(Buffer.from(piece.lun), Buffer.from(lun))
+      }
+    }))
+
   // Requirement: RFC 7143, 11.4/8.
   test('INQUIRY data that is cut at the allocation length is no overflow, at the expected length it is one', () =>
     withBench({}, async bench => {

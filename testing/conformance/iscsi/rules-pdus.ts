@@ -47,6 +47,8 @@ export const PDUS: readonly Rule[] = [
       'initiator',
       'RefCmdSN of an ABORT TASK is the CmdSN of the task; for an immediate task that of the request.',
     ],
+    ['target', 'ABORT TASK of a task management request is rejected.'],
+    ['target', 'TASK REASSIGN of a task management request or a text exchange is rejected.'],
   ),
   ...section(
     '11.6',
@@ -72,6 +74,9 @@ export const PDUS: readonly Rule[] = [
     ],
     ['target', 'A Data-In PDU that is not the last of its sequence has whole words of 4 bytes.'],
     ['target', 'Above level 0 the A bit comes no more often than once a burst.'],
+    ['target', 'Data-Out without data is taken.'],
+    ['target', 'Data-In with the A bit has a transfer tag, and the LUN of its command.'],
+    ['initiator', 'Data-In without data is taken.'],
   ),
   ...section(
     '11.8',
@@ -81,6 +86,7 @@ export const PDUS: readonly Rule[] = [
     ['target', 'The LUN of an R2T is that of its command.'],
     ['target', 'R2Ts of a command are for ranges that follow each other and lie within its data.'],
     ['initiator', 'Outstanding R2Ts of a command are answered in the order in which they came.'],
+    ['target', 'An R2T for data that was lost has the next R2TSN.'],
   ),
   ...section(
     '11.9',

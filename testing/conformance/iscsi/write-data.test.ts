@@ -64,6 +64,19 @@ describe('data that nobody asked for', () => {
       assert.ok(bench.store.bytes.subarray(3 * BLOCK, 5 * BLOCK).equals(wanted))
     }))
 
+  // Requirement: RFC 7143, 11.7/11.
+  test('Data-Out PDUs without data count, and do no harm', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer({ keys: SOLICITED })
+      const itt = write(peer, 0, 1)
+      const { ttt } = await r2t(peer)
+      dataOut(peer, { itt, ttt, dataSn: 0, final: 0 }, blocks(0))
+      dataOut(peer, { itt, ttt, dataSn: 1, final: 0 }, blocks(0))
+      dataOut(peer, { itt, ttt, dataSn: 2 }, blocks(1, 4))
+      assert.equal((await response(peer)).status, Status.good)
+      assert.ok(bench.store.bytes.subarray(0, BLOCK).equals(blocks(1, 4)))
+    }))
+
   // Requirement: RFC 7143, 11.3/1.
   test('a command without W that brings data, or announces some, is refused', () =>
     withBench({}, async bench => {

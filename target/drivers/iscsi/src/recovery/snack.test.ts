@@ -266,6 +266,7 @@ describe('data of writes', () => {
 
   // Requirement: RFC 7143, Recovery Within-command: data that a digest error spoilt is asked for again by a recovery R2T.
   // Requirement: RFC 7143, 7.8/7.
+  // Requirement: RFC 7143, 11.8/7.
   test('a spoilt piece and what follows it in the sequence are asked for again', () =>
     level1(async (session, peer, bench) => {
       const itt = write(session, peer, 0, 4)
