@@ -6,11 +6,21 @@ import { UsageError } from './usage-error.ts'
 export interface IsnsFlags {
   readonly isns?: string[]
   readonly isnsEntity?: string
+  readonly isnsEsiPort?: string
 }
 
-/** As createTarget takes them. Throws UsageError: an entity without a server. */
-export function isnsOptions({ isns: servers, isnsEntity: entity }: IsnsFlags): Pick<TargetOptions, 'isns'> {
-  if (servers !== undefined) return { isns: { servers, ...(entity !== undefined && { entity }) } }
-  if (entity === undefined) return {}
-  throw new UsageError('ISNS_SERVER', 'An iSNS entity is named, but no server', 'add --isns HOST')
+/** As createTarget takes them. Throws UsageError: no server for what is said of it. */
+export function isnsOptions(flags: IsnsFlags): Pick<TargetOptions, 'isns'> {
+  const { isns: servers, isnsEntity: entity, isnsEsiPort: esiPort } = flags
+  if (servers !== undefined) {
+    return {
+      isns: {
+        servers,
+        ...(entity !== undefined && { entity }),
+        ...(esiPort !== undefined && { esiPort: Number(esiPort) }),
+      },
+    }
+  }
+  if (entity === undefined && esiPort === undefined) return {}
+  throw new UsageError('ISNS_SERVER', 'An iSNS entity or port is given, but no server', 'add --isns HOST')
 }

@@ -128,6 +128,7 @@ export function build(): Command {
     .option('--async-events', 'tell initiators at once of a changed capacity or list of LUNs')
     .option('--isns <address>', 'register with the iSNS server HOST[:PORT]; repeatable', collect)
     .option('--isns-entity <name>', 'as this network entity')
+    .option('--isns-esi-port <port>', 'answer its inquiries on this port (a free one)')
     .option('--open', 'allow a public portal that anybody can log in to')
     .option('--limit <name=number>', 'a limit against hostile initiators; repeatable', collect)
     .option('--trust <address>', 'addresses or subnets without limits for each address; repeatable', collect)

@@ -12,6 +12,7 @@ const NAMES = [
   'sessionsPerInitiator',
   'sessionsPerTarget',
   'connectionsPerAddress',
+  'ipv6PrefixBits',
   'addressLoginsPerSecond',
   'addressLoginBurst',
   'loginsPerSecond',

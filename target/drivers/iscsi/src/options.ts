@@ -41,8 +41,13 @@ export interface Limits {
   /** Sessions of one initiator name, discovery included, and of one target. */
   readonly sessionsPerInitiator: number
   readonly sessionsPerTarget: number
-  /** Open connections of one address; an IPv6 address stands for its /64. Not for trusted addresses, like what follows. */
+  /** Open connections of one address. Not for trusted addresses, like what follows. */
   readonly connectionsPerAddress: number
+  /**
+   * How many first bits make an IPv6 address one with others, 16 to 128. 128: each is on its own. 64 where strangers can
+   * come in: one of them has a whole /64 as a rule; but so have all hosts of a storage network together.
+   */
+  readonly ipv6PrefixBits: number
   /** New connections a second, and how many may come at once: of one address, then of all. 0 a second is no limit. */
   readonly addressLoginsPerSecond: number
   readonly addressLoginBurst: number
@@ -137,6 +142,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   sessionsPerInitiator: 256,
   sessionsPerTarget: 1024,
   connectionsPerAddress: 256,
+  ipv6PrefixBits: 128,
   addressLoginsPerSecond: 20,
   addressLoginBurst: 256,
   loginsPerSecond: 200,
@@ -240,6 +246,7 @@ export function settle(options: IscsiOptions, warn: (reason: string) => void): S
   for (const name of POSITIVE) {
     inRange(`limits.${name}`, limits[name], 1, 2 ** 40)
   }
+  inRange('limits.ipv6PrefixBits', limits.ipv6PrefixBits, 16, 128)
   inRange('limits.textBytes', limits.textBytes, 1024, 2 ** 24)
   limits.sessionBytes = checkedSessionBytes(limits)
   inRange('slowMs', slowMs, 0, 2 ** 31)

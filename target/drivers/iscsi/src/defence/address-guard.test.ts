@@ -30,10 +30,11 @@ test('connections of one address have a limit, and count until they close', () =
   assert.equal(guard.admit(PEER), Refusal.connections)
 })
 
-test('addresses of one /64 are one peer', () => {
-  const { guard } = make({ connectionsPerAddress: 1 })
+test('addresses of one /64 are one peer where that is wanted', () => {
+  const { guard } = make({ connectionsPerAddress: 1, ipv6PrefixBits: 64 })
   assert.equal(guard.admit('2001:db8::1'), null)
   assert.equal(guard.admit('2001:db8::2'), Refusal.connections)
+  assert.equal(make({ connectionsPerAddress: 1 }).guard.admit('2001:db8::2'), null)
 })
 
 test('one address cannot use up the rate of all', () => {

@@ -53,7 +53,7 @@ export class AddressGuard {
   admit(address: string): Refusal | null {
     if (isIn(this.#trusted, address)) return null
     const now = this.#now()
-    const entry = this.#entry(addressKey(address), now)
+    const entry = this.#entry(this.#key(address), now)
     if (now < entry.barredUntil) return Refusal.failures
     if (entry.open >= this.#limits.connectionsPerAddress) return Refusal.connections
     if (!entry.bucket.take(now)) return Refusal.addressRate
@@ -65,7 +65,7 @@ export class AddressGuard {
 
   /** A connection that was taken has closed. */
   left(address: string): void {
-    const entry = this.#entries.get(addressKey(address))
+    const entry = this.#entries.get(this.#key(address))
     if (entry !== undefined && entry.open > 0) entry.open--
   }
 
@@ -73,7 +73,7 @@ export class AddressGuard {
   failed(address: string): void {
     if (this.#limits.loginBackOffMs === 0 || isIn(this.#trusted, address)) return
     const now = this.#now()
-    const entry = this.#entry(addressKey(address), now)
+    const entry = this.#entry(this.#key(address), now)
     if (now - entry.failedAt > this.#limits.loginBackOffMs * FORGET_FACTOR) entry.failures = 0
     entry.failures++
     entry.failedAt = now
@@ -84,8 +84,12 @@ export class AddressGuard {
 
   /** An initiator has proved who it is: what failed before was no guessing. */
   succeeded(address: string): void {
-    const entry = this.#entries.get(addressKey(address))
+    const entry = this.#entries.get(this.#key(address))
     if (entry !== undefined) entry.failures = 0
+  }
+
+  #key(address: string): string {
+    return addressKey(address, this.#limits.ipv6PrefixBits)
   }
 
   #entry(key: string, now: number): Entry {

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Addresses as limits count them: one IPv4 address, or the /64 of IPv6 that one host usually has all of.
+// Addresses as limits count them, one by one or by the beginning of an IPv6 address, and sets of them.
 import { BlockList, isIP, isIPv6 } from 'node:net'
 
 /** The address without the prefix of IPv4 in IPv6, and without a zone. */
 export const plainAddress = (address: string): string =>
   address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '')
 
-/** What limits for each address are kept by. */
-export function addressKey(address: string): string {
+/** What limits for each address are kept by: an IPv6 address counts with all others that begin with the same bits. */
+export function addressKey(address: string, bits: number): string {
   const plain = plainAddress(address)
-  if (!isIPv6(plain)) return plain
+  if (!isIPv6(plain) || bits === 128) return plain
   const [head = '', tail] = plain.split('::')
   const groups = head === '' ? [] : head.split(':')
   if (tail !== undefined) {
@@ -17,8 +17,12 @@ export function addressKey(address: string): string {
     while (groups.length < 8 - behind) groups.push('0')
     if (tail !== '') groups.push(...tail.split(':'))
   }
-  const prefix = groups.slice(0, 4).map(group => Number.parseInt(group, 16).toString(16))
-  return `${prefix.join(':')}::/64`
+  const prefix: string[] = []
+  for (let at = 0; at * 16 < bits; at++) {
+    const mask = 0xffff << Math.max(0, at * 16 + 16 - bits)
+    prefix.push((Number.parseInt(groups[at]!, 16) & mask & 0xffff).toString(16))
+  }
+  return `${prefix.join(':')}::/${bits}`
 }
 
 /** Addresses and subnets (`10.0.0.0/8`, `::1`) as one set; null if one of them is none. */

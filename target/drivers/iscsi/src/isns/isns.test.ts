@@ -397,6 +397,24 @@ describe('inquiries', () => {
       socket.destroy()
     }))
 
+  test('come to the port that is given, at each portal', async () => {
+    const gone = await IsnsPeer.open()
+    const esiPort = gone.port
+    await gone.close()
+    const portals = ['127.0.0.1', '127.0.0.2'].map(host => ({ host, port: 0 }))
+    await withIsns({ esiPort, bench: { portals } }, async place => {
+      await place.bench.until(() => isRegistered(place))
+      assert.deepEqual(ask(place.server.asked[0]!, IsnsTag.esiPort), [hexOf(esiPort), hexOf(esiPort)])
+      for (const host of ['127.0.0.1', '127.0.0.2']) {
+        const socket = connect(esiPort, host)
+        socket.write(inquiry(1, Buffer.alloc(0)))
+        await once(socket, 'data')
+        socket.destroy()
+      }
+      assert.equal(place.isns.inquiries, 2)
+    })
+  })
+
   test('may come on the connection of the registration as well', () =>
     withIsns(
       {
@@ -456,6 +474,7 @@ test('options that cannot be are refused', async () => {
   await wrong({ servers, entity: 'x'.repeat(256) }, 'ISNS_ENTITY')
   await wrong({ servers, periodSeconds: 0 }, 'ISNS_VALUE')
   await wrong({ servers, esiSeconds: -1 }, 'ISNS_VALUE')
+  await wrong({ servers, esiPort: 70_000 }, 'ISNS_VALUE')
   await wrong({ servers, retryMs: 100, longestRetryMs: 10 }, 'ISNS_VALUE')
   await bench.close()
 })

@@ -12,6 +12,8 @@ export interface IsnsOptions {
   readonly entity?: string
   /** How often a server asks whether the portals are still there, in seconds: 60 if not given, 0 never. */
   readonly esiSeconds?: number
+  /** Port for such inquiries, beside each portal: a free one if not given. */
+  readonly esiPort?: number
   /** After how long without a message a server may forget the registration, in seconds: 300 if not given. */
   readonly periodSeconds?: number
   /** How long an answer of a server is waited for, in milliseconds: 10,000 if not given. */
@@ -31,6 +33,7 @@ export interface IsnsSettings {
   /** Null: to be made of the first portal. */
   readonly entity: string | null
   readonly esiSeconds: number
+  readonly esiPort: number
   readonly periodSeconds: number
   readonly timeoutMs: number
   readonly retryMs: number
@@ -62,6 +65,7 @@ export function settleIsns(options: IsnsOptions): IsnsSettings {
     servers: servers.map(readServer),
     entity,
     esiSeconds: inRange('esiSeconds', options.esiSeconds ?? 60, 0, 86_400),
+    esiPort: inRange('esiPort', options.esiPort ?? 0, 0, 65_535),
     periodSeconds: inRange('periodSeconds', options.periodSeconds ?? 300, 3, 604_800),
     timeoutMs: inRange('timeoutMs', options.timeoutMs ?? 10_000, 1, 600_000),
     retryMs,

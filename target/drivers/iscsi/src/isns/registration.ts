@@ -41,7 +41,8 @@ export async function registerWithIsns(
   let listing = list(engine)
   const entity = settings.entity ?? defaultEntity(listing.portals[0]?.port ?? 0)
   if (settings.esiSeconds > 0) {
-    await inquiries.open(new Set(listing.portals.flatMap(({ esiHost }) => esiHost ?? [])), warn)
+    const hosts = new Set(listing.portals.flatMap(({ esiHost }) => esiHost ?? []))
+    await inquiries.open(hosts, settings.esiPort, warn)
   }
   const links = settings.servers.map(
     server =>

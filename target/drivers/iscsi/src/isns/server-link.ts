@@ -106,11 +106,12 @@ export class ServerLink {
   }
 
   /** Told once, until there has been a success. */
-  #fail({ message }: Error): void {
-    this.#reason = message
+  #fail(error: Error & { code?: string }): void {
+    // A name with several addresses fails with an error for each, and no words for all.
+    this.#reason = error.message === '' ? (error.code ?? 'Unknown error') : error.message
     if (this.#told) return
     this.#told = true
-    this.#parts.warn(`iSNS server ${this.#parts.name}: ${message}; it is tried again`)
+    this.#parts.warn(`iSNS server ${this.#parts.name}: ${this.#reason}; it is tried again`)
   }
 
   /** One connection: returns when the link is to end, throws when the connection or the server fails. */

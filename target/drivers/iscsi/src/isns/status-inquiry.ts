@@ -29,14 +29,14 @@ export class InquiryListeners {
   /** Inquiries that were answered. */
   answered = 0
 
-  /** Port by host; hosts that cannot be listened on have none. */
-  async open(hosts: ReadonlySet<string>, warn: (reason: string) => void): Promise<void> {
+  /** Port 0 picks one for each host. Hosts that cannot be listened on have none. */
+  async open(hosts: ReadonlySet<string>, port: number, warn: (reason: string) => void): Promise<void> {
     for (const host of hosts) {
       if (this.#servers.has(host)) continue
       const server = createServer(socket => this.#serve(socket))
       server.maxConnections = MOST_CONNECTIONS
       try {
-        server.listen(0, host === '' ? '::' : host)
+        server.listen({ port, host: host === '' ? '::' : host, ipv6Only: hosts.has('0.0.0.0') })
         await once(server, 'listening')
         server.on('error', () => undefined)
         this.#servers.set(host, server)
