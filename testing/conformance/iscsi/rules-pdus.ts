@@ -49,6 +49,7 @@ export const PDUS: readonly Rule[] = [
     ],
     ['target', 'ABORT TASK of a task management request is rejected.'],
     ['target', 'TASK REASSIGN of a task management request or a text exchange is rejected.'],
+    ['target', 'An ExpDataSN that is out of range counts as none.'],
   ),
   ...section(
     '11.6',

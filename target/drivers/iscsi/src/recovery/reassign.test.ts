@@ -84,6 +84,22 @@ describe('a read', () => {
       assert.deepEqual([pieces.length, response.status, response.expDataSn], [2, Status.good, 2])
     }))
 
+  // Requirement: RFC 7143, 11.5/9.
+  test('with an ExpDataSN that cannot be is sent as if there were none', () =>
+    level2(async (session, first, bench) => {
+      const second = await session.join(2)
+      const itt = read(session, first, 0, 2)
+      await readAnswer(session, first)
+      await first.close()
+      await lost(bench)
+      assert.equal(await takeOver(session, second, itt, 99), functionComplete)
+      const { pieces } = await readAnswer(session, second)
+      assert.deepEqual(
+        pieces.map(one => one.sn),
+        [0, 1],
+      )
+    }))
+
   // Requirement: RFC 7143, ExpDataSN: a command that is taken over sends all Data-In that is not acknowledged.
   // Requirement: RFC 7143, 7.2.2/2.
   // Requirement: RFC 7143, 7.2.2/4.

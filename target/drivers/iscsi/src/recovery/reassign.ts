@@ -20,9 +20,8 @@ export function reassign(
   const command = recovery.command(itt)
   if (command !== undefined) {
     if (command.connection !== null) return { response: IscsiTaskResponse.taskStillAllegiant, go: null }
-    if (expDataSn !== 0 && !command.acknowledge(expDataSn)) {
-      return { response: IscsiTaskResponse.functionRejected, go: null }
-    }
+    // A number that cannot be is ignored (RFC 7143, 11.5.6).
+    if (expDataSn !== 0) command.acknowledge(expDataSn)
     command.connection = connection
     connection.counters.reassigned++
     return { response: IscsiTaskResponse.functionComplete, go: () => sendKept(connection, command) }
