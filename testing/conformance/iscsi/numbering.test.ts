@@ -2,7 +2,7 @@
 // RFC 7143, 4.2.2: command, status and data numbers, and the command window.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { DATA_IN, NOP_IN, Opcode, SCSI_COMMAND, SCSI_RESPONSE } from '@lunkit/spec'
+import { DATA_IN, NOP_IN, Opcode, RESERVED_TAG, SCSI_COMMAND, SCSI_RESPONSE } from '@lunkit/spec'
 import { BLOCK, testUnitReady, withBench } from '../../kit/iscsi-bench.ts'
 import { fieldsOf, type RawPdu, type RawPeer } from '../../kit/raw-peer.ts'
 import {
@@ -17,6 +17,7 @@ import {
   write,
 } from '../../kit/raw-requests.ts'
 
+const ABORT_TASK = 1
 const CLEAR_ACA = 3
 /** ExpCmdSN and MaxCmdSN are at the same place in every answer. */
 const windowOf = (pdu: RawPdu): { expCmdSn: number; maxCmdSn: number } => fieldsOf(NOP_IN, pdu)
@@ -111,6 +112,23 @@ describe('command numbers', () => {
       sendFunction(peer, { function: CLEAR_ACA })
       assert.equal(await functionResponse(peer), 0)
       assert.equal((await ping(peer)).expCmdSn, expCmdSn)
+    }))
+
+  // Requirement: RFC 7143, 11.19/5.
+  test('a window that opens without an answer is told by a NOP-In that wants none', () =>
+    withBench({ engineLimits: { tasksPerSession: 1 } }, async bench => {
+      const peer = await bench.peer()
+      bench.store.held = true
+      const itt = read(peer, 0, 1)
+      await bench.until(() => bench.store.underWay === 1)
+      sendFunction(peer, { function: ABORT_TASK, referencedTaskTag: itt })
+      await bench.until(() => bench.store.aborts > 0)
+      bench.store.release()
+      const both = [await peer.receive(), await peer.receive()]
+      const told = fieldsOf(NOP_IN, both.find(({ opcode }) => opcode === Opcode.nopIn)!)
+      assert.deepEqual([told.itt, told.ttt], [RESERVED_TAG, RESERVED_TAG])
+      assert.ok(told.maxCmdSn >= told.expCmdSn)
+      await ping(peer)
     }))
 
   // Requirement: RFC 7143, 4.2.2.1/7.

@@ -134,5 +134,6 @@ export const PDUS: readonly Rule[] = [
     ['target', 'The echo has the reserved transfer tag.'],
     ['target', 'A ping of the target has the reserved task tag, a transfer tag and no data.'],
     ['target', 'The answer to a ping of the target is not answered.'],
+    ['target', 'A NOP-In that only tells numbers has both reserved tags.'],
   ),
 ]
