@@ -124,6 +124,59 @@ describe('lunkit serve', () => {
     await disk.close().catch(() => undefined)
   })
 
+  test('--control takes commands from standard input', async () => {
+    const there = await serve(['memory:2M', '--name', NAME])
+    const here = await serve(['memory:2M', '--name', NAME, '--control'])
+    const url = here.ready.luns[0]!.url
+    let answers = 0
+    const ask = async (line: string): Promise<Record<string, unknown>> => {
+      here.send(line)
+      answers++
+      const all = () => here.events.filter(({ event }) => event === 'control')
+      while (all().length < answers) await new Promise(resolve => setTimeout(resolve, 5))
+      const { event: _event, line: told, ...answer } = all().at(-1)!
+      assert.equal(told, line)
+      return answer
+    }
+    const errorOf = async (line: string): Promise<string> =>
+      ((await ask(line))['error'] as { message: string }).message
+    try {
+      const disk = await connect(url)
+      assert.deepEqual(await ask('drop initiator=iqn.none'), { sessions: 0 })
+      assert.deepEqual(await ask('rehearse deaf tag=1 seconds=600'), { rehearsal: 1 })
+      const reading = disk.read(0, 1)
+      assert.deepEqual(await ask('end 1'), {})
+      assert.equal((await reading).length, 512)
+      assert.deepEqual(await ask(`redirect ${there.ready.portals[0]} permanent`), {})
+      assert.deepEqual(await ask('evict all seconds=5'), { sessions: 1, dropped: 0 })
+      assert.equal((await disk.read(0, 1)).length, 512)
+      await disk.close()
+      assert.ok(
+        here.events.some(({ event, permanent }) => event === 'login-redirected' && permanent === true),
+      )
+      assert.deepEqual(await ask('redirect none'), {})
+      assert.deepEqual(await ask('drain 1'), { sessions: 0, dropped: 0 })
+      await assert.rejects(connect(url, ONCE), /[Ss]ervice unavailable/)
+      assert.deepEqual(await ask('readmit'), {})
+      await (await connect(url, ONCE)).close()
+      for (const [line, told] of [
+        ['dance', /no command/],
+        ['evict', /not said which/],
+        ['drop tag=x', /no number/],
+        ['evict all colour=red', /no way to say/],
+        ['redirect', /no way to say/],
+        ['redirect no where!', /no address/],
+        ['rehearse noise all', /nothing to rehearse/],
+        ['rehearse delay all', /out of range/],
+        ['end 7', /no rehearsal 7/],
+      ] as const) {
+        assert.match(await errorOf(line), told, line)
+      }
+    } finally {
+      assert.deepEqual(await Promise.all([here.stop(), there.stop()]), [0, 0])
+    }
+  })
+
   for (const [words, told] of [
     [['--redirect', 'no where'], /no address/],
     [['--redirect', '7=host'], /No portal has the tag/],

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 
 const MAIN = join(dirname(fileURLToPath(import.meta.url)), '../../cli/src/main.ts')
@@ -31,6 +31,8 @@ export interface ServedTarget {
   readonly events: Record<string, unknown>[]
   /** What it wrote to standard error. */
   stderr(): string
+  /** Writes a line to its standard input, which is read with `--control`. */
+  send(line: string): void
   /** SIGTERM, and its exit code or the signal that ended it. */
   stop(signal?: NodeJS.Signals): Promise<number | string>
 }
@@ -49,8 +51,8 @@ export async function serve(
   const portal = words.includes('--portal') ? [] : ['--portal', '127.0.0.1:0']
   const command = [...prefix, process.execPath, MAIN, 'serve', ...words, ...portal, ...state, '--json']
   const [program, ...rest] = command
-  const child: ChildProcessByStdio<null, Readable, Readable> = spawn(program!, rest, {
-    stdio: ['ignore', 'pipe', 'pipe'],
+  const child: ChildProcessByStdio<Writable, Readable, Readable> = spawn(program!, rest, {
+    stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   })
   const closed = new Promise<number | string>(resolve =>
@@ -79,6 +81,9 @@ export async function serve(
     pid: child.pid!,
     events,
     stderr: () => errors,
+    send(line) {
+      child.stdin.write(`${line}\n`)
+    },
     stop(signal = 'SIGTERM') {
       child.kill(signal)
       return closed

@@ -3,6 +3,7 @@
 
 import { OperatorError, type TargetEvent } from '@lunkit/target-api'
 import { Command } from 'commander'
+import { CONTROL_HELP, type ControlAnswer, takeCommands } from '../control-lines.ts'
 import { describeError, ExitCode } from '../exit.ts'
 import { type IsnsFlags, isnsOptions } from '../isns-flags.ts'
 import { redirectOptions } from '../redirect-flags.ts'
@@ -31,6 +32,7 @@ interface ServeFlags extends TlsFlags, IsnsFlags, WatchFlags {
   readonly redirect?: string[]
   readonly redirectPermanent?: true
   readonly drain?: string
+  readonly control?: true
   readonly asyncEvents?: true
   readonly open?: true
   readonly iscsi?: string[]
@@ -82,7 +84,8 @@ MaxOutstandingR2T (16), MaxConnections (8), ErrorRecoveryLevel (2), DefaultTime2
 (yes), HeaderDigest and DataDigest (CRC32C,None; with CRC32C alone, initiators must use it).
 
 With --redirect nobody is served: who logs in is told to go there, once it has proved who it is. A signal has initiators asked
-to log out, within the time of --drain; what has not by then is dropped.
+to log out, within the time of --drain; what has not by then is dropped. With --control, lines of standard input are commands:
+${CONTROL_HELP}
 
 Secrets come from a file or from LUNKIT_CHAP_SECRET and LUNKIT_MUTUAL_SECRET, never from an argument.
 
@@ -125,6 +128,7 @@ export function build(): Command {
     )
     .option('--redirect-permanent', 'they may remember it')
     .option('--drain <seconds>', 'how long they have to log out when it is to end (3)')
+    .option('--control', 'take commands from standard input, one a line')
     .option('--async-events', 'tell initiators at once of a changed capacity or list of LUNs')
     .option('--isns <address>', 'register with the iSNS server HOST[:PORT]; repeatable', collect)
     .option('--isns-entity <name>', 'as this network entity')
@@ -169,7 +173,23 @@ async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> 
   served.target = target
   announce(target, flags.json === true)
   target.on('event', event => tell(event, flags.json === true))
+  const stopListening = flags.control
+    ? takeCommands(target, (line, answer) => tellAnswer(line, answer, flags.json === true))
+    : null
   await stopped
+  stopListening?.()
+}
+
+function tellAnswer(line: string, answer: ControlAnswer | Error, json: boolean): void {
+  const told = answer instanceof Error ? { error: describeError(answer) } : answer
+  if (json) process.stdout.write(`${JSON.stringify({ event: 'control', line, ...told })}\n`)
+  else if (answer instanceof Error) {
+    const { message, hint } = describeError(answer)
+    process.stderr.write(`${line}: ${message}${hint === '' ? '' : ` (${hint})`}\n`)
+  } else {
+    const words = Object.entries(answer).map(([name, value]) => ` ${name}=${value}`)
+    process.stderr.write(`${line}: done${words.join('')}\n`)
+  }
 }
 
 function drainSeconds(given: string | undefined): number {

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `lunkit serve --control` takes from standard input: one command a line, each with an answer.
+import { createInterface } from 'node:readline'
+import { OperatorError } from '@lunkit/target-api'
+import type { InitiatorSelection } from './target-face/initiators.ts'
+import type { RunningTarget } from './target-face/running-target.ts'
+
+/** What came of a command, in plain fields. */
+export type ControlAnswer = Readonly<Record<string, number>>
+
+/** Words of a line: `key=value`, and those without a key. */
+interface Words {
+  readonly keys: ReadonlyMap<string, string>
+  readonly plain: readonly string[]
+}
+
+/** Rehearsals under way, by the number that ends them. */
+type Rehearsals = Map<number, () => void>
+
+interface ControlCommand {
+  readonly usage: string
+  run(target: RunningTarget, words: Words, rehearsals: Rehearsals): ControlAnswer | Promise<ControlAnswer>
+}
+
+const WHICH = ['initiator', 'isid', 'tsih', 'tag'] as const
+const WHICH_USAGE = 'all | initiator=NAME isid=HEX tsih=N tag=N'
+
+const COMMANDS: Readonly<Record<string, ControlCommand>> = {
+  drain: {
+    usage: '[SECONDS]',
+    run: async (target, { plain }) => ({ ...(await target.drain(numberOf(plain[0] ?? '10', 'seconds'))) }),
+  },
+  readmit: {
+    usage: '',
+    run(target) {
+      target.readmit()
+      return {}
+    },
+  },
+  evict: {
+    usage: `${WHICH_USAGE} [seconds=N]`,
+    run: async (target, words) => ({
+      ...(await target.initiators.evict(which(words), optional(words, 'seconds') ?? 10)),
+    }),
+  },
+  drop: {
+    usage: `${WHICH_USAGE} [wait=N]`,
+    run: (target, words) => ({
+      sessions: target.initiators.drop(which(words), optional(words, 'wait') ?? 0),
+    }),
+  },
+  redirect: {
+    usage: 'none | HOST[:PORT][,TAG] ... [permanent] [tag=N]',
+    run(target, words) {
+      const tag = optional(words, 'tag')
+      const to = words.plain.filter(word => word !== 'permanent' && word !== 'none')
+      if (to.length === 0 && !words.plain.includes('none')) throw wrong('redirect')
+      const permanent = words.plain.includes('permanent')
+      target.initiators.redirect(to.length === 0 ? null : { to, permanent }, tag === undefined ? {} : { tag })
+      return {}
+    },
+  },
+  rehearse: {
+    usage: `silence | deaf | refuse | delay ms=N, ${WHICH_USAGE} portal=HOST:PORT [seconds=N]`,
+    run(target, words, rehearsals) {
+      const [mode = '', ...rest] = words.plain
+      const delayMs = optional(words, 'ms')
+      const seconds = optional(words, 'seconds')
+      const portal = words.keys.get('portal')
+      const end = target.initiators.rehearse(
+        {
+          mode: mode as 'silence',
+          ...(delayMs !== undefined && { delayMs }),
+          ...(seconds !== undefined && { seconds }),
+        },
+        portal === undefined
+          ? which({ ...words, plain: rest })
+          : { ...which({ ...words, plain: ['all'] }), portal },
+      )
+      const rehearsal = 1 + Math.max(0, ...rehearsals.keys())
+      rehearsals.set(rehearsal, end)
+      return { rehearsal }
+    },
+  },
+  end: {
+    usage: 'NUMBER of a rehearsal',
+    run(_target, { plain }, rehearsals) {
+      const number = numberOf(plain[0] ?? '', 'rehearsal')
+      const end = rehearsals.get(number)
+      if (end === undefined) throw new OperatorError('CONTROL', `There is no rehearsal ${number}`)
+      rehearsals.delete(number)
+      end()
+      return {}
+    },
+  },
+}
+
+/** For the help of the command line. */
+export const CONTROL_HELP = Object.entries(COMMANDS)
+  .map(([name, { usage }]) => `  ${name} ${usage}`.trimEnd())
+  .join('\n')
+
+/**
+ * Obeys the lines of standard input. `answered` hears of each what came of it, or the error. Returns how to stop listening.
+ */
+export function takeCommands(
+  target: RunningTarget,
+  answered: (line: string, answer: ControlAnswer | Error) => void,
+): () => void {
+  const rehearsals: Rehearsals = new Map()
+  const lines = createInterface({ input: process.stdin })
+  lines.on('line', async line => {
+    if (line.trim() === '') return
+    try {
+      answered(line, await obey(target, line, rehearsals))
+    } catch (error) {
+      answered(line, error instanceof Error ? error : new Error(String(error)))
+    }
+  })
+  return () => {
+    lines.close()
+    process.stdin.destroy()
+  }
+}
+
+async function obey(target: RunningTarget, line: string, rehearsals: Rehearsals): Promise<ControlAnswer> {
+  const [name = '', ...rest] = line.trim().split(/\s+/)
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  if (command === undefined) {
+    throw new OperatorError('CONTROL', `'${name}' is no command`, {
+      hint: `known are ${Object.keys(COMMANDS).join(', ')}`,
+    })
+  }
+  const keys = new Map<string, string>()
+  const plain: string[] = []
+  for (const word of rest) {
+    const at = word.indexOf('=')
+    if (at > 0) keys.set(word.slice(0, at), word.slice(at + 1))
+    else plain.push(word)
+  }
+  const known = new Set(command.usage.match(/\w+(?==)/g))
+  if ([...keys.keys()].some(key => !known.has(key))) throw wrong(name)
+  return command.run(target, { keys, plain }, rehearsals)
+}
+
+/** Everybody has to be said, so that nobody is cut off by a word that was forgotten. */
+function which({ keys, plain }: Words): InitiatorSelection {
+  const selection: Record<string, string | number> = {}
+  for (const key of WHICH) {
+    const value = keys.get(key)
+    if (value !== undefined) selection[key] = key === 'tsih' || key === 'tag' ? numberOf(value, key) : value
+  }
+  if (Object.keys(selection).length > 0 || plain.includes('all')) return selection
+  throw new OperatorError('CONTROL', 'It is not said which initiators are meant', { hint: WHICH_USAGE })
+}
+
+function optional({ keys }: Words, key: string): number | undefined {
+  const value = keys.get(key)
+  return value === undefined ? undefined : numberOf(value, key)
+}
+
+function numberOf(text: string, what: string): number {
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text)
+  throw new OperatorError('CONTROL', `'${text}' is no number of ${what}`)
+}
+
+const wrong = (name: string): OperatorError =>
+  new OperatorError('CONTROL', `That is no way to say '${name}'`, {
+    hint: `${name} ${COMMANDS[name]!.usage}`,
+  })
