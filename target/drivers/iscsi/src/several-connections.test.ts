@@ -8,6 +8,7 @@ import {
   LOGIN_RESPONSE,
   LOGOUT_REQUEST,
   LOGOUT_RESPONSE,
+  LoginStage,
   LoginStatus,
   LogoutReason,
   LogoutResponse,
@@ -19,8 +20,8 @@ import {
   Status,
   TASK_MANAGEMENT_REQUEST,
 } from '@lunkit/spec'
-import { BLOCK, testUnitReady, withBench, write10 } from '@lunkit/testing/kit/iscsi-bench.ts'
-import { fieldsOf, type RawPeer } from '@lunkit/testing/kit/raw-peer.ts'
+import { BLOCK, TARGET, testUnitReady, withBench, write10 } from '@lunkit/testing/kit/iscsi-bench.ts'
+import { fieldsOf, INITIATOR, type RawPeer } from '@lunkit/testing/kit/raw-peer.ts'
 import { RawSession } from '@lunkit/testing/kit/raw-session.ts'
 
 const status = (pdu: Parameters<typeof fieldsOf>[1]) => fieldsOf(SCSI_RESPONSE, pdu).status
@@ -55,6 +56,21 @@ describe('several connections', () => {
       for (const peer of [second, third, first, third]) await answers(session, peer)
       assert.equal(bench.port.connections.sessions, 1)
       assert.equal(bench.of('session-opened').length, 1)
+    }))
+
+  test('a login that is not through tells no numbers of the session that it is to join', () =>
+    withBench({}, async bench => {
+      const { session, first } = await RawSession.open(bench)
+      await answers(session, first)
+      const second = await bench.connect()
+      const operational = { transit: 0, csg: LoginStage.operational, nsg: 0 } as const
+      // Commands of these numbers are on their way, and may be lost.
+      const cmdSn = session.cmdSn + 20
+      const names = { InitiatorName: INITIATOR, TargetName: TARGET }
+      const pdu = await second.loginRound({ ...operational, tsih: session.tsih, cid: 2, cmdSn }, names)
+      const { expCmdSn, maxCmdSn, statusClass } = fieldsOf(LOGIN_RESPONSE, pdu)
+      assert.equal(statusClass, 0)
+      assert.ok(((maxCmdSn - (expCmdSn - 1)) | 0) < 0, `${expCmdSn} to ${maxCmdSn}`)
     }))
 
   // Requirement: RFC 7143, Command Numbering and Acknowledging: commands are delivered in the order of CmdSN over all connections.

@@ -34,7 +34,9 @@ export function receiveLogin(
     return
   }
   if (login.complete) admitLogin(connection, login, request, reply)
-  else sendLoginResponse(connection, request, reply, 0, 1)
+  // The numbers of a session that a connection may join are told when it has joined: those before, of which MaxCmdSN is too
+  // low for ExpCmdSN, the initiator leaves alone (RFC 7143, 4.2.2.1). Its own CmdSN would acknowledge what never came.
+  else sendLoginResponse(connection, request, reply, 0, login.first!.tsih === 0 ? 1 : -1)
 }
 
 function readRequest(header: Buffer, at: number, data: readonly Buffer[]): LoginRequest {
