@@ -132,6 +132,16 @@ test('ls, info and ping say what is there', async () => {
 })
 
 const FAILURES: readonly [what: string, words: () => string[], code: number, said: RegExp][] = [
+  ['no number of connections', () => ['info', url(0), '--connections', 'two'], 2, /connections/],
+  ['no recovery level', () => ['info', url(0), '--recovery-level', '3'], 2, /errorRecoveryLevel/],
+  ['a certificate without its key', () => ['info', url(0), '--tls-cert', at('a.pem')], 2, /--tls-key/],
+  [
+    'an authority that is no file',
+    () => ['info', url(0), '--tls-ca', at('a.pem')],
+    3,
+    /a\.pem[\s\S]*--tls-ca/,
+  ],
+  ['TLS where there is none', () => ['info', url(0), '--tls', '--timeout', '5'], 4, /TLS/],
   ['a missing file', () => ['serve', at('none.img')], 3, /none\.img[\s\S]*size=/],
   ['tags of no protection', () => ['serve', at('none.img,size=1M,tags=x')], 2, /'tags=x'[\s\S]*protection=1/],
   [

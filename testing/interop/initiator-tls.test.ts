@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The initiator's TLS: the stream begins after the handshake, and a portal that cannot prove itself is not spoken to.
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { connect, discover } from 'lunkit/initiator'
 import { createTarget, memory } from 'lunkit/target'
 import { Authority } from '../kit/certificates.ts'
+import { workFolder } from '../kit/serve-process.ts'
+
+const MAIN = join(dirname(fileURLToPath(import.meta.url)), '../../cli/src/main.ts')
+const run = promisify(execFile)
 
 test('data through TLS, with a certificate of this side where the portal wants one', async () => {
   const authority = new Authority()
@@ -41,5 +50,29 @@ test('data through TLS, with a certificate of this side where the portal wants o
   } finally {
     authority.dispose()
     other.dispose()
+  }
+})
+
+test('lunkit through TLS, over two connections, with files for certificates', async () => {
+  const authority = new Authority()
+  const folder = workFolder()
+  const path = (file: string): string => join(folder.path, file)
+  try {
+    const server = authority.issue({ name: 'disk', alternative: 'DNS:disk.example' })
+    const client = authority.issue({ name: 'initiator' })
+    const files = { 'ca.pem': authority.cert, 'client.pem': client.cert, 'client.key': client.key }
+    for (const [file, text] of Object.entries(files)) writeFileSync(path(file), text)
+    await using target = await createTarget({
+      luns: [memory('3M')],
+      portal: { host: '127.0.0.1', port: 0, tls: { ...server, ca: authority.cert } },
+    })
+    const trust = ['--tls-ca', path('ca.pem'), '--tls-name', 'disk.example']
+    const proof = ['--tls-cert', path('client.pem'), '--tls-key', path('client.key')]
+    const spread = ['--connections', '2', '--recovery-level', '2', '--digests', '--json']
+    const { stdout } = await run(process.execPath, [MAIN, 'info', target.url, ...trust, ...proof, ...spread])
+    assert.equal(JSON.parse(stdout).bytes, 3 << 20)
+  } finally {
+    authority.dispose()
+    folder.dispose()
   }
 })

@@ -3,6 +3,7 @@
 import { TransportError } from '@lunkit/initiator-core'
 import { AsyncEvent, asyncEventText } from '@lunkit/spec'
 import type { AsyncMessage, FullFeature } from './full-feature.ts'
+import type { Links } from './links.ts'
 import { renegotiate } from './renegotiate.ts'
 import type { SessionEvent } from './session-event.ts'
 
@@ -17,19 +18,22 @@ export function obeyMessage(
       leave(parameter3 * 1000)
       break
     case AsyncEvent.connectionDropped:
-      drop(feature.links.byCid(parameter1) ?? feature, parameter2)
+      drop(feature.links, parameter1, parameter2)
       break
     case AsyncEvent.sessionDropped:
-      for (const link of [...feature.links.live]) drop(link, parameter2)
+      for (const { links, cid } of [...feature.links.live]) drop(links, cid, parameter2)
       break
     case AsyncEvent.negotiationRequested:
       // Where it fails the target ends the connection, or this side has.
-      renegotiate(feature).catch(() => {})
+      if (feature.negotiating === null) renegotiate(feature).catch(() => {})
       break
   }
 }
 
-function drop(link: FullFeature, time2Wait: number): void {
+/** A CID that the session does not have is no matter of it. */
+function drop(links: Links, cid: number, time2Wait: number): void {
+  const link = links.byCid(cid)
+  if (link === null) return
   link.retryAfterMs = time2Wait * 1000
   link.connection.fail(new TransportError('TRANSPORT_CONNECTION_LOST', 'The target drops the connection'))
 }

@@ -32,6 +32,8 @@ export interface Recovered {
   readonly instead: FullFeature | null
 }
 
+/** Longest Time2Wait that is waited for. */
+const LONGEST_WAIT_MS = 60_000
 /** Waits in ms between tries, each twice the one before. */
 const DELAYS = { first: 20, longest: 1000 } as const
 
@@ -46,6 +48,7 @@ export async function recoverConnection(lost: FullFeature, host: RecoveryHost): 
   const { signal } = links
   const beforeMs = lost.retryAfterMs >= 0 ? lost.retryAfterMs : settings.time2Wait * 1000
   const deadline = performance.now() + beforeMs + settings.time2Retain * 1000
+  checkWait(beforeMs)
   if (settings.time2Retain === 0) throw late('it keeps no task of a lost connection')
   await pause(beforeMs, signal)
   const count = { reassigned: 0, retried: 0 }
@@ -127,8 +130,12 @@ async function logOut(other: FullFeature, cid: number, signal: AbortSignal): Pro
   })
   if (outcome === null) return false
   const { response, time2Wait } = outcome
-  if (response === LogoutResponse.closed) await pause(time2Wait * 1000, signal)
-  else if (response !== LogoutResponse.cidNotFound) throw late(logoutResponseText(response))
+  if (response === LogoutResponse.closed) {
+    checkWait(time2Wait * 1000)
+    await pause(time2Wait * 1000, signal)
+  }
+  if (response !== LogoutResponse.closed && response !== LogoutResponse.cidNotFound)
+    throw late(logoutResponseText(response))
   return true
 }
 
@@ -196,6 +203,11 @@ async function reassign(
     if (code !== IscsiTaskResponse.taskStillAllegiant || performance.now() > deadline) throw late(words)
     await pause(delay, link.links.signal)
   }
+}
+
+/** Commands hang meanwhile: a target may not make them do so for hours. */
+function checkWait(ms: number): void {
+  if (ms > LONGEST_WAIT_MS) throw late(`it asks to wait for ${ms / 1000} s`)
 }
 
 const late = (why: string): TransportError =>

@@ -12,6 +12,8 @@ import { type Portal, portalText } from './portal.ts'
 const STAGING_BYTES = 64 * 1024
 /** Data segments up to this length are copied to the headers: cheaper than a piece of its own in the write. */
 const COPY_BYTES = 8 * 1024
+/** Answers to a target that does not read: pings, and what is asked for again. */
+const UNREAD_ANSWERS = 1000
 /** Room for padding and digest after a data segment. */
 const TRAILER_ROOM = 3 + DIGEST_LENGTH
 const { dataSegmentLength } = BHS.field
@@ -40,6 +42,7 @@ export class Connection {
   #begun = 0
   #headerEnd = 0
   #pieces: Uint8Array[] = []
+  #unread = 0
   #flushing = false
   #lost = false
   readonly #flush = (): void => this.#write()
@@ -196,6 +199,17 @@ export class Connection {
     this.framer.stop()
     this.#pieces = []
     this.#socket.destroy()
+  }
+
+  /**
+   * Counts a PDU that the target has made this side send; throws a TransportError where it goes on to do so and does not
+   * read.
+   */
+  countAnswer(): void {
+    if (this.backlog === 0) this.#unread = 0
+    else if (++this.#unread > UNREAD_ANSWERS) {
+      throw new TransportError('TRANSPORT_PROTOCOL', 'The target wants answers but does not read them')
+    }
   }
 
   /** Bytes written that the peer has not taken yet. */

@@ -29,8 +29,8 @@ import { Retransmission } from './retransmission.ts'
 import type { SessionSettings } from './settings.ts'
 import type { Task } from './task.ts'
 
-/** Pings of a target that are answered while it does not read. */
-const UNREAD_PINGS = 1000
+/** Times that one command is sent again under its number. */
+const MAX_RETRIES = 16
 
 export interface AsyncMessage {
   readonly event: number
@@ -64,13 +64,14 @@ export class FullFeature implements ConnectionHost {
   inFlight = 0
   /** A logout is under way: nothing new is started. */
   leaving = false
+  /** The negotiation under way, if there is one. */
+  negotiating: Promise<void> | null = null
   /** Time2Wait that the target asked for, in ms; -1 where it did not. */
   retryAfterMs = -1
   /** What is done about PDUs that did not come whole; null at ErrorRecoveryLevel 0. */
   readonly retransmission: Retransmission | null
   readonly #host: FullFeatureHost
   readonly #probe: Probe
-  #pings = 0
 
   constructor(
     connection: Connection,
@@ -119,6 +120,10 @@ export class FullFeature implements ConnectionHost {
    */
   retry(task: Task): void {
     if (this.links.window.acknowledged(task.cmdSn)) return
+    if (++task.retries > MAX_RETRIES) {
+      this.connection.fail(broken(`did not take a command in that was sent ${MAX_RETRIES} times`))
+      return
+    }
     task.rewind()
     sendCommand(this.connection, this.settings, task)
   }
@@ -262,8 +267,7 @@ export class FullFeature implements ConnectionHost {
     const ttt = NOP_IN.field.ttt.get(header, 0)
     if (ttt === RESERVED_TAG) return
     const { connection, links } = this
-    if (connection.backlog === 0) this.#pings = 0
-    else if (++this.#pings > UNREAD_PINGS) throw broken('sends pings but does not read the answers')
+    connection.countAnswer()
     const at = connection.begin()
     NOP_OUT.write(
       {

@@ -8,6 +8,8 @@ import { TaskTable } from './task-table.ts'
 
 /** CIDs are 16 bits (RFC 7143, 11.12.7). */
 const CIDS = 0x1_0000
+/** Connections lost one after the other without a command completed: more are not mended by making them again. */
+const MAX_LOSSES = 64
 
 export class Links {
   readonly window = new CommandWindow(1)
@@ -18,6 +20,8 @@ export class Links {
   settings: SessionSettings | null = null
   /** Commands that got their answer. */
   completed = 0
+  #losses = 0
+  #completedBefore = 0
   readonly #depth: number
   readonly #ended = new AbortController()
   readonly #cids = new Set<number>([0])
@@ -30,6 +34,13 @@ export class Links {
   /** Aborts when the session that these connections make up is over. */
   get signal(): AbortSignal {
     return this.#ended.signal
+  }
+
+  /** Counts a lost connection; returns whether commands get their answers in spite of it. */
+  getsOn(): boolean {
+    if (this.completed !== this.#completedBefore) this.#losses = 0
+    this.#completedBefore = this.completed
+    return ++this.#losses <= MAX_LOSSES
   }
 
   /** Operational ErrorRecoveryLevel. */

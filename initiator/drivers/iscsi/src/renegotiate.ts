@@ -9,10 +9,22 @@ import { bounded } from './task-management.ts'
 /** Requests after which a target is not going to agree any more. */
 const ROUNDS = 20
 
-/** `maxRecvDataSegmentLength` is declared anew where it is given; else what holds is declared again. */
-export async function renegotiate(link: FullFeature, maxRecvDataSegmentLength?: number): Promise<void> {
+/**
+ * `maxRecvDataSegmentLength` is declared anew where it is given; else what holds is declared again. Comes after a
+ * negotiation that is under way.
+ */
+export function renegotiate(link: FullFeature, maxRecvDataSegmentLength?: number): Promise<void> {
+  const before = link.negotiating ?? Promise.resolve()
+  const mine = before.catch(() => {}).then(() => negotiate(link, maxRecvDataSegmentLength ?? link.declared))
+  const last = mine.finally(() => {
+    if (link.negotiating === last) link.negotiating = null
+  })
+  link.negotiating = last
+  return last
+}
+
+async function negotiate(link: FullFeature, mine: number): Promise<void> {
   const { connection, exchanges } = link
-  const mine = maxRecvDataSegmentLength ?? link.declared
   // What was sent before the target has read this may still be longer.
   connection.framer.maxDataLength = Math.max(connection.framer.maxDataLength, mine)
   const negotiation = new Negotiation({ MaxRecvDataSegmentLength: String(mine) }, {})

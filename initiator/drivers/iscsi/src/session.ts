@@ -251,7 +251,8 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
   lost(feature: FullFeature, error: TransportError): void {
     const { links, cid, inFlight } = feature
     if (!links.remove(feature) || links !== this.#links) return
-    const recover = links.level === 2 && (this.#state === 'ready' || this.#state === 'closing')
+    const isUp = this.#state === 'ready' || this.#state === 'closing'
+    const recover = links.level === 2 && isUp && links.getsOn()
     if (!recover) {
       this.#lose(links, error, feature.retryAfterMs)
       return

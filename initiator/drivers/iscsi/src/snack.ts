@@ -7,6 +7,7 @@ import type { Task } from './task.ts'
 const NO_LUN = new Uint8Array(8)
 
 function send(connection: Connection, values: Parameters<typeof SNACK.write>[0]): void {
+  connection.countAnswer()
   const at = connection.begin()
   const common = { opcode: Opcode.snack, final: 1, ttt: RESERVED_TAG, expStatSn: connection.expStatSn }
   SNACK.write({ ...common, ...values }, connection.staging, at)

@@ -38,6 +38,8 @@ export class Task {
   reassigned = false
   /** Bytes that were asked for again. */
   askedAgain = 0
+  /** Times that it was sent again under its number. */
+  retries = 0
   /** This side's MaxRecvDataSegmentLength when it was sent. */
   declared = 0
   /** Times it was the oldest command in flight when a connection was lost. */
@@ -72,6 +74,7 @@ export class Task {
     this.state = 'waiting'
     this.itt = RESERVED_TAG
     this.link = null
+    this.retries = 0
     this.rewind()
   }
 
