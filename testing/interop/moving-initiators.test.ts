@@ -44,6 +44,24 @@ describe('library', () => {
     assert.ok(moved?.type === 'login-redirected' && moved.to[0] === to.portals[0])
   })
 
+  for (const host of ['[::1]', 'localhost']) {
+    test(`a redirect to ${host} is followed`, async () => {
+      await using to = await createTarget({
+        luns: [memory('2M')],
+        name: NAME,
+        portal: host === '[::1]' ? '[::1]:0' : '127.0.0.1:0',
+      })
+      const port = to.portals[0]!.split(':').at(-1)!
+      await using from = await createTarget({
+        luns: [memory('1M')],
+        name: NAME,
+        redirect: { to: `${host}:${port}`, permanent: true },
+      })
+      await using disk = await connect(from.url, ONCE)
+      assert.equal((await disk.capacity()).blocks, 4096)
+    })
+  }
+
   test('after a drain nobody is let in until it is readmitted', async () => {
     await using target = await createTarget({ luns: [memory('1M')] })
     assert.deepEqual(await target.drain(1), { sessions: 0, dropped: 0 })

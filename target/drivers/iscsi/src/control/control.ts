@@ -5,15 +5,7 @@ import { OperatorError } from '@lunkit/target-api'
 import { ASYNC_DATA_BYTES, sendAsyncMessage } from '../outbound/async-message.ts'
 import type { IscsiTargetPort } from '../port.ts'
 import type { Session } from '../session.ts'
-import {
-  askToLogOut,
-  type Drained,
-  drainSessions,
-  dropSession,
-  MOST_SECONDS,
-  timeToRetain,
-  timeToWait,
-} from './drain.ts'
+import { askToLogOut, type Drained, drainSessions, dropSession, MOST_SECONDS } from './drain.ts'
 import {
   type LoginFacts,
   type Moved,
@@ -128,8 +120,8 @@ export class Control {
       dropped++
       sendAsyncMessage(connection, AsyncEvent.connectionDropped, {
         parameter1: cid,
-        parameter2: wait ?? timeToWait(session),
-        parameter3: timeToRetain(session),
+        parameter2: wait ?? session.parameters.time2Wait,
+        parameter3: session.parameters.time2Retain,
       })
       void connection.end('lost', true)
     }

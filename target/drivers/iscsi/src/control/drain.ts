@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The polite end of sessions: asked to log out, given time, and what is left is told that it is dropped.
-import { AsyncEvent, keyByName } from '@lunkit/spec'
+import { AsyncEvent } from '@lunkit/spec'
 import type { EndCause } from '../connection.ts'
 import { askLogout, sendAsyncMessage } from '../outbound/async-message.ts'
 import type { IscsiTargetPort } from '../port.ts'
@@ -66,13 +66,3 @@ export function dropSession(session: Session, wait: number, cause: EndCause = 's
   }
   void session.end(cause, true)
 }
-
-const settledNumber = ({ settled }: Session, key: string): number =>
-  (settled.get(key) ?? keyByName(key)!.default) as number
-
-/** Seconds that the initiator waits after the loss of a connection. */
-export const timeToWait = (session: Session): number => settledNumber(session, 'DefaultTime2Wait')
-
-/** Seconds after them in which commands may be taken up again: only error recovery level 2 keeps them. */
-export const timeToRetain = (session: Session): number =>
-  settledNumber(session, 'ErrorRecoveryLevel') === 2 ? settledNumber(session, 'DefaultTime2Retain') : 0
