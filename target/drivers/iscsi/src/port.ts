@@ -337,6 +337,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     await this.until(() => this.#open.size === 0)
     await within(this.table.drained(), Math.max(graceMs, LEAST_DRAIN_MS))
     this.#keepAlive.stop()
+    this.door.close()
     this.engine.closePort(this)
     await Promise.all(closed)
   }

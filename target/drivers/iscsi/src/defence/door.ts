@@ -19,9 +19,8 @@ export class Door {
   readonly #refusals: Refusals
 
   constructor({ limits, trusted }: Settings, observe: Observer) {
-    const now = (): number => performance.now()
-    this.#guard = new AddressGuard(limits, trusted, now)
-    this.#refusals = new Refusals(observe, now)
+    this.#guard = new AddressGuard(limits, trusted, () => performance.now())
+    this.#refusals = new Refusals(observe)
   }
 
   /** Whether the limits of its address let a connection in; it then counts until its socket is closed. */
@@ -41,5 +40,10 @@ export class Door {
   /** An initiator has proved who it is. */
   proved(address: string): void {
     this.#guard.succeeded(address)
+  }
+
+  /** Nobody comes any more. */
+  close(): void {
+    this.#refusals.close()
   }
 }
