@@ -9,6 +9,7 @@ type Event = Readonly<Record<string, unknown>>
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
   'session-opened': ['target', 'initiator', 'address', 'kind'],
   'session-closed': ['target', 'initiator', 'address', 'cause'],
+  'connection-closed': ['target', 'initiator', 'address', 'cid', 'cause'],
   'login-failed': ['target', 'initiator', 'address', 'reason'],
   'peer-fault': ['initiator', 'address', 'fault', 'pdu', 'outcome'],
   'command-failed': ['target', 'initiator', 'lun', 'command', 'reason'],

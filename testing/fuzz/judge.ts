@@ -32,17 +32,22 @@ export async function runOnce(
   } catch (error) {
     failure = (error as Error).message
   } finally {
-    if (random.chance(0.3)) peer.stall()
-    peer.leave()
+    for (const one of [peer, ...peer.mates]) {
+      if (random.chance(0.3)) one.stall()
+      one.leave()
+    }
     events.release(peer.address)
   }
-  return peer.complaints[0] ?? failure
+  return [peer, ...peer.mates].find(({ complaints }) => complaints.length > 0)?.complaints[0] ?? failure
 }
 
 async function settle(peer: Peer, { owed }: Scenario, events: EventLog): Promise<string | null> {
   if (owed === 'nothing') return null
-  if (owed === 'echo')
-    return (await peer.ping(PATIENCE_MS)) ? null : `Ping got no echo (closed: ${peer.closed})`
+  if (owed === 'either' && peer.closed) return null
+  if (owed === 'echo' || owed === 'either') {
+    const lives = (await peer.ping(PATIENCE_MS)) || (owed === 'either' && peer.closed)
+    return lives ? null : `Ping got no echo (closed: ${peer.closed})`
+  }
   if (owed === 'login') {
     if (!(await peer.untilClosed(PATIENCE_MS))) return 'Connection is open after a login that must fail'
     const success = peer.answers.some(answer => isLastLoginAnswer(answer))

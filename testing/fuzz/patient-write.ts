@@ -10,10 +10,11 @@ type Answer = NonNullable<Awaited<ReturnType<Peer['answer']>>>
 const TRIES = 100
 const PAUSE_MS = 100
 
-/** The command's tag, and its R2T; null if there was none. */
+/** The command's tag, and its R2T; null if there was none. `mayBeDone`: it may have brought all its data. */
 export async function patientWrite(
   peer: Peer,
   command: () => Sent,
+  mayBeDone = false,
 ): Promise<{ itt: number; answer: Answer | null }> {
   for (let tries = 1; ; tries++) {
     const { itt, pdu } = command()
@@ -24,6 +25,7 @@ export async function patientWrite(
     )
     if (answer === null || answer.opcode === Opcode.r2t) return { itt, answer }
     const status = SCSI_RESPONSE.field.status.get(answer.header, 0)
+    if (status === Status.good && mayBeDone) return { itt, answer }
     const sense = readSense(answer.data.subarray(2))
     // What barred the commands after the login left its unit attention, too.
     const repeats = status === Status.busy || sense?.key === SenseKey.unitAttention

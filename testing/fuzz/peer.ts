@@ -36,6 +36,14 @@ export interface CommandParts extends Parts {
   readonly fields?: Fields
 }
 
+/** What all connections of one session count together. */
+export interface Numbers {
+  cmdSn: number
+  itt: number
+  /** Tags of READs of LUNs whose content is known. */
+  readonly reads: Set<number>
+}
+
 const CONNECT_MS = 10_000
 
 export class Peer {
@@ -49,27 +57,33 @@ export class Peer {
   readonly complaints: string[] = []
   /** The target has closed the connection, or reset it. */
   closed = false
-  cmdSn = 1
   expStatSn = 1
-  itt = 100
+  /** Answers are acknowledged by the next request, as far as they came without a gap; else ExpStatSN stays. */
+  acknowledges = false
+  cid = 1
+  tsih = 0
+  /** More connections of the same scenario: they are looked at, and closed, with this one. */
+  readonly mates: Peer[] = []
   /** Settled by the login, by key. */
   readonly settled: Record<string, string> = {}
   /** Headers that went out, for what a Reject must hold; and tags of READs. */
   readonly headers: Set<string> = new Set()
-  readonly reads: Set<number> = new Set()
   loose = false
+  readonly numbers: Numbers
   readonly #wire = new Wire()
   readonly #socket: Socket
   #waiting: (() => void)[] = []
 
-  private constructor(place: Place, initiator: string) {
+  private constructor(place: Place, initiator: string, numbers: Numbers) {
     this.place = place
     this.initiator = initiator
+    this.numbers = numbers
     this.#socket = connect({ host: place.host, port: place.port, allowHalfOpen: true, noDelay: true })
   }
 
-  static async open(place: Place, initiator: string): Promise<Peer> {
-    const peer = new Peer(place, initiator)
+  /** `numbers` are those of the session that it is for, if there is one already. */
+  static async open(place: Place, initiator: string, numbers?: Numbers): Promise<Peer> {
+    const peer = new Peer(place, initiator, numbers ?? { cmdSn: 1, itt: 100, reads: new Set() })
     const socket = peer.#socket
     const gone = (): void => {
       peer.closed = true
@@ -94,6 +108,26 @@ export class Peer {
     return peer
   }
 
+  get cmdSn(): number {
+    return this.numbers.cmdSn
+  }
+
+  set cmdSn(value: number) {
+    this.numbers.cmdSn = value
+  }
+
+  get itt(): number {
+    return this.numbers.itt
+  }
+
+  set itt(value: number) {
+    this.numbers.itt = value
+  }
+
+  get reads(): Set<number> {
+    return this.numbers.reads
+  }
+
   #receive(chunk: Buffer): void {
     if (this.complaints.length > 0) return
     try {
@@ -101,11 +135,18 @@ export class Peer {
         const fault = inspect(answer, this)
         if (fault !== null) this.complaints.push(fault)
         this.answers.push(answer)
+        if (this.acknowledges) this.#count(answer)
       }
     } catch (error) {
       this.complaints.push((error as Error).message)
     }
     this.#wake()
+  }
+
+  #count({ opcode, header }: Answer): void {
+    if (!isNumbered(opcode, header)) return
+    if (LOGIN_RESPONSE.field.statSn.get(header, 0) === this.expStatSn)
+      this.expStatSn = (this.expStatSn + 1) >>> 0
   }
 
   #wake(): void {
@@ -235,7 +276,8 @@ export class Peer {
       nsg: LoginStage.fullFeature,
       isid: this.isid,
       itt: 1,
-      cid: 1,
+      tsih: this.tsih,
+      cid: this.cid,
       cmdSn: this.cmdSn,
       expStatSn: this.expStatSn,
       ...fields,
@@ -249,21 +291,29 @@ export class Peer {
 
   /** Logs in properly, in one step. Throws an Error if the target refuses. */
   async login(keys: Readonly<Record<string, string>> = {}): Promise<void> {
+    const status = await this.tryLogin(keys)
+    if (status === null) throw new Error(`Good login got no answer (closed: ${this.closed})`)
+    if (status !== 0)
+      throw new Error(`Good login was refused with status ${status.toString(16).padStart(4, '0')}`)
+    if (keys['SessionType'] !== 'Discovery') await this.#clearAttentions()
+  }
+
+  /** One login request; status class and detail, or null if there is no answer. */
+  async tryLogin(keys: Readonly<Record<string, string>> = {}): Promise<number | null> {
     const from = this.answers.length
     this.send(this.loginRequest({}, { ...this.names(), ...keys }))
     const answer = await this.answer(({ opcode }) => opcode === Opcode.loginResponse, 15_000, from)
-    if (answer === null) throw new Error(`Good login got no answer (closed: ${this.closed})`)
-    const { statusClass, statusDetail, transit, statSn } = LOGIN_RESPONSE.field
-    const status = (statusClass.get(answer.header, 0) << 8) | statusDetail.get(answer.header, 0)
-    if (status !== 0 || transit.get(answer.header, 0) !== 1) {
-      throw new Error(`Good login was refused with status ${status.toString(16).padStart(4, '0')}`)
-    }
+    if (answer === null) return null
+    const { statusClass, statusDetail, transit, statSn, tsih } = LOGIN_RESPONSE.read(answer.header)
+    if (statusClass !== 0) return (statusClass << 8) | statusDetail
+    if (transit !== 1) return null
     const settled = parseText(answer.data)
     if (settled.ok) for (const { key, value } of settled.pairs) this.settled[key] = value
-    this.expStatSn = (statSn.get(answer.header, 0) + 1) >>> 0
+    this.tsih = tsih
+    this.expStatSn = (statSn + 1) >>> 0
     this.#wire.headerDigest = this.settled['HeaderDigest'] === 'CRC32C'
     this.#wire.dataDigest = this.settled['DataDigest'] === 'CRC32C'
-    if (keys['SessionType'] !== 'Discovery') await this.#clearAttentions()
+    return 0
   }
 
   /** A new nexus owes each LUN a look at its unit attention; only then it does what it is asked. */
@@ -278,6 +328,22 @@ export class Peer {
       throw new Error(`Good commands got no answer (closed: ${this.closed})`)
     }
   }
+}
+
+/** PDUs that use up a StatSN, wherever they have one; Data-In and NOP-In do so only at times. */
+const NUMBERED: ReadonlySet<number> = new Set([
+  Opcode.scsiResponse,
+  Opcode.taskManagementResponse,
+  Opcode.textResponse,
+  Opcode.logoutResponse,
+  Opcode.asyncMessage,
+  Opcode.reject,
+])
+
+export function isNumbered(opcode: number, header: Uint8Array): boolean {
+  if (opcode === Opcode.dataIn) return (header[1]! & 1) === 1
+  if (opcode === Opcode.nopIn) return BHS.field.itt.get(header, 0) !== RESERVED_TAG
+  return NUMBERED.has(opcode)
 }
 
 const READS: ReadonlySet<number> = new Set([0x08, 0x28, 0xa8, 0x88])

@@ -5,10 +5,10 @@ import type { Random } from './random.ts'
 
 /**
  * `reject`: a Reject or a closed connection, and a peer-fault event. `login`: a refused login or a closed connection,
- * and an event. `sense`: as `reject`, or CHECK CONDITION. `echo`: the connection still answers a ping. `nothing`: the
- * peer left by itself, or what it did may have been right.
+ * and an event. `sense`: as `reject`, or CHECK CONDITION. `echo`: the connection still answers a ping. `either`: it does so,
+ * or is closed. `nothing`: the peer left by itself, or what it did may have been right.
  */
-export type Owed = 'reject' | 'login' | 'sense' | 'echo' | 'nothing'
+export type Owed = 'reject' | 'login' | 'sense' | 'echo' | 'either' | 'nothing'
 
 export interface Scenario {
   readonly name: string

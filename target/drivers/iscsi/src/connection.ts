@@ -320,13 +320,13 @@ export class Connection {
     this.heardAt = this.port.clock
   }
 
+  /** The peer asks on and never acknowledges. */
+  get answersPileUp(): boolean {
+    return this.answers !== null && this.answers.bytes > MOST_ANSWER_BYTES
+  }
+
   /** The initiator has everything before this StatSN. */
   acknowledge(expStatSn: number): void {
-    if (this.answers !== null && this.answers.bytes > MOST_ANSWER_BYTES) {
-      // A peer that asks on and never acknowledges.
-      void this.end('fault', true)
-      return
-    }
     if (serialDistance(expStatSn, this.acknowledged) <= 0 || serialDistance(expStatSn, this.statSn) > 0)
       return
     this.acknowledged = expStatSn

@@ -33,6 +33,7 @@ export function dispatch(
   // All PDUs of full feature phase have it at one place.
   if (connection.session!.tracks) {
     connection.acknowledge(expStatSn.get(header, at))
+    if (connection.answersPileUp) connection.fatal(header, at, 'Answers are never acknowledged')
     if (connection.over) return
   }
   switch (opcode.get(header, at)) {

@@ -233,28 +233,46 @@ describe('SNACK of status', () => {
       assert.equal(peer.waiting, 0)
     }))
 
-  test('answers that are never acknowledged shut the window, and end the connection at last', () =>
+  /** A ping whose echo is kept until it is acknowledged. */
+  const ping = (session: RawSession, peer: RawPeer, itt: number, bytes: number): void =>
+    peer.sendPdu(
+      NOP_OUT,
+      {
+        opcode: Opcode.nopOut,
+        immediate: 1,
+        final: 1,
+        itt,
+        ttt: RESERVED_TAG,
+        cmdSn: session.cmdSn,
+        expStatSn: peer.expStatSn,
+      } as never,
+      Buffer.alloc(bytes),
+    )
+
+  test('answers that are never acknowledged end the connection at last, and an event tells why', () =>
     level1(
-      async (_session, peer, bench) => {
-        // Echoes of 8 KiB without an acknowledgement.
-        const { expStatSn } = peer
-        for (let i = 0; i < 600; i++) {
-          peer.sendPdu(
-            NOP_OUT,
-            {
-              opcode: Opcode.nopOut,
-              immediate: 1,
-              final: 1,
-              itt: i,
-              ttt: RESERVED_TAG,
-              cmdSn: 1,
-              expStatSn,
-            } as never,
-            Buffer.alloc(8192),
-          )
-        }
+      async (session, peer, bench) => {
+        for (let i = 0; i < 600; i++) ping(session, peer, i, 8192)
         await peer.end()
         await bench.until(() => bench.port.connections.sessions === 0)
+        assert.deepEqual(
+          bench.of('peer-fault').map(({ fault, outcome }) => [fault, outcome]),
+          [['Answers are never acknowledged', 'close']],
+        )
+      },
+      { MaxRecvDataSegmentLength: '65536' },
+    ))
+
+  test('many answers that are acknowledged late are no fault', () =>
+    level1(
+      async (session, peer, bench) => {
+        const count = 64
+        for (let i = 0; i < count; i++) ping(session, peer, i, 65_536)
+        for (let i = 0; i < count; i++) await peer.receive(Opcode.nopIn)
+        peer.expStatSn = (peer.expStatSn + count) >>> 0
+        ping(session, peer, 999, 4)
+        await peer.receive(Opcode.nopIn)
+        assert.deepEqual(bench.of('peer-fault'), [])
       },
       { MaxRecvDataSegmentLength: '65536' },
     ))
