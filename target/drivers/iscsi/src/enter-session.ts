@@ -166,6 +166,7 @@ async function reinstate(
   }
   connection.halt()
   old.loggedOut = true
+  session.window.forget(old)
   old.halt()
   const { replaceTimeoutMs } = connection.port.settings.limits
   const clean = await within(endTasksOf(session, old), replaceTimeoutMs)

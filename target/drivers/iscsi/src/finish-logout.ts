@@ -22,6 +22,8 @@ export async function logOutConnection(connection: Connection, tag: number, gone
   const session = connection.session!
   gone.halt()
   gone.loggedOut = true
+  // What waits there for its turn has not been received, and never is.
+  session.window.forget(gone)
   const ended = endTasksOf(session, gone)
   const clean = await within(ended, connection.port.settings.limits.replaceTimeoutMs)
   if (!connection.over)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One coarse clock for all of a port's time limits: login, silence, polite ends.
 import type { Connection } from './connection.ts'
+import { endTask } from './end-tasks.ts'
 import type { Nop, Settings } from './options.ts'
 import { sendPing } from './outbound/nop-in.ts'
 import type { IscsiTargetPort } from './port.ts'
@@ -72,19 +73,21 @@ export class KeepAlive {
 
   /** A write that waits for its data holds memory, and may hold up every other command of its unit. */
   #dun(session: Session): void {
-    const one = session.overdue(this.clock - this.#dataTimeout)
-    if (one === undefined) return
-    const { connection } = one
-    if (connection === null || connection.obstacle !== null) return
-    this.#port.observe({
-      type: 'peer-fault',
-      initiator: connection.initiator,
-      address: connection.address,
-      fault: 'Data of a write did not come in time',
-      pdu: `SCSI Command ITT=0x${one.itt.toString(16)} EDTL=${one.expected}`,
-      outcome: 'close',
-    })
-    void connection.end('fault')
+    for (const one of session.overdue(this.clock - this.#dataTimeout)) {
+      const { connection } = one
+      if (connection?.over === true || (connection?.obstacle ?? null) !== null) continue
+      this.#port.observe({
+        type: 'peer-fault',
+        initiator: session.identity.initiator,
+        address: connection?.address ?? session.address,
+        fault: 'Data of a write did not come in time',
+        pdu: `SCSI Command ITT=0x${one.itt.toString(16)} EDTL=${one.expected}`,
+        outcome: connection === null ? 'sense' : 'close',
+      })
+      if (connection !== null) void connection.end('fault')
+      // Its connection was lost, and nobody has taken it over: that is no way to hold others up for longer.
+      else void endTask(session, one)
+    }
   }
 
   #listen(connection: Connection): void {

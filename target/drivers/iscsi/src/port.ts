@@ -46,6 +46,8 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   readonly checksum: Checksum
   readonly relativeId: number
   readonly early: EarlyData
+  /** Answers that all sessions keep for recovery, in bytes. */
+  keptBytes = 0
   readonly table: SessionTable
   readonly door: Door
   readonly control: Control

@@ -63,11 +63,21 @@ export class SessionTable {
   /** A number for a new session, or 0 if there may be no more. */
   newTsih(discovery: boolean): number {
     const { limits } = this.#port.settings
-    if (this.#sessions.size >= limits.sessions) return 0
+    if (this.#sessions.size >= limits.sessions && !this.#evict()) return 0
     if (discovery && this.#discoveries >= limits.discoverySessions) return 0
     do this.#lastTsih = (this.#lastTsih % 0xffff) + 1
     while (this.#sessions.has(this.#lastTsih))
     return this.#lastTsih
+  }
+
+  /** Ends the oldest session that has lost all its connections and is only kept for a while; false if there is none. */
+  #evict(): boolean {
+    for (const session of this.#sessions.values()) {
+      if (session.connections.size > 0) continue
+      void session.end('lost')
+      return true
+    }
+    return false
   }
 
   /** A new session begins with a connection that claimed its nexus. */

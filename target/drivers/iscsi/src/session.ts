@@ -189,14 +189,10 @@ export class Session {
     this.#free.push(one)
   }
 
-  /** A task whose data the initiator owes since before `clock`. */
-  overdue(clock: number): IscsiTask | undefined {
-    return this.#slots.find(
-      one =>
-        one.movedAt < clock &&
-        one.connection !== null &&
-        (one.fetching || one.unsolicited) &&
-        this.tasks.get(one.itt) === one,
+  /** Tasks whose data the initiator owes since before `clock`. */
+  overdue(clock: number): IscsiTask[] {
+    return this.#slots.filter(
+      one => one.movedAt < clock && (one.fetching || one.unsolicited) && this.tasks.get(one.itt) === one,
     )
   }
 

@@ -6,6 +6,7 @@ import type { Limits } from '../options.ts'
 interface Counted {
   readonly target: Target | null
   readonly identity: { readonly initiator: string }
+  readonly connections: { readonly size: number }
 }
 
 /** Why one more session is too many, or null. Discovery sessions are counted for their initiator. */
@@ -18,6 +19,8 @@ export function crowd(
   let ofInitiator = 0
   let ofTarget = 0
   for (const session of sessions) {
+    // What is only kept for a while makes room where it must.
+    if (session.connections.size === 0) continue
     if (session.identity.initiator === initiator) ofInitiator++
     if (target !== null && session.target === target) ofTarget++
   }

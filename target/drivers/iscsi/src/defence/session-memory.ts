@@ -9,6 +9,8 @@ export const SHARE_BYTES = 524_288
 export const PARKED_BYTES = 1024 * 1024
 /** Answers kept for recovery, above which no new commands are let in until the initiator acknowledges. */
 export const KEPT_BYTES = 16 * 1024 * 1024
+/** The same for all sessions of a port together: above, one that keeps more than `SHARE_BYTES` lets nothing in. */
+export const ALL_KEPT_BYTES = 128 * 1024 * 1024
 /** What a session is given at least, where nothing else is said. */
 const USUAL_BYTES = 64 * 1024 * 1024
 

@@ -94,6 +94,8 @@ export class KeptCommand {
   acknowledge(dataSn: number): boolean {
     const index = (dataSn - this.#cutSn) >>> 0
     if (index > this.count || ((dataSn - this.ackedSn) | 0) < 0) return false
+    // Where nothing was sent yet, nothing is behind it.
+    if (dataSn === this.ackedSn) return true
     this.ackedSn = dataSn
     this.ackedOffset = index === this.count ? this.data.length : this.#offsetOf(index)
     return true

@@ -4,7 +4,7 @@ import { RESERVED_TAG } from '@lunkit/spec'
 import type { Engine, Task } from '@lunkit/target-api'
 import { reportLack } from '../answer-task.ts'
 import type { Connection } from '../connection.ts'
-import { KEPT_BYTES } from '../defence/session-memory.ts'
+import { ALL_KEPT_BYTES, KEPT_BYTES, SHARE_BYTES } from '../defence/session-memory.ts'
 import { endTask } from '../end-tasks.ts'
 import type { IscsiTask } from '../iscsi-task.ts'
 import { sendPing } from '../outbound/nop-in.ts'
@@ -12,18 +12,32 @@ import type { Session } from '../session.ts'
 import { type Answer, KeptCommand } from './kept-command.ts'
 import { sendKept } from './send-kept.ts'
 
+/** Lost connections that are remembered; a peer may have had many CIDs. */
+const MOST_LOST = 64
+
+/** An answer that waits since the clock of the port was `since`. */
+interface Waiting {
+  readonly one: IscsiTask
+  readonly task: Task
+  readonly answer: Answer
+  readonly since: number
+}
+
 export class Recovery {
   readonly level: number
   readonly #session: Session
   /** By ITT: answered, and the answer not acknowledged. */
   readonly #commands: Map<number, KeptCommand> = new Map()
+  /** Those that ask for acknowledgements of their data, by the tag that they ask with. */
+  readonly #byTag: Map<number, KeptCommand> = new Map()
   /** Connections that went without a logout of the session, and the port's clock until which their commands are kept. */
   readonly #lost: Map<number, number> = new Map()
   #bytes = 0
   /** Answers that nobody could keep yet. */
-  #waiting: { one: IscsiTask; task: Task; answer: Answer }[] = []
+  #waiting: Waiting[] = []
   #lastTag = 0
   #wasFull = false
+  #closed = false
 
   constructor(session: Session, level: number) {
     this.#session = session
@@ -32,7 +46,8 @@ export class Recovery {
 
   /** The command window stays shut until the initiator acknowledges. */
   get full(): boolean {
-    return this.#bytes > KEPT_BYTES
+    if (this.#bytes <= SHARE_BYTES) return false
+    return this.#bytes > KEPT_BYTES || this.#session.port.keptBytes > ALL_KEPT_BYTES
   }
 
   /** What is kept, in bytes. */
@@ -51,8 +66,7 @@ export class Recovery {
 
   /** The command that a Data-In PDU named when it asked for an acknowledgement. */
   byTag(tag: number): KeptCommand | undefined {
-    for (const command of this.#commands.values()) if (command.tag === tag) return command
-    return undefined
+    return this.#byTag.get(tag)
   }
 
   // ---- Answers ----
@@ -63,7 +77,7 @@ export class Recovery {
    */
   answerTask(engine: Engine, one: IscsiTask, task: Task, answer: Answer): void {
     if (this.full && task.inLength > 0) {
-      this.#waiting.push({ one, task, answer })
+      this.#waiting.push({ one, task, answer, since: this.#session.port.clock })
       if (one.connection !== null) this.#look(one.connection)
       return
     }
@@ -100,7 +114,9 @@ export class Recovery {
     const command = new KeptCommand(one, this.#lastTag, data, firstSn, answer)
     command.lostCid = one.lostCid
     this.#commands.set(command.itt, command)
-    this.#bytes += command.bytes
+    // Only between bursts is anything asked for.
+    if (data.length > this.#session.parameters.maxBurst) this.#byTag.set(command.tag, command)
+    this.#count(command.bytes)
     return command
   }
 
@@ -108,7 +124,13 @@ export class Recovery {
   drop(command: KeptCommand): void {
     if (this.#commands.get(command.itt) !== command) return
     this.#commands.delete(command.itt)
-    this.#bytes -= command.bytes
+    this.#byTag.delete(command.tag)
+    this.#count(-command.bytes)
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes
+    if (!this.#closed) this.#session.port.keptBytes += bytes
   }
 
   /** An answer was sent. Where too much is kept, the initiator is asked for a sign of life, which acknowledges. */
@@ -121,6 +143,11 @@ export class Recovery {
   /** The initiator has all answers of the connection before this StatSN. */
   acknowledge(connection: Connection, expStatSn: number): void {
     connection.answers!.acknowledge(expStatSn, command => this.drop(command))
+    this.#relieve()
+  }
+
+  /** There may be room again for what waits. */
+  #relieve(): void {
     if (!this.#wasFull || this.full) return
     this.#wasFull = false
     const { port } = this.#session
@@ -132,6 +159,8 @@ export class Recovery {
 
   /** Gives back to the engine what waits; the session ends. */
   close(): void {
+    if (!this.#closed) this.#session.port.keptBytes -= this.#bytes
+    this.#closed = true
     const waiting = this.#waiting
     this.#waiting = []
     for (const { one, task } of waiting) giveBack(this.#session, one, task)
@@ -158,6 +187,11 @@ export class Recovery {
       command.statSn = -1
     }
     const seconds = parameters.time2Wait + parameters.time2Retain
+    this.#lost.delete(connection.cid)
+    for (const oldest of this.#lost.keys()) {
+      if (this.#lost.size < MOST_LOST) break
+      this.#giveUp(oldest)
+    }
     this.#lost.set(connection.cid, port.clock + port.ticks(seconds * 1000))
   }
 
@@ -173,22 +207,53 @@ export class Recovery {
     for (const { one, task } of gone) giveBack(this.#session, one, task)
   }
 
-  /** Gives up what nobody came for in time; without any connection the session ends then. */
+  /** The port's clock has ticked: gives up what nobody came for in time; without any connection the session ends then. */
   expire(clock: number): void {
+    this.#relieve()
+    if (this.#waiting.length > 0) this.#lookAtWaiting(clock)
     if (this.#lost.size === 0) return
+    for (const [cid, deadline] of this.#lost) if (clock >= deadline) this.#giveUp(cid)
     const session = this.#session
-    for (const [cid, deadline] of this.#lost) {
-      if (clock < deadline) continue
-      this.#lost.delete(cid)
-      for (const command of this.#commands.values()) {
-        if (command.connection === null && command.lostCid === cid) this.drop(command)
-      }
-      this.#giveUpWaiting(one => one.connection === null && one.lostCid === cid)
-      for (const one of [...session.tasks.all()]) {
-        if (one.connection === null && one.lostCid === cid) void endTask(session, one)
-      }
-    }
     if (this.#lost.size === 0 && session.connections.size === 0) void session.end('lost')
+  }
+
+  /** Nobody takes the commands of a lost connection over any more. */
+  #giveUp(cid: number): void {
+    const session = this.#session
+    this.#lost.delete(cid)
+    for (const command of this.#commands.values()) {
+      if (command.connection === null && command.lostCid === cid) this.drop(command)
+    }
+    this.#giveUpWaiting(one => one.connection === null && one.lostCid === cid)
+    for (const one of [...session.tasks.all()]) {
+      if (one.connection === null && one.lostCid === cid) void endTask(session, one)
+    }
+  }
+
+  /** Answers that wait hold the engine's memory: whoever acknowledges nothing has them no longer than who reads nothing. */
+  #lookAtWaiting(clock: number): void {
+    const session = this.#session
+    const { port } = session
+    const ms = port.settings.limits.responseTimeoutMs
+    const isOld = ({ since }: Waiting): boolean => clock - since >= port.ticks(ms)
+    if (!this.#waiting.some(isOld)) return
+    const owing = this.#waiting.find(waiting => isOld(waiting) && waiting.one.connection !== null)
+    if (owing === undefined) {
+      const late = new Set(this.#waiting.filter(isOld).map(({ one }) => one))
+      this.#giveUpWaiting(one => late.has(one))
+      return
+    }
+    const connection = owing.one.connection!
+    port.observe({
+      type: 'answers-not-read',
+      target: session.target?.name ?? '',
+      initiator: connection.initiator,
+      address: connection.address,
+      cid: connection.cid,
+      bytes: this.#bytes,
+      ms,
+    })
+    void session.end('fault')
   }
 }
 
