@@ -13,15 +13,18 @@ import { answerTo, dataFor, isGood, keysFor, logout, manage, settled, Team } fro
 import type { Answer } from '../wire.ts'
 
 /** A read or a write with immediate data, if it may have any. */
-export function anyCommand(peer: Peer, random: Random, fields = {}): { itt: number; pdu: Buffer } {
+export function anyCommand(
+  peer: Peer,
+  random: Random,
+  lun: number = strictLun(random),
+): { itt: number; pdu: Buffer } {
   const blocks = random.range(1, 16)
-  const lun = strictLun(random)
   const at = somewhere(random, blocks)
   const expected = blocks * 512
-  if (random.chance(0.6)) return peer.command(read10(at, blocks), { lun, read: true, expected, fields })
+  if (random.chance(0.6)) return peer.command(read10(at, blocks), { lun, read: true, expected })
   const most = peer.settled['ImmediateData'] === 'No' ? 0 : 512
   const data = payload(random, random.chance(0.5) ? most : 0)
-  return peer.command(write10(at, blocks), { lun, write: true, expected, data, fields })
+  return peer.command(write10(at, blocks), { lun, write: true, expected, data })
 }
 
 /** Brings the data of every R2T that has come to a peer, once. */
@@ -87,6 +90,7 @@ export const CONNECTIONS: readonly Scenario[] = [
           rival.send(rival.loginRequest({}, rival.names()))
           // Below level 2 the session would end with it, had it come in.
           if (level === 2 && random.chance(0.5)) rival.leave()
+          else await rival.answer(({ opcode }) => opcode === Opcode.loginResponse)
           return
         }
         await team.tryJoin(rival)

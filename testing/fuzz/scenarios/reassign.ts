@@ -108,7 +108,9 @@ export const REASSIGNS: readonly Scenario[] = [
         last = await answerTo(peer, itt, from)
       }
       if (!isGood(last))
-        throw new Error(`Write that was taken over was not good but ${last === null ? 'silent' : last.data.toString('hex')}`)
+        throw new Error(
+          `Write that was taken over was not good but ${last === null ? 'silent' : last.data.toString('hex')}`,
+        )
       await settled(peer)
     },
   },
@@ -267,7 +269,10 @@ export const REASSIGNS: readonly Scenario[] = [
       for (let i = random.range(1, 40); i > 0; i--) {
         const one = random.pick(team.live)
         one.acknowledges = false
-        one.send(one.command(read10(somewhere(random, 4096), 4096), { read: true, expected: 4096 * 512 }).pdu)
+        one.loose = true
+        const cdb = read10(somewhere(random, 4096), 4096)
+        // Two of these sessions use up what a unit may have of the memory.
+        one.send(one.command(cdb, { lun: Lun.scribble, read: true, expected: 4096 * 512 }).pdu)
       }
       if (random.chance(0.5)) await leader.answer(() => false, random.range(1, 100))
       for (const one of team.all) {
@@ -284,7 +289,9 @@ export const REASSIGNS: readonly Scenario[] = [
       for (let i = random.range(1, 12); i > 0; i--) {
         const cid = random.range(2, 0xffff)
         const one = await team.join(cid)
-        for (let j = random.range(0, 4); j > 0; j--) one.send(anyCommand(one, random).pdu)
+        // A write that is left there holds others up for as long as an initiator may owe data.
+        one.loose = true
+        for (let j = random.range(0, 4); j > 0; j--) one.send(anyCommand(one, random, Lun.scribble).pdu)
         if (random.chance(0.3)) await one.answer(() => false, 2)
         one.leave(random.pick(['end', 'destroy']))
         one.tsih = 0

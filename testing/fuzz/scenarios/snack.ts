@@ -222,7 +222,15 @@ export const SNACKS: readonly Scenario[] = [
       const write = { lun, write: true, expected, data: payload(random, most) }
       const { itt, answer } = await patientWrite(
         peer,
-        () => peer.command(write10(at, blocks), { ...write, ...(spoilt && { damage: 'data' as const }) }),
+        () => {
+          const right = peer.command(write10(at, blocks), write)
+          if (!spoilt) return right
+          // Spoilt, it has not been received: the same comes again.
+          peer.itt--
+          peer.cmdSn = (peer.cmdSn - 1) >>> 0
+          const wrong = peer.command(write10(at, blocks), { ...write, damage: 'data' })
+          return { itt: right.itt, pdu: Buffer.concat([wrong.pdu, right.pdu]) }
+        },
         true,
       )
       let last: Answer | null = answer
