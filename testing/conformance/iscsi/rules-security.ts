@@ -4,7 +4,7 @@ import { type Rule, section } from './rule.ts'
 
 const IPSEC = 'IPsec belongs to the system below: it is set up there, and nothing of it is in this program'
 const NOT_OFFERED = 'the method is not offered; AuthMethod settles on CHAP or None'
-const TOOL = 'the target takes secrets from files and makes none'
+const TOOL = 'secrets come from files; whoever writes them has a source of random bytes of his own'
 
 export const SECURITY: readonly Rule[] = [
   ...section(
@@ -20,7 +20,7 @@ export const SECURITY: readonly Rule[] = [
     '9.2.1',
     ['both', 'CHAP is there, with authentication of the target as well.'],
     ['both', 'Secrets of up to 128 random bits are taken.'],
-    ['both', 'Secrets are only made at random, if they are made.', TOOL],
+    ['both', 'Secrets of 128 random bits can be made, and none are made in another way.', TOOL],
     ['both', 'One secret is not for both directions.'],
     ['target', 'A response that the target itself would have given is a failure of authentication.'],
     ['target', 'A challenge that comes back as the challenge of the initiator closes the connection.'],
