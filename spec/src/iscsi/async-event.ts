@@ -27,4 +27,13 @@ const texts: ReadonlyMap<number, string> = new Map([
   [255, 'Vendor-specific event'],
 ])
 
-export const asyncEventText = (event: number): string => texts.get(event) ?? `Unknown event ${event}`
+/** Events from here to 255 are a vendor's own; AsyncVCode tells more. */
+export const FIRST_VENDOR_EVENT = 248
+
+export function asyncEventText(event: number): string {
+  const known = texts.get(event)
+  if (known !== undefined) return known
+  return event >= FIRST_VENDOR_EVENT && event <= 255
+    ? `Vendor-specific event ${event}`
+    : `Unknown event ${event}`
+}

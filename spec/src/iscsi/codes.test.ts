@@ -2,7 +2,7 @@
 // Status, reason, event, function and response codes against the numbers of RFC 7143 and RFC 7144, with words for all.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { AsyncEvent, asyncEventText } from './async-event.ts'
+import { AsyncEvent, asyncEventText, FIRST_VENDOR_EVENT } from './async-event.ts'
 import { LoginStatus, LoginStatusClass, loginStatusText } from './login-status.ts'
 import { LogoutReason, LogoutResponse, logoutReasonText, logoutResponseText } from './logout.ts'
 import { RejectReason, rejectAllowsResend, rejectReasonText } from './reject-reason.ts'
@@ -58,6 +58,13 @@ for (const [name, codes, text, end] of tables) {
 test('an unknown login detail is named by its class', () => {
   assert.equal(loginStatusText(0x02ff), 'Initiator error (login status 0x02ff)')
   assert.equal(loginStatusText(0x0400), 'Unknown login status 0x0400')
+})
+
+test('asynchronous events from 248 on are of vendors', () => {
+  assert.match(asyncEventText(247), /^Unknown/)
+  assert.equal(asyncEventText(FIRST_VENDOR_EVENT), 'Vendor-specific event 248')
+  assert.equal(asyncEventText(254), 'Vendor-specific event 254')
+  assert.match(asyncEventText(256), /^Unknown/)
 })
 
 test('a refused PDU may be sent again for passing causes only', () => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an operator may do with the sessions of a running port: send messages, drain, drop, redirect, rehearse.
-import { AsyncEvent, LUN_MAX } from '@lunkit/spec'
+import { AsyncEvent, FIRST_VENDOR_EVENT, LUN_MAX } from '@lunkit/spec'
 import { OperatorError } from '@lunkit/target-api'
 import { ASYNC_DATA_BYTES, sendAsyncMessage } from '../outbound/async-message.ts'
 import type { IscsiTargetPort } from '../port.ts'
@@ -16,7 +16,6 @@ import {
 import { type RehearsalOptions, type RehearsalSelection, Rehearsals } from './rehearsal.ts'
 import { type SessionSelection, selected } from './selection.ts'
 
-const FIRST_VENDOR_EVENT = 248
 /** Longest sense data (SPC). */
 const SENSE_BYTES = 252
 
