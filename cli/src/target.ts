@@ -5,11 +5,14 @@ import { keysOf, type LunSpec, sizeText } from './target-face/lun-spec.ts'
 
 export { OperatorError, type TargetEvent } from '@lunkit/target-api'
 export type {
+  AccessAccount,
+  AccessRule,
   CaptureFacts,
   CaptureOptions,
   ConnectionReport,
   Counters,
   Drained,
+  Explanation,
   IsnsOptions,
   IsnsState,
   LoginFacts,
@@ -18,6 +21,7 @@ export type {
   Redirect,
   RedirectDecision,
   RehearsalOptions,
+  SessionChange,
   SessionReport,
   Tls,
   TlsSource,
@@ -26,11 +30,9 @@ export type {
   VendorKeyFacts,
 } from '@lunkit/target-driver-iscsi'
 export type { ObjectStorage } from '@lunkit/target-stores/object'
-export {
-  type ChapOptions,
-  createTarget,
-  type TargetOptions,
-} from './target-face/create-target.ts'
+export type { AccessSettings, ViewQuestion } from './target-face/access.ts'
+export { createTarget, type TargetOptions } from './target-face/create-target.ts'
+export type { GroupLun } from './target-face/groups.ts'
 export type { GuardOptions } from './target-face/guard.ts'
 export type { InitiatorSelection, Initiators } from './target-face/initiators.ts'
 export type { IscsiKeys } from './target-face/iscsi-keys.ts'

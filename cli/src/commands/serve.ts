@@ -3,11 +3,12 @@
 
 import { OperatorError, type TargetEvent } from '@lunkit/target-api'
 import { Command } from 'commander'
+import { ACCESS_HELP, type AccessFlags, readAccess, readsFiles, withAccess } from '../access-flags.ts'
 import { CONTROL_HELP, type ControlAnswer, takeCommands } from '../control-lines.ts'
 import { describeError, ExitCode } from '../exit.ts'
+import type { ExplainFlags } from '../explanation.ts'
 import { type IsnsFlags, isnsOptions } from '../isns-flags.ts'
 import { redirectOptions } from '../redirect-flags.ts'
-import { readSecret } from '../secret.ts'
 import { defaultStateFolder } from '../state-folder.ts'
 import { createTarget, type TargetOptions } from '../target-face/create-target.ts'
 import { parseGuard } from '../target-face/guard.ts'
@@ -19,16 +20,11 @@ import { type TlsFlags, tlsSource } from '../tls-files.ts'
 import { formatBytes } from '../units.ts'
 import { WATCH_HELP, type WatchFlags, watchOptions, withWatch } from '../watch-options.ts'
 
-interface ServeFlags extends TlsFlags, IsnsFlags, WatchFlags {
+interface ServeFlags extends TlsFlags, IsnsFlags, WatchFlags, AccessFlags, ExplainFlags {
   readonly portal?: string[]
   readonly portGroup?: string[]
   readonly explicitAlua?: true
   readonly name?: string
-  readonly chapUser?: string
-  readonly chapSecretFile?: string
-  readonly mutualUser?: string
-  readonly mutualSecretFile?: string
-  readonly initiator?: string[]
   readonly redirect?: string[]
   readonly redirectPermanent?: true
   readonly drain?: string
@@ -51,8 +47,6 @@ const GRACE_SECONDS = 3
 const LATE_MS = 1500
 /** What an initiator can be told. */
 const LONGEST_DRAIN_SECONDS = 65_535
-
-const UNUSED_SECRET = 'LUNKIT_CHAP_SECRET is set, but without --chap-user nobody has to know it'
 
 const HELP = `
 A LUN is KIND:ARGUMENT[,key=value...]; a bare path is a file. They become LUN 0, 1, 2 ... in order.
@@ -77,6 +71,9 @@ null disks and objects keep nothing unless they have a serial or naa.
 Portals with different tags are paths of their own to the same LUNs (multipath, ALUA). Their states are
 active/optimized, active/non-optimized, standby, unavailable and offline. SIGUSR2 has it look again how long each
 storage is, so that initiators hear of a disk that has grown, and read its certificates anew.
+
+${ACCESS_HELP}
+
 ${WATCH_HELP}
 
 Keys of --iscsi have their names from RFC 7143: MaxBurstLength (1M), FirstBurstLength (256K), MaxRecvDataSegmentLength (256K),
@@ -87,7 +84,7 @@ With --redirect nobody is served: who logs in is told to go there, once it has p
 to log out, within the time of --drain; what has not by then is dropped. With --control, lines of standard input are commands:
 ${CONTROL_HELP}
 
-Secrets come from a file or from LUNKIT_CHAP_SECRET and LUNKIT_MUTUAL_SECRET, never from an argument.
+Secrets come from files, or from LUNKIT_CHAP_SECRET and LUNKIT_MUTUAL_SECRET, never from an argument.
 
   lunkit serve disk.img --portal 0.0.0.0 --chap-user alice --chap-secret-file ./secret
   lunkit serve disk.img --portal 0.0.0.0,tls --tls-cert cert.pem --tls-key key.pem --tls-client-ca ca.pem
@@ -116,11 +113,7 @@ export function build(): Command {
     )
     .option('--explicit-alua', 'initiators may change these states')
     .option('--name <iqn>', "the target's iSCSI name")
-    .option('--chap-user <name>', 'initiators must log in as this user')
-    .option('--chap-secret-file <path>', 'their secret')
-    .option('--mutual-user <name>', 'the target proves itself as this user')
-    .option('--mutual-secret-file <path>', 'its secret')
-    .option('--initiator <name>', 'only this initiator may log in; repeatable, * and ? match', collect)
+  withAccess(serving)
     .option(
       '--redirect <address>',
       'send initiators to [TAG=]HOST[:PORT][,TAG] (TAG=: those of that portal group); repeatable',
@@ -148,16 +141,14 @@ export function build(): Command {
 async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> {
   const served: Served = { target: null }
   reportOnSignal(served, flags.json === true)
-  const chap = await readChap(flags)
+  const access = await readAccess(flags)
   const tls = tlsSource(flags)
   const graceMs = 1000 * drainSeconds(flags.drain)
-  const target = await createTarget({
+  const options: TargetOptions = {
     luns: luns.length === 0 ? [DEFAULT_LUN] : luns,
     portal: flags.portal ?? ['127.0.0.1:3260'],
     state: flags.state === false ? null : flags.state,
     ...(flags.name !== undefined && { name: flags.name }),
-    ...(chap !== null && { chap }),
-    ...(flags.initiator && { initiators: flags.initiator }),
     ...(flags.open && { open: true }),
     ...(flags.asyncEvents && { asyncEvents: true }),
     ...redirectOptions(flags, flags.portal ?? []),
@@ -167,9 +158,15 @@ async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> 
     ...isnsOptions(flags),
     ...portGroupsOf(flags),
     watch: watchOptions(flags),
-  })
+  }
+  if (flags.explain !== undefined) {
+    const { explainServe } = await import('../explanation.ts')
+    await explainServe(flags, access, options)
+    return
+  }
+  const target = await createTarget({ ...options, ...access })
   const stopped = stopOnSignal(target, graceMs)
-  lookOnSignal(target, flags.json === true)
+  lookOnSignal(target, flags)
   served.target = target
   announce(target, flags.json === true)
   target.on('event', event => tell(event, flags.json === true))
@@ -244,30 +241,6 @@ function keysOfFlags(texts: readonly string[]): IscsiKeys {
   return keys as IscsiKeys
 }
 
-async function readChap(flags: ServeFlags) {
-  const secret = await readSecret('CHAP secret', flags.chapSecretFile, 'LUNKIT_CHAP_SECRET')
-  const mutualSecret = await readSecret('mutual CHAP secret', flags.mutualSecretFile, 'LUNKIT_MUTUAL_SECRET')
-  if (flags.chapUser === undefined) {
-    if (flags.chapSecretFile === undefined && flags.mutualUser === undefined) {
-      if (secret !== null) process.stderr.write(`lunkit: ${UNUSED_SECRET}\n`)
-      return null
-    }
-    throw new OperatorError('CHAP_USER', 'CHAP needs a user name', { hint: 'add --chap-user' })
-  }
-  if (secret === null) {
-    throw new OperatorError('CHAP_SECRET', `CHAP user '${flags.chapUser}' has no secret`, {
-      hint: 'add --chap-secret-file, or set LUNKIT_CHAP_SECRET',
-    })
-  }
-  if (flags.mutualUser === undefined) return { user: flags.chapUser, secret }
-  if (mutualSecret === null) {
-    throw new OperatorError('CHAP_SECRET', `Mutual CHAP user '${flags.mutualUser}' has no secret`, {
-      hint: 'add --mutual-secret-file, or set LUNKIT_MUTUAL_SECRET',
-    })
-  }
-  return { user: flags.chapUser, secret, mutual: { user: flags.mutualUser, secret: mutualSecret } }
-}
-
 function announce(target: RunningTarget, json: boolean): void {
   if (json) {
     process.stdout.write(
@@ -293,8 +266,9 @@ function tell(event: TargetEvent, json: boolean): void {
 }
 
 /** SIGUSR2: somebody has changed the size of a storage by other means, or certificates. Windows has no such signal. */
-function lookOnSignal(target: RunningTarget, json: boolean): void {
+function lookOnSignal(target: RunningTarget, flags: ServeFlags): void {
   if (process.platform === 'win32') return
+  const json = flags.json === true
   const look = async (): Promise<void> => {
     for (const one of [...target.luns]) {
       const { lun } = one
@@ -312,7 +286,25 @@ function lookOnSignal(target: RunningTarget, json: boolean): void {
     target
       .reloadCertificates()
       .catch(error => tell({ type: 'warning', reason: describeError(error).message }, json))
-  process.on('SIGUSR2', () => void look().then(reload))
+  const readmit = (): Promise<void> => (readsFiles(flags) ? changeAccess(target, flags) : Promise.resolve())
+  process.on('SIGUSR2', () => void look().then(reload).then(readmit))
+}
+
+/** Accounts and rules as their files have them now; what is wrong with them is told, and changes nothing. */
+async function changeAccess(target: RunningTarget, flags: ServeFlags): Promise<void> {
+  const json = flags.json === true
+  try {
+    for (const change of await target.setAccess(await readAccess(flags))) {
+      if (json)
+        process.stdout.write(`${JSON.stringify({ event: 'access-changed', ...change })}
+`)
+      else
+        process.stderr.write(`${change.initiator}: ${change.ended || 'it has other LUNs or rights now'}
+`)
+    }
+  } catch (error) {
+    tell({ type: 'warning', reason: describeError(error).message }, json)
+  }
 }
 
 interface Served {

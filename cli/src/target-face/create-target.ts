@@ -22,31 +22,18 @@ import {
 } from '@lunkit/target-driver-iscsi'
 import { TargetEngine } from '@lunkit/target-engine'
 import { checkStateFolder } from '@lunkit/target-state'
+import { type AccessSettings, accessOf, openGuard } from './access.ts'
+import { checkGroups, settleGroups } from './groups.ts'
 import { type GuardOptions, guardLimits } from './guard.ts'
 import { checkTargetName, defaultTargetName } from './identity.ts'
 import { type IscsiKeys, iscsiOptions } from './iscsi-keys.ts'
 import { type LunSource, type OpenedLun, openLun } from './open-lun.ts'
 import { accessOptions, byTag, type PortGroupSettings } from './port-groups.ts'
-import { formatPortal } from './portal.ts'
-import {
-  findExposed,
-  type PortalGiven,
-  portalOptions,
-  reachable,
-  type SettledPortal,
-  settlePortals,
-} from './portal-settings.ts'
+import { type PortalGiven, portalOptions, reachable, settlePortals } from './portal-settings.ts'
 import { RunningTarget } from './running-target.ts'
 import { openWatch, type WatchOptions } from './watch.ts'
 
-/** CHAP credentials; `mutual` is what the target proves itself with. Secrets of 12 bytes or more are advised. */
-export interface ChapOptions {
-  readonly user: string
-  readonly secret: string
-  readonly mutual?: { readonly user: string; readonly secret: string }
-}
-
-export interface TargetOptions {
+export interface TargetOptions extends AccessSettings {
   /** They become LUN 0, 1, 2 … */
   readonly luns: readonly LunSource[]
   /**
@@ -61,7 +48,6 @@ export interface TargetOptions {
   readonly portGroups?: PortGroupSettings
   /** iSCSI name of the target; made from the host name if not given. */
   readonly name?: string
-  readonly chap?: ChapOptions
   /** What the target asks for in login: bursts, digests, unsolicited data. */
   readonly iscsi?: IscsiKeys
   /** Limits against hostile or broken initiators; each portal group has its own. */
@@ -74,9 +60,7 @@ export interface TargetOptions {
   readonly asyncEvents?: boolean
   /** Answers extension keys of iSCSI (`X-…`, `X#…`). */
   readonly vendorKey?: VendorKey
-  /** Initiator names that may log in, with * and ?; everybody if not given. */
-  readonly initiators?: readonly string[]
-  /** Allows a public portal without CHAP and without an initiator list. */
+  /** Allows a public portal where anybody may log in. */
   readonly open?: boolean
   /**
    * Folder for what has to outlive the process: reservations with APTPL, saved mode pages, names that initiators set.
@@ -101,7 +85,10 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
   if (options.luns.length === 0)
     throw new OperatorError('NO_LUNS', 'No LUN was given', { hint: 'name an image file' })
   const portals = settlePortals(options.portal ?? '127.0.0.1:0', options.tls)
-  await checkAccess(portals, options)
+  const guard = await openGuard(portals, options.open)
+  guard(options)
+  const declared = settleGroups(options, lun => lun in options.luns)
+  checkGroups(options, group => declared.has(group))
   options.signal?.throwIfAborted()
   const name = options.name === undefined ? defaultTargetName() : checkTargetName(options.name)
   let running: RunningTarget | null = null
@@ -125,9 +112,9 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
     for (const [lun, { device, identity, records }] of opened.entries()) {
       target.map(lun, engine.addUnit(device, identity, records))
     }
-    const access = {
-      ...(options.chap && { chap: options.chap }),
-      ...(options.initiators && { initiators: options.initiators }),
+    for (const [group, places] of declared) {
+      target.addGroup(group, [])
+      for (const { lun, as, readonly } of places) target.map(as, target.unitAt(lun)!, group, readonly)
     }
     const watch = await openWatch(options.watch ?? {}, limits, observe)
     capture = watch.capture
@@ -143,7 +130,7 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
         ...admission,
         portals,
         tpgt,
-        access: { [name]: access },
+        ...accessOf(name, options),
       }
       ports.push(await driver.start(engine, settings))
     }
@@ -151,7 +138,19 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
     const bound = ports.flatMap(port => port.portals)
     const place = reachable([...groups.values()].flat(), bound)
     if (options.isns !== undefined) isns = await registerWithIsns(engine, isnsOptions(options.isns))
-    const parts = { engine, device: target, ports, capture, place, isns, opened, state, observe }
+    const parts = {
+      engine,
+      device: target,
+      ports,
+      capture,
+      place,
+      isns,
+      opened,
+      state,
+      observe,
+      guard,
+      declared,
+    }
     running = new RunningTarget(parts)
   } catch (error) {
     await Promise.all([isns?.close(), ...ports.map(port => port.stop(0))])
@@ -227,17 +226,4 @@ async function openAbsent(): Promise<Device> {
 
 function isnsOptions(given: string | readonly string[] | IsnsOptions): IsnsOptions {
   return typeof given === 'string' ? { servers: [given] } : 'servers' in given ? given : { servers: given }
-}
-
-async function checkAccess(portals: readonly SettledPortal[], options: TargetOptions): Promise<void> {
-  if (options.open || options.chap || options.initiators?.length) return
-  const exposed = await findExposed(portals)
-  if (exposed === undefined) return
-  throw new OperatorError(
-    'PORTAL_OPEN',
-    `Portal ${formatPortal(exposed)} can be reached from other machines, and anybody could log in`,
-    {
-      hint: 'set CHAP, a list of initiators or TLS with client certificates, or say --open if that is wanted',
-    },
-  )
 }

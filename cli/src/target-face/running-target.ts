@@ -2,21 +2,26 @@
 // A running target: its LUNs, ports and groups, how they are changed, and its end.
 import { EventEmitter } from 'node:events'
 import { type Observer, OperatorError, type TargetEvent } from '@lunkit/target-api'
-import type {
-  Capture,
-  Drained,
-  IscsiPort,
-  IsnsRegistration,
-  IsnsState,
-  LoginReport,
-  SessionReport,
+import {
+  AccessTable,
+  type Capture,
+  type Drained,
+  type Explanation,
+  type IscsiPort,
+  type IsnsRegistration,
+  type IsnsState,
+  type LoginReport,
+  type SessionChange,
+  type SessionReport,
 } from '@lunkit/target-driver-iscsi'
 import type { RemoveOptions, TargetDevice, TargetEngine, Unit } from '@lunkit/target-engine'
+import { type AccessSettings, accessOf, LOCAL, type OpenGuard, type ViewQuestion } from './access.ts'
+import { checkGroups, type GroupPlace, hasGroup, placeGroups, settleGroups } from './groups.ts'
 import { Initiators, sum } from './initiators.ts'
 import { Lun, type LunHost } from './lun.ts'
 import { type LunSource, type OpenedLun, openLun } from './open-lun.ts'
 import { type AccessStateName, type PortGroupView, stateOf, viewOf } from './port-groups.ts'
-import { formatPortal } from './portal.ts'
+import { formatPortal, parsePortal } from './portal.ts'
 
 type EventsByName = { [T in TargetEvent['type']]: [event: Extract<TargetEvent, { type: T }>] } & {
   event: [event: TargetEvent]
@@ -33,6 +38,8 @@ export interface LunPlace {
   readonly lun?: number
   /** Group of initiators that are to see it (`addGroup`); if not given, all that are in none. */
   readonly group?: string | null
+  /** Whoever sees it there may only read it. */
+  readonly readonly?: boolean
 }
 
 export interface TargetParts {
@@ -47,6 +54,9 @@ export interface TargetParts {
   /** Folder of the units' records, or null. */
   readonly state: string | null
   readonly observe: Observer
+  readonly guard: OpenGuard
+  /** Groups of its settings, as they are in place. */
+  readonly declared: ReadonlyMap<string, readonly GroupPlace[]>
 }
 
 /** A running target. Emits each TargetEvent under its type and under `event`. */
@@ -59,6 +69,8 @@ export class RunningTarget extends EventEmitter<EventsByName> {
   readonly #parts: TargetParts
   readonly #luns: Lun[] = []
   readonly #host: LunHost
+  /** Names of the groups that come from its settings. */
+  #declared: readonly string[]
   #closing: Promise<void> | null = null
   /** The change that was asked for last. */
   #changing: Promise<unknown> = Promise.resolve()
@@ -82,6 +94,10 @@ export class RunningTarget extends EventEmitter<EventsByName> {
       },
     }
     for (const [lun, one] of opened.entries()) this.#luns.push(this.#lun(lun, null, one, device.unitAt(lun)!))
+    this.#declared = [...parts.declared.keys()]
+    for (const [group, places] of parts.declared) {
+      for (const { lun, as } of places) this.#keep(this.#lun(as, group, opened[lun]!, device.unitAt(lun)!))
+    }
   }
 
   /** By group and number. */
@@ -104,28 +120,90 @@ export class RunningTarget extends EventEmitter<EventsByName> {
     return this.#parts.ports.map(port => port.watch.logins())
   }
 
-  /** Initiators whose name matches (`*` and `?`) see the group's LUNs and no others. Throws OperatorError. */
+  /**
+   * Initiators whose name is on the list (`*`, `?`, and `!` before those that are not) see the group's LUNs and no others;
+   * as long as it has none, they do not see the target. Throws OperatorError.
+   */
   addGroup(name: string, initiators: readonly string[]): void {
     this.#parts.device.addGroup(name, initiators)
+  }
+
+  /** Other initiators for a group: those who see other LUNs by it hear of that. Throws OperatorError. */
+  setGroup(name: string, initiators: readonly string[]): void {
+    this.#parts.device.setGroup(name, initiators)
+  }
+
+  /** From now on whoever sees a LUN at its place may only read it, or may write again. Throws OperatorError. */
+  setReadonly(
+    lun: number | Lun,
+    readonly: boolean,
+    { group = null }: { readonly group?: string | null } = {},
+  ) {
+    const one = this.#find(lun, group)
+    this.#parts.device.setReadonly(one.lun, readonly, one.group)
+  }
+
+  /**
+   * Other rules, accounts and groups in the place of those there were. Sessions that may no longer be are told so and
+   * ended; those that see something else, or may only read it now, hear of that; the others go on. Resolves with those
+   * that it meant something to. Rejects with OperatorError if that cannot be, and then nothing has changed.
+   */
+  setAccess(settings: AccessSettings): Promise<readonly SessionChange[]> {
+    return this.#change(async () => {
+      const { device, ports, guard } = this.#parts
+      guard(settings)
+      const groups = settleGroups(settings, lun => device.unitAt(lun) !== null)
+      const stays = (name: string): boolean => !this.#declared.includes(name) && hasGroup(device, name)
+      checkGroups(settings, name => groups.has(name) || stays(name))
+      const options = accessOf(this.name, settings)
+      // Throws before anything has changed.
+      new AccessTable(options, () => undefined)
+      const before = device.units()
+      placeGroups(device, this.#luns, groups, (...one) => this.#lun(...one))
+      const changes = ports.flatMap(port => port.access.set(options))
+      for (const name of this.#declared) if (!groups.has(name)) this.#removeGroup(name)
+      this.#declared = [...groups.keys()]
+      this.#sort()
+      for (const unit of before) await this.#letGo(unit, {})
+      return changes
+    })
+  }
+
+  #removeGroup(name: string): void {
+    this.#parts.device.removeGroup(name)
+    for (const one of this.#luns.filter(({ group }) => group === name))
+      this.#luns.splice(this.#luns.indexOf(one), 1)
+  }
+
+  /** What an initiator sees of the target, or would, and why: its login and its discovery are decided by the same. */
+  explain({ address = LOCAL, portal, ...question }: ViewQuestion): readonly Explanation[] {
+    const named = portal === undefined ? null : parsePortal(portal)
+    return this.#parts.ports.flatMap(port => {
+      if (named !== null && named.tag !== port.relativeId) return []
+      const portals = named === null ? port.portals : [named]
+      return portals.flatMap(({ host, port: number }) =>
+        port.access.explain({ ...question, address, portal: { host, port: number } }),
+      )
+    })
   }
 
   /**
    * Serves one more LUN; initiators that see it hear of it. What is given is as for `createTarget`, or a LUN of this
    * target, which then is seen at both places. Rejects with OperatorError, and nothing has changed.
    */
-  addLun(given: LunSource | Lun, { lun, group = null }: LunPlace = {}): Promise<Lun> {
+  addLun(given: LunSource | Lun, { lun, group = null, readonly = false }: LunPlace = {}): Promise<Lun> {
     return this.#change(async () => {
       const { engine, device } = this.#parts
       const number = lun ?? this.#freeLun(group)
       if (given instanceof Lun) {
         const { opened, unit } = given.behind
-        device.map(number, unit, group)
+        device.map(number, unit, group, readonly)
         return this.#keep(this.#lun(number, group, opened, unit))
       }
       device.checkFree(number, group)
       const opened = await this.#open(given, number)
       const unit = engine.addUnit(opened.device, opened.identity, opened.records)
-      device.map(number, unit, group)
+      device.map(number, unit, group, readonly)
       return this.#keep(this.#lun(number, group, opened, unit))
     })
   }
@@ -240,8 +318,12 @@ export class RunningTarget extends EventEmitter<EventsByName> {
 
   #keep(lun: Lun): Lun {
     this.#luns.push(lun)
-    this.#luns.sort((a, b) => (a.group ?? '').localeCompare(b.group ?? '') || a.lun - b.lun)
+    this.#sort()
     return lun
+  }
+
+  #sort(): void {
+    this.#luns.sort((a, b) => (a.group ?? '').localeCompare(b.group ?? '') || a.lun - b.lun)
   }
 
   #open(given: LunSource, lun: number, instead: Unit | null = null): Promise<OpenedLun> {
