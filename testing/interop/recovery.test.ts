@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Error recovery end to end: two initiators and a target with a bad network between; all data right, nothing done twice.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
 import {
   COMPARE_AND_WRITE,
   type Command,
@@ -22,6 +23,7 @@ const COMMANDS = Math.ceil(Number(process.env['LUNKIT_RECOVERY_COMMANDS'] ?? 10_
 const SEED = Number(process.env['LUNKIT_RECOVERY_SEED'] ?? Math.floor(Math.random() * 0x1_0000_0000))
 const IN_FLIGHT = 24
 const LONGEST_BLOCKS = 96
+/** Header faults and cuts need level 2; the others are mended within a connection. */
 const RATES: FaultRates = {
   data: 0.02,
   header: 0.002,
@@ -31,6 +33,7 @@ const RATES: FaultRates = {
   delay: 0.03,
   latestMs: 12,
 }
+const DATA_RATES: FaultRates = { ...RATES, data: 0.04, header: 0, cut: 0, cutAll: 0 }
 
 /** Bytes that count how often each block of each write came: a block begins with the write's number and its own. */
 class CountingStorage implements ObjectStorage {
@@ -89,11 +92,14 @@ function cdbOf(row: Command, values: Record<string, number>): Uint8Array {
   return row.cdb.write({ opcode: row.opcode, ...values } as never)
 }
 
+/** The commands of a run have ended. */
+let done = false
+
 type Session = Awaited<ReturnType<typeof openSession>>
 
 /** Runs commands of its own until so many are done; ranges in use are left alone. */
-async function work(session: Session, model: Model, random: () => number): Promise<void> {
-  let left = COMMANDS
+async function work(session: Session, model: Model, random: () => number, commands: number): Promise<void> {
+  let left = commands
   const check = ({ status, sense }: { status: number; sense: Uint8Array }, what: string): void => {
     assert.equal(status, Status.good, `${what}: ${JSON.stringify(readSense(sense))}`)
   }
@@ -133,57 +139,86 @@ async function work(session: Session, model: Model, random: () => number): Promi
   await Promise.all(Array.from({ length: IN_FLIGHT }, worker))
 }
 
-// Requirement: RFC 7143, Error Recovery Hierarchy: at level 2 damaged PDUs and lost connections are recovered from within the
-// session, each command runs once, and no wrong data is delivered.
-test(`${2 * COMMANDS} commands over a bad network, seed ${SEED}: all right, none twice`, async t => {
+/** Two sessions at this level run so many commands each, with `meanwhile` beside; all must be right, and none done twice. */
+async function run(
+  t: TestContext,
+  level: 1 | 2,
+  connections: number,
+  rates: FaultRates,
+  commands: number,
+  meanwhile: (sessions: readonly Session[]) => Promise<void> = async () => {},
+): Promise<{ proxy: FaultyProxy; events: readonly SessionEvent[] }> {
   t.diagnostic(`LUNKIT_RECOVERY_SEED=${SEED} repeats it, LUNKIT_RECOVERY_COMMANDS=… makes it longer`)
   const storage = new CountingStorage()
   await using target = await createTarget({ luns: [storage] })
   const port = Number(target.portals[0]!.split(':').at(-1))
-  await using proxy = await FaultyProxy.to(port, SEED, RATES)
+  await using proxy = await FaultyProxy.to(port, SEED, rates)
   const url = target.url.replace(`:${port}`, `:${proxy.port}`)
   const events: SessionEvent[] = []
-  const model = new Model()
-  const sessions = await Promise.all(
-    [0, 1].map(async i => {
-      proxy.calm = true
-      const session = await openSession(url, {
-        connections: 4,
-        errorRecoveryLevel: 2,
-        headerDigest: 'require',
-        dataDigest: 'require',
-        initiatorName: `iqn.2026-11.test.lunkit:recovery-${i}`,
-        maxRecvDataSegmentLength: 4096,
-        maxBurstLength: 16_384,
-        firstBurstLength: 8192,
-        initialR2T: i === 0,
-        queueDepth: IN_FLIGHT,
-        nopIntervalMs: 2000,
-        onEvent: event => void events.push(event),
-      })
-      assert.equal(session.connections.length, 4)
-      assert.equal(session.settings.errorRecoveryLevel, 2)
-      // It tells of the unit attention of a new nexus.
-      await session.execute({ lun: 0, cdb: cdbOf(TEST_UNIT_READY, {}) })
-      return session
-    }),
-  )
+  proxy.calm = true
+  const login = async (i: number): Promise<Session> => {
+    const session = await openSession(url, {
+      connections,
+      errorRecoveryLevel: level,
+      headerDigest: 'require',
+      dataDigest: 'require',
+      initiatorName: `iqn.2026-11.test.lunkit:recovery-${i}`,
+      maxRecvDataSegmentLength: 4096,
+      maxBurstLength: 16_384,
+      firstBurstLength: 8192,
+      initialR2T: i === 0,
+      queueDepth: IN_FLIGHT,
+      nopIntervalMs: 2000,
+      onEvent: event => void events.push(event),
+    })
+    assert.equal(session.connections.length, connections)
+    assert.equal(session.settings.errorRecoveryLevel, level)
+    // It tells of the unit attention of a new nexus.
+    await session.execute({ lun: 0, cdb: cdbOf(TEST_UNIT_READY, {}) })
+    return session
+  }
+  const sessions = await Promise.all([login(0), login(1)])
   proxy.calm = false
+  const model = new Model()
   const random = seeded(SEED)
-  await Promise.all(sessions.map(session => work(session, model, random)))
+  const works = Promise.all(sessions.map(session => work(session, model, random, commands))).finally(() => {
+    done = true
+  })
+  await Promise.all([works, meanwhile(sessions)])
   proxy.calm = true
   const lost = events.filter(({ type }) => type === 'lost')
   assert.deepEqual(lost, [], `seed ${SEED}: sessions were lost`)
-  const count = (type: SessionEvent['type']): number => events.filter(event => event.type === type).length
-  t.diagnostic(
-    `faults ${JSON.stringify(proxy.faults)}, connections lost ${count('connection-lost')}, recovered ${count('connection-recovered')}`,
-  )
-  for (const fault of ['data', 'header', 'omit', 'cut', 'delay'] as const)
-    assert.ok(proxy.faults[fault] > 0, `no ${fault} was tried`)
+  t.diagnostic(`faults ${JSON.stringify(proxy.faults)}`)
   assert.ok(storage.bytes.equals(model.bytes), `seed ${SEED}: the disk does not hold what was acknowledged`)
   for (const { id, blocks } of model.written) {
     for (let i = 0; i < blocks; i++)
       assert.equal(storage.runs.get(`${id}:${i}`), 1, `seed ${SEED}: write ${id}, block ${i}`)
   }
   await Promise.all(sessions.map(session => session.close()))
+  return { proxy, events }
+}
+
+// Requirement: RFC 7143, Error Recovery Hierarchy: at level 2 damaged PDUs and lost connections are recovered from within the
+// session, each command runs once, and no wrong data is delivered.
+test(`level 2: ${2 * COMMANDS} commands over a bad network, seed ${SEED}`, async t => {
+  const { proxy, events } = await run(t, 2, 4, RATES, COMMANDS)
+  const count = (type: SessionEvent['type']): number => events.filter(event => event.type === type).length
+  t.diagnostic(`connections lost ${count('connection-lost')}, recovered ${count('connection-recovered')}`)
+  for (const fault of ['data', 'header', 'omit', 'cut', 'delay'] as const)
+    assert.ok(proxy.faults[fault] > 0, `no ${fault} was tried`)
+})
+
+// Requirement: RFC 7143, Resegmentation: data of before a change of segment lengths are recovered as well.
+test(`level 1: damaged and missing PDUs while the segment lengths change, seed ${SEED}`, async t => {
+  const random = seeded(SEED + 1)
+  done = false
+  const { proxy, events } = await run(t, 1, 2, DATA_RATES, Math.ceil(COMMANDS / 5), async sessions => {
+    while (!done) {
+      for (const session of sessions) await session.renegotiate(1024 * (1 + Math.floor(random() * 8)))
+      await wait(10)
+    }
+  })
+  assert.equal(proxy.taken, 4)
+  assert.ok(!events.some(({ type }) => type === 'connection-lost'))
+  assert.ok(proxy.faults.data > 0 && proxy.faults.omit > 0)
 })

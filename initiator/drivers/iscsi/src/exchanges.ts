@@ -19,6 +19,8 @@ import type { Connection } from './connection.ts'
 import type { Links } from './links.ts'
 import type { Task } from './task.ts'
 
+/** Times that a request is sent whose data come damaged. */
+const MAX_TRIES = 8
 /** Longest answer to a text request, all pieces together. */
 const TEXT_BYTES = 16 * 1024 * 1024
 
@@ -34,6 +36,8 @@ interface Exchange {
   readonly opcode: number
   readonly done: (header: Uint8Array, data: Uint8Array) => void
   readonly failed: (reason: unknown) => void
+  readonly send: () => void
+  tries: number
 }
 
 export class Exchanges {
@@ -63,9 +67,16 @@ export class Exchanges {
     exchange.done(header, data)
   }
 
-  /** Ends the exchange of a tag with an error; returns false if there is none. */
-  reject(itt: number, error: TransportError): boolean {
+  /**
+   * Ends the exchange of a tag with an error, or asks again where the request was only `damaged` on its way; returns false if
+   * there is none.
+   */
+  reject(itt: number, error: TransportError, damaged: boolean): boolean {
     const exchange = this.#open.get(itt)
+    if (damaged && exchange !== undefined && ++exchange.tries <= MAX_TRIES) {
+      exchange.send()
+      return true
+    }
     this.#open.delete(itt)
     exchange?.failed(error)
     return exchange !== undefined
@@ -204,11 +215,14 @@ export class Exchanges {
         reject(error)
       }
     }
-    this.#open.set(itt, { opcode, done, failed: reject })
     const connection = this.#connection
-    const at = connection.begin()
-    write(connection.staging, at, itt)
-    connection.end(data)
+    const send = (): void => {
+      const at = connection.begin()
+      write(connection.staging, at, itt)
+      connection.end(data)
+    }
+    this.#open.set(itt, { opcode, done, failed: reject, send, tries: 1 })
+    send()
     return promise
   }
 }

@@ -11,6 +11,7 @@ import {
   Opcode,
   REJECT,
   RESERVED_TAG,
+  RejectReason,
   rejectReasonText,
   SCSI_RESPONSE,
 } from '@lunkit/spec'
@@ -58,6 +59,8 @@ export class FullFeature implements ConnectionHost {
   settings: SessionSettings
   /** The MaxRecvDataSegmentLength that this side declared last. */
   declared: number
+  /** Counts when one is declared and when the target has answered: while it is odd, it is not known which one holds. */
+  declarations = 0
   /** Why the connection is gone, or null. */
   gone: TransportError | null = null
   /** Commands whose allegiance is to this connection. */
@@ -110,7 +113,7 @@ export class FullFeature implements ConnectionHost {
   take(task: Task): void {
     if (task.link !== null) task.link.inFlight--
     task.link = this
-    task.declared = this.declared
+    task.declarations = this.declarations
     this.inFlight++
   }
 
@@ -313,7 +316,10 @@ export class FullFeature implements ConnectionHost {
     if (task !== null) {
       this.forget(task)
       task.fail(error)
-    } else if (!this.exchanges.reject(BHS.field.itt.get(data, 0), error)) throw error
+      return
+    }
+    const damaged = code === RejectReason.dataDigestError
+    if (!this.exchanges.reject(BHS.field.itt.get(data, 0), error, damaged)) throw error
   }
 
   /** A request that was refused was not received: unless another has its number, all behind it wait (RFC 7143, 7.3). */

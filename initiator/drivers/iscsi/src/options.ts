@@ -156,11 +156,7 @@ export function settleOptions(options: SessionOptions): Settled {
     ),
     maxBurstLength,
     maxOutstandingR2T: keyNumber('MaxOutstandingR2T', 'maxOutstandingR2T', options.maxOutstandingR2T ?? 4),
-    maxRecvDataSegmentLength: keyNumber(
-      'MaxRecvDataSegmentLength',
-      'maxRecvDataSegmentLength',
-      options.maxRecvDataSegmentLength ?? 256 * 1024,
-    ),
+    ...settleSegmentLength(options.maxRecvDataSegmentLength ?? 256 * 1024),
     connections: whole('connections', options.connections ?? 1, 1, MAX_CONNECTIONS),
     errorRecoveryLevel,
     time2Wait: keyNumber(
@@ -180,6 +176,11 @@ export function settleOptions(options: SessionOptions): Settled {
     onEvent: options.onEvent ?? nothing,
   }
 }
+
+/** Throws a RequestError for a length that cannot be declared. */
+export const settleSegmentLength = (length: number): Pick<Settled, 'maxRecvDataSegmentLength'> => ({
+  maxRecvDataSegmentLength: keyNumber('MaxRecvDataSegmentLength', 'maxRecvDataSegmentLength', length),
+})
 
 /** A name that stays the same on one host, so that access lists and reservations hold. */
 export function defaultInitiatorName(host: string = hostname()): string {

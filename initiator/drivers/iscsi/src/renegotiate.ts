@@ -27,13 +27,15 @@ async function negotiate(link: FullFeature, mine: number): Promise<void> {
   const { connection, exchanges } = link
   // What was sent before the target has read this may still be longer.
   connection.framer.maxDataLength = Math.max(connection.framer.maxDataLength, mine)
+  link.declared = mine
+  link.declarations++
   const negotiation = new Negotiation({ MaxRecvDataSegmentLength: String(mine) }, {})
   let send = negotiation.offers()
   try {
     for (let rounds = 0; ; rounds++) {
       if (rounds === ROUNDS) throw broken(`did not come to an end in ${ROUNDS} text requests`)
       const answer = await bounded(link, exchanges.text(encodeText(send)), 'a text request')
-      link.declared = mine
+      if (rounds === 0) link.declarations++
       for (const pair of readPairs(answer)) {
         const use = keyByName(pair.key)?.use
         if (use === 'leading-only' || use === 'initial-only') throw broken(`sent ${pair.key} after login`)

@@ -181,8 +181,8 @@ export class Retransmission {
 
   #ask(task: Task, { sn, end }: Hole): void {
     recoveryOf(task).askedAt = performance.now()
-    const { connection, declared } = this.#feature
-    if (task.declared !== declared) this.#cutAnew(task)
+    const { connection, declarations } = this.#feature
+    if (task.declarations !== declarations || declarations % 2 !== 0) this.#cutAnew(task)
     else askForData(connection, task, sn, end - sn)
   }
 

@@ -20,7 +20,7 @@ import type { AsyncMessage, FullFeature, FullFeatureHost } from './full-feature.
 import type { Links } from './links.ts'
 import { LunAddresses } from './lun-addresses.ts'
 import { objectionTo } from './objection.ts'
-import type { Settled } from './options.ts'
+import { type Settled, settleSegmentLength } from './options.ts'
 import type { Portal } from './portal.ts'
 import { reconnect } from './reconnect.ts'
 import { renegotiate } from './renegotiate.ts'
@@ -42,7 +42,7 @@ type State = 'opening' | 'ready' | 'recovering' | 'closing' | 'closed'
 export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost {
   readonly target: string
   readonly queueDepth: number
-  readonly #options: Settled
+  #options: Settled
   readonly #luns = new LunAddresses()
   readonly #queue = new TaskQueue()
   readonly #ended = new AbortController()
@@ -140,6 +140,10 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
    */
   async renegotiate(maxRecvDataSegmentLength?: number): Promise<void> {
     const { live } = this.#now().links
+    if (maxRecvDataSegmentLength !== undefined) {
+      // Connections that are made later declare the same.
+      this.#options = { ...this.#options, ...settleSegmentLength(maxRecvDataSegmentLength) }
+    }
     await Promise.all(live.map(link => renegotiate(link, maxRecvDataSegmentLength)))
   }
 

@@ -40,8 +40,8 @@ export class Task {
   askedAgain = 0
   /** Times that it was sent again under its number. */
   retries = 0
-  /** This side's MaxRecvDataSegmentLength when it was sent. */
-  declared = 0
+  /** `declarations` of its connection when it was sent there. */
+  declarations = 0
   /** Times it was the oldest command in flight when a connection was lost. */
   repeats = 0
   /** What the promise rejects with when the ABORT TASK under way is done. */
