@@ -26,7 +26,7 @@ async function passTime(bench: IscsiBench): Promise<void> {
 
 describe('silence', () => {
   test('a session is read and gets no answer; when it ends, the connection is reset and a new one works', () =>
-    withBench({ nop: { intervalMs: 20, timeoutMs: 20 } }, async bench => {
+    withBench({ nop: { intervalMs: 1000, timeoutMs: 1000 } }, async bench => {
       const peer = await bench.peer()
       bench.store.held = true
       peer.command(read10(0, 1), { read: 1, expectedDataTransferLength: 512 })
@@ -55,13 +55,13 @@ describe('silence', () => {
     }))
 
   test('of the whole port meets everybody before login', () =>
-    withBench({ limits: { loginTimeoutMs: 40 } }, async bench => {
+    withBench({ limits: { loginTimeoutMs: 800 } }, async bench => {
       const peer = await bench.peer()
       const end = bench.port.control.rehearse({ mode: 'silence' })
       const newcomer = await bench.connect()
       const login = assert.rejects(newcomer.login({ target: TARGET, isid: SECOND }), /closed/)
       peer.command(testUnitReady())
-      await new Promise(resolve => setTimeout(resolve, 120))
+      await new Promise(resolve => setTimeout(resolve, 1300))
       assert.deepEqual([peer.waiting, peer.closed, newcomer.closed], [0, false, false])
       end()
       await Promise.all([peer.end(), login])
@@ -82,11 +82,11 @@ describe('deaf', () => {
     }))
 
   test('a newcomer logs in when it ends', () =>
-    withBench({ limits: { loginTimeoutMs: 60 } }, async bench => {
+    withBench({ limits: { loginTimeoutMs: 800 } }, async bench => {
       const end = bench.port.control.rehearse({ mode: 'deaf' })
       const peer = await bench.connect()
       const login = peer.login({ target: TARGET })
-      await new Promise(resolve => setTimeout(resolve, 150))
+      await new Promise(resolve => setTimeout(resolve, 1300))
       assert.equal(peer.waiting, 0)
       end()
       await login
