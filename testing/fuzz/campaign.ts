@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CORPUS } from './corpus.ts'
 import type { EventLog } from './event-log.ts'
+import { harry, harryTls } from './harry.ts'
 import { runOnce } from './judge.ts'
 import { Peer, type Place } from './peer.ts'
 import { Random } from './random.ts'
@@ -12,6 +13,9 @@ export interface CampaignOptions {
   /** The open target, and one that wants CHAP with a secret that no peer knows. */
   readonly place: Place
   readonly chapPlace: Place
+  /** One whose operator never rests; with a TLS portal, and what begins a handshake with it, where there is one. */
+  readonly unsteadyPlace: Place
+  readonly tls: { readonly place: Place; readonly hello: Buffer } | null
   readonly seed: number
   readonly seconds: number
   readonly scenarios: readonly Scenario[]
@@ -30,6 +34,8 @@ export interface Report {
 }
 
 const LANES = 6
+/** Those at the unsteady target. */
+const HARRYING_LANES = 2
 const MOST_FAILURES = 10
 
 /** Runs the corpus once and then random scenarios; beside them some peers fall silent. */
@@ -57,7 +63,22 @@ export async function campaign(options: CampaignOptions): Promise<Report> {
       await one(first.pop() ?? random.pick(scenarios), random.next())
     }
   }
-  await Promise.all(Array.from({ length: LANES }, lane))
+  const harried = scenarios.filter(({ needs }) => needs === undefined)
+  const harryOne = async (): Promise<void> => {
+    while (harried.length > 0 && Date.now() < end && failures.length < MOST_FAILURES && !options.isOver()) {
+      const scenario = random.pick(harried)
+      const seed = random.next()
+      const overTls = options.tls !== null && random.chance(0.2)
+      if (overTls) await harryTls(options.tls!.place, options.tls!.hello, seed)
+      const failure = overTls ? null : await harry(options.unsteadyPlace, scenario, seed)
+      const name = overTls ? 'at TLS' : 'at an unsteady target'
+      runs[name] = (runs[name] ?? 0) + 1
+      if (failure !== null)
+        failures.push(`At the unsteady target { scenario: '${scenario.name}', seed: ${seed} }: ${failure}`)
+    }
+  }
+  const lanes = [...Array.from({ length: LANES }, lane), ...Array.from({ length: HARRYING_LANES }, harryOne)]
+  await Promise.all(lanes)
   return { runs, failures, cutOff: await silent }
 }
 

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bad peers against `lunkit serve`: it lives, leaks nothing, tells of each, and good sessions beside them notice nothing.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { closeSync, existsSync, openSync, readSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { connect as connectTls } from 'node:tls'
 import { connect } from '@lunkit/initiator-driver-iscsi'
-import { type ServedTarget, serve, workFolder } from '../kit/serve-process.ts'
+import { Authority } from '../kit/certificates.ts'
+import { type ServedTarget, serve, serveBy, workFolder } from '../kit/serve-process.ts'
 import { absent } from '../peers.ts'
 import { campaign, settleDown } from './campaign.ts'
 import { BLANK, firstStranger, traceOfGoodData } from './content.ts'
@@ -42,11 +46,16 @@ test(`bad peers for ${SECONDS} s, LUNKIT_FUZZ_SEED=${SEED}`, {
     memory,
     memory,
     `${join(folder.path, 'good.img')},size=${BYTES}`,
+    memory,
   ])
+  const unsteady = await serveBy(
+    [process.execPath, join(import.meta.dirname, 'unsteady-target.ts'), String(SEED)],
+    certificate(),
+  )
   try {
     await fillWithBlank(served, Lun.memory)
     await fillWithBlank(served, Lun.scribble)
-    const found = await fuzz(served, guarded, t.diagnostic.bind(t))
+    const found = await fuzz({ served, guarded, unsteady }, t.diagnostic.bind(t))
     const image = readImage(strict)
     const complaints = [
       ...found,
@@ -58,16 +67,16 @@ test(`bad peers for ${SECONDS} s, LUNKIT_FUZZ_SEED=${SEED}`, {
       complaints.push('No peer wrote anything')
     assert.deepEqual(complaints, [])
   } finally {
-    const codes = [await served.stop(), await guarded.stop()]
+    const all = [served, guarded, unsteady]
+    const codes = await Promise.all(all.map(one => one.stop()))
     folder.dispose()
-    assert.deepEqual([served.stderr(), guarded.stderr(), ...codes], ['', '', 0, 0])
+    assert.deepEqual([...all.map(one => one.stderr()), ...codes], ['', '', '', 0, 0, 0])
   }
 })
 
 /** Runs good and bad sessions; gives all that is wrong. */
 async function fuzz(
-  served: ServedTarget,
-  guarded: ServedTarget,
+  { served, guarded, unsteady }: Readonly<Record<'served' | 'guarded' | 'unsteady', ServedTarget>>,
   say: (text: string) => void,
 ): Promise<string[]> {
   const { luns } = served.ready
@@ -77,12 +86,22 @@ async function fuzz(
       headerDigest: 'require',
       dataDigest: 'require',
     }),
+    await GoodSession.open(luns[Lun.goodSpread]!.url, 'iqn.2026-11.org.example:good.spread', SEED, {
+      connections: 4,
+      errorRecoveryLevel: 2,
+      dataDigest: 'require',
+      maxRecvDataSegmentLength: 8192,
+    }),
   ]
   const watch = new ProcessWatch(served.pid, (SECONDS * 1000) / 100)
+  const unsteadyWatch = new ProcessWatch(unsteady.pid, (SECONDS * 1000) / 100)
+  const tlsPlace = placeOf(unsteady, 1)
   const events = new EventLog(served.events, guarded.events)
   const report = await campaign({
-    place: placeOf(served),
-    chapPlace: placeOf(guarded),
+    place: placeOf(served)!,
+    chapPlace: placeOf(guarded)!,
+    unsteadyPlace: placeOf(unsteady)!,
+    tls: tlsPlace === null ? null : { place: tlsPlace, hello: await clientHello() },
     seed: SEED,
     seconds: SECONDS,
     scenarios: SCENARIOS.filter(({ name }) => ONLY.test(name)),
@@ -90,27 +109,59 @@ async function fuzz(
     isOver: () =>
       good.some(({ complaints }) => complaints.length > 0) ||
       served.stderr() !== '' ||
-      guarded.stderr() !== '',
+      guarded.stderr() !== '' ||
+      unsteady.stderr() !== '',
   })
   await settleDown()
   events.drain()
   const connections = Object.values(report.runs).reduce((sum, count) => sum + count, 0)
   const verified = good.map(session => session.verified)
   const { early, late } = watch.memory
+  unsteady.events.length = 0
   say(
     `${connections} bad connections in ${Object.keys(report.runs).length} scenarios, events ${JSON.stringify(events.counts)}`,
   )
   say(
-    `${report.cutOff} silent peers cut off, ${verified.join(' and ')} good blocks verified, ${early.toFixed(0)} to ${late.toFixed(0)} MiB`,
+    `${report.cutOff} silent peers cut off, ${verified.join(', ')} good blocks verified, ${early.toFixed(0)} to ${late.toFixed(0)} MiB`,
   )
   const complaints = [...report.failures, ...events.complaints.slice(0, 5), ...(await watch.close())]
+  complaints.push(...(await unsteadyWatch.close()).map(what => `Unsteady target: ${what}`))
   for (const session of good) complaints.push(...(await session.close()))
   if (verified.some(blocks => blocks === 0)) complaints.push('A good session did nothing')
   return complaints
 }
 
-function placeOf({ ready }: ServedTarget): Place {
-  const [host, port] = ready.portals[0]!.split(':')
+/** A key and a certificate for the portal with TLS; none where openssl is missing. */
+function certificate(): NodeJS.ProcessEnv {
+  if (spawnSync('openssl', ['version']).status !== 0) return {}
+  const authority = new Authority()
+  const { cert, key } = authority.issue({ name: 'unsteady' })
+  authority.dispose()
+  return { FUZZ_TLS_CERT: cert, FUZZ_TLS_KEY: key }
+}
+
+/** What a TLS client says first. */
+async function clientHello(): Promise<Buffer> {
+  return await new Promise(resolve => {
+    const server = createServer(socket => {
+      socket.once('error', () => undefined)
+      socket.once('data', bytes => {
+        socket.destroy()
+        server.close()
+        resolve(Buffer.from(bytes))
+      })
+    })
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      connectTls({ host: '127.0.0.1', port }).on('error', () => undefined)
+    })
+  })
+}
+
+/** One of its portals, or null. */
+function placeOf({ ready }: ServedTarget, index = 0): Place | null {
+  if (ready.portals[index] === undefined) return null
+  const [host, port] = ready.portals[index].split(':')
   return { host: host!, port: Number(port), target: ready.luns[0]!.url.split('/')[3]! }
 }
 

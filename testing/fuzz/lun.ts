@@ -13,6 +13,7 @@ export const Lun = Object.freeze({
   /** Those of the good sessions. */
   goodMemory: 3,
   goodFile: 4,
+  goodSpread: 5,
 } as const)
 
 /** Blocks of 512 bytes of each LUN. */

@@ -311,8 +311,6 @@ export class Peer {
     if (settled.ok) for (const { key, value } of settled.pairs) this.settled[key] = value
     this.tsih = tsih
     this.expStatSn = (statSn + 1) >>> 0
-    this.#wire.headerDigest = this.settled['HeaderDigest'] === 'CRC32C'
-    this.#wire.dataDigest = this.settled['DataDigest'] === 'CRC32C'
     return 0
   }
 

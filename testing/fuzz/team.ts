@@ -85,6 +85,7 @@ export class Team {
     const peer = await Peer.open(place, initiator, numbers)
     this.leader.mates.push(peer)
     peer.acknowledges = true
+    peer.loose = this.leader.loose
     peer.cid = cid
     peer.tsih = this.tsih
     return peer

@@ -1,6 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads what a target sends, PDU by PDU, strictly: reserved bits, padding and digests must be right.
-import { BHS, BHS_LENGTH, crc32c, DIGEST_LENGTH, describePdu, PDU_BY_OPCODE, readDigest } from '@lunkit/spec'
+import {
+  BHS,
+  BHS_LENGTH,
+  crc32c,
+  DIGEST_LENGTH,
+  describePdu,
+  LOGIN_RESPONSE,
+  LoginStage,
+  Opcode,
+  PDU_BY_OPCODE,
+  parseText,
+  readDigest,
+} from '@lunkit/spec'
 
 export interface Answer {
   readonly opcode: number
@@ -15,6 +27,8 @@ export class Wire {
   headerDigest = false
   dataDigest = false
   #left: Buffer = Buffer.alloc(0)
+  /** Digests that a login has settled so far. */
+  readonly #settled: Set<string> = new Set()
 
   /** The PDUs that are complete now. Throws an Error that says what the target did wrong. */
   push(chunk: Buffer): Answer[] {
@@ -45,7 +59,23 @@ export class Wire {
     if (this.dataDigest && length > 0 && !matches(bytes, dataAt, dataAt + padded))
       complain('a wrong data digest')
     this.#left = bytes.subarray(end)
-    return { opcode, header: bytes.subarray(0, BHS_LENGTH), data: bytes.subarray(dataAt, dataAt + length) }
+    const answer = {
+      opcode,
+      header: bytes.subarray(0, BHS_LENGTH),
+      data: bytes.subarray(dataAt, dataAt + length),
+    }
+    if (opcode === Opcode.loginResponse) this.#learn(answer)
+    return answer
+  }
+
+  /** Digests begin behind the response that ends a login well; what comes next may be here already. */
+  #learn({ header, data }: Answer): void {
+    const text = parseText(data)
+    if (text.ok) for (const { key, value } of text.pairs) if (value === 'CRC32C') this.#settled.add(key)
+    const { statusClass, transit, nsg } = LOGIN_RESPONSE.read(header)
+    if (statusClass !== 0 || transit !== 1 || nsg !== LoginStage.fullFeature) return
+    this.headerDigest = this.#settled.has('HeaderDigest')
+    this.dataDigest = this.#settled.has('DataDigest')
   }
 }
 

@@ -49,7 +49,14 @@ export async function serve(
   // Tests leave nothing in the folders of who runs them.
   const state = words.includes('--state') || env['XDG_STATE_HOME'] !== undefined ? [] : ['--no-state']
   const portal = words.includes('--portal') ? [] : ['--portal', '127.0.0.1:0']
-  const command = [...prefix, process.execPath, MAIN, 'serve', ...words, ...portal, ...state, '--json']
+  return serveBy([...prefix, process.execPath, MAIN, 'serve', ...words, ...portal, ...state, '--json'], env)
+}
+
+/** The same for any program that prints what `lunkit serve --json` does. */
+export async function serveBy(
+  command: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<ServedTarget> {
   const [program, ...rest] = command
   const child: ChildProcessByStdio<Writable, Readable, Readable> = spawn(program!, rest, {
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -73,7 +80,7 @@ export async function serve(
       lines.on('line', later => events.push(JSON.parse(later) as Record<string, unknown>))
     })
     void closed.then(code =>
-      reject(new Error(`lunkit serve ended with ${code} before it was ready: ${errors}`)),
+      reject(new Error(`${command.join(' ')} ended with ${code} before it was ready: ${errors}`)),
     )
   })
   return {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sessions of several connections: joining, taking places, logging out, commands spread over all, cuts at every point.
-import { BHS, LOGIN_RESPONSE, LogoutReason, Opcode, R2T } from '@lunkit/spec'
+import { BHS, LOGIN_RESPONSE, LogoutReason, Opcode, R2T, SCSI_RESPONSE } from '@lunkit/spec'
 import { read10, somewhere, write10 } from '../cdb.ts'
 import { payload } from '../content.ts'
-import { strictLun } from '../lun.ts'
+import { Lun, strictLun } from '../lun.ts'
 import { patientWrite } from '../patient-write.ts'
 import { lunField } from '../pdu.ts'
 import type { Peer } from '../peer.ts'
@@ -35,6 +35,16 @@ export function serveR2ts(peer: Peer, random: Random, seen: number): number {
     for (const pdu of dataFor(peer, random, R2T.read(answer.header).lun[1]!, answer)) peer.send(pdu)
   }
   return seen
+}
+
+/** Commands that may be sent after one that has had its answer. */
+async function windowOf(peer: Peer, lun: number): Promise<number> {
+  const { itt, pdu } = peer.command(new Uint8Array(16), { lun })
+  peer.send(pdu)
+  const answer = await answerTo(peer, itt)
+  if (answer === null) throw new Error('Good command got no answer')
+  const { expCmdSn, maxCmdSn } = SCSI_RESPONSE.read(answer.header)
+  return (maxCmdSn - expCmdSn) | 0
 }
 
 /** A peer that wants into the session and must not get in. */
@@ -202,10 +212,14 @@ export const CONNECTIONS: readonly Scenario[] = [
       )
       const mate = team.all[1]!
       const lun = strictLun(random)
+      const window = await windowOf(peer, lun)
       const write = (): Buffer =>
         mate.command(write10(somewhere(random, 8), 8), { lun, write: true, expected: 4096 }).pdu
       // Something runs there, so that the logout takes a moment; then a hole, and writes behind it.
-      for (let i = random.range(0, 4); i > 0; i--) mate.send(write())
+      for (let i = random.range(0, 8); i > 0; i--) {
+        const cdb = read10(somewhere(random, 2048), 2048)
+        mate.send(mate.command(cdb, { lun: Lun.file, read: true, expected: 1 << 20 }).pdu)
+      }
       const hole = peer.cmdSn
       peer.cmdSn = (hole + 1) >>> 0
       for (let i = random.range(1, 6); i > 0; i--) mate.send(write())
@@ -218,10 +232,18 @@ export const CONNECTIONS: readonly Scenario[] = [
       if ((await answerTo(peer, filler.itt)) === null) throw new Error('Good command got no answer')
       if ((await mate.answer(({ opcode }) => opcode === Opcode.logoutResponse)) === null && !mate.closed)
         throw new Error('Logout got no answer')
-      // What waited there is gone, and sent again here does not find the unit held up by it.
+      await mate.untilClosed(10_000)
+      // What waited there is gone: nothing of it takes up room in the command window.
       const { itt, pdu } = manage(peer, { function: 5, lun: lunField(77) })
       peer.send(pdu)
-      await peer.answer(({ header }) => BHS.field.itt.get(header, 0) === itt)
+      const answer = await peer.answer(({ header }) => BHS.field.itt.get(header, 0) === itt)
+      if (answer === null) throw new Error('Good function got no answer')
+      // Requests that were not received are for the initiator to number again.
+      peer.cmdSn = SCSI_RESPONSE.field.expCmdSn.get(answer.header, 0)
+      for (let tries = 0; (await windowOf(peer, lun)) < window; tries++) {
+        if (tries === 50) throw new Error('Commands of a connection that was logged out are still there')
+        await new Promise(resolve => setTimeout(resolve, 100))
+      }
     },
   },
   {
