@@ -213,5 +213,8 @@ test('--explain tells what an initiator would get, and opens nothing', async t =
     [one['visible'], one['answer'], (one['skipped'] as string[]).length],
     [false, 'authorization failure', 2],
   )
+  const nobody = lunkit([...words, '--initiator', '*:host', '--explain-user', 'alice'])
+  assert.deepEqual([nobody.status, nobody.stdout], [2, ''])
+  assert.match(nobody.stderr, /add --explain INITIATOR/)
   assert.equal(existsSync(image), false)
 })

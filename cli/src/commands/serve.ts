@@ -18,6 +18,7 @@ import { parsePortal } from '../target-face/portal.ts'
 import type { RunningTarget } from '../target-face/running-target.ts'
 import { type TlsFlags, tlsSource } from '../tls-files.ts'
 import { formatBytes } from '../units.ts'
+import { UsageError } from '../usage-error.ts'
 import { WATCH_HELP, type WatchFlags, watchOptions, withWatch } from '../watch-options.ts'
 
 interface ServeFlags extends TlsFlags, IsnsFlags, WatchFlags, AccessFlags, ExplainFlags {
@@ -163,6 +164,14 @@ async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> 
     const { explainServe } = await import('../explanation.ts')
     await explainServe(flags, access, options)
     return
+  }
+  const alone = [flags.explainAddress, flags.explainPortal, flags.explainUser].some(one => one !== undefined)
+  if (alone) {
+    throw new UsageError(
+      'EXPLAIN',
+      '--explain-address, --explain-portal and --explain-user ask about nobody',
+      'add --explain INITIATOR',
+    )
   }
   const target = await createTarget({ ...options, ...access })
   const stopped = stopOnSignal(target, graceMs)
