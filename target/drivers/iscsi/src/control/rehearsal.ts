@@ -59,7 +59,7 @@ export class Rehearsals {
       mode !== 'delay' || (Number.isInteger(delayMs) && delayMs > 0 && delayMs <= LONGEST_DELAY_MS)
     if (!isInTime || (seconds !== undefined && !(seconds > 0 && seconds <= LONGEST_SECONDS))) {
       throw new OperatorError('REHEARSAL', 'A rehearsal has a time that is out of range', {
-        hint: `delayMs is 1 to ${LONGEST_DELAY_MS}, seconds at most ${LONGEST_SECONDS}`,
+        hint: `a delay (delayMs, or ms=N) is 1 to ${LONGEST_DELAY_MS}, seconds at most ${LONGEST_SECONDS}`,
       })
     }
     const { target, initiator, isid, tsih } = which

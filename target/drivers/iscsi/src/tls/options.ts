@@ -57,7 +57,7 @@ export async function loadTls(
       'TLS_CLIENT_CA',
       `Portal ${portal} asks for client certificates that nobody signs`,
       {
-        hint: 'give the certificate of who signs them as ca',
+        hint: 'give the certificate of who signs them as ca: --tls-client-ca FILE',
       },
     )
   }
