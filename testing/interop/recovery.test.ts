@@ -22,6 +22,7 @@ const BLOCKS = 16_384
 const COMMANDS = Math.ceil(Number(process.env['LUNKIT_RECOVERY_COMMANDS'] ?? 10_000) / 2)
 const SEED = Number(process.env['LUNKIT_RECOVERY_SEED'] ?? Math.floor(Math.random() * 0x1_0000_0000))
 const IN_FLIGHT = 24
+const GIVEN_UP = new Error('given up')
 const LONGEST_BLOCKS = 96
 /** Header faults and cuts need level 2; the others are mended within a connection. */
 const RATES: FaultRates = {
@@ -111,7 +112,17 @@ async function work(session: Session, model: Model, random: () => number, comman
     left--
     const kind = random()
     const what = `seed ${SEED}: ${blocks} blocks at ${lba}`
-    if (kind < 0.5) {
+    if (kind < 0.05) {
+      // One that is given up, perhaps while its connection is lost, ends in one of two ways.
+      const stop = new AbortController()
+      const timer = setTimeout(() => stop.abort(GIVEN_UP), random() * 20)
+      const read = { lun: 0, cdb: cdbOf(READ_10, { lba, blocks }), dataIn: Buffer.alloc(blocks * BLOCK) }
+      await session.execute({ ...read, signal: stop.signal }).then(
+        result => assert.ok(model.at(lba, blocks).equals(result.dataIn), `${what}: wrong data`),
+        error => assert.equal(error, GIVEN_UP, what),
+      )
+      clearTimeout(timer)
+    } else if (kind < 0.5) {
       const cdb = cdbOf(READ_10, { lba, blocks })
       const result = await session.execute({ lun: 0, cdb, dataIn: Buffer.alloc(blocks * BLOCK) })
       check(result, what)
