@@ -10,7 +10,6 @@ import {
   logoutResponseText,
   taskManagementResponseText,
 } from '@lunkit/spec'
-import { sendCommand } from './command-out.ts'
 import { cutToWhole } from './data-recovery.ts'
 import type { FullFeature } from './full-feature.ts'
 import type { Task } from './task.ts'
@@ -157,9 +156,7 @@ async function moveTasks(
     }
     const link = links.leastLoaded()
     if (link === null) return false
-    link.take(task)
-    task.rewind()
-    sendCommand(link.connection, link.settings, task)
+    link.resume(task)
     count.retried++
     if (task.state === 'ending') host.abortAgain(task)
   }

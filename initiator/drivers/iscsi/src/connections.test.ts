@@ -219,3 +219,35 @@ test('numbers that a target tells while a connection is not in the session yet d
   }
   await Promise.all(commands)
 })
+
+test('commands that the target ends with their connection are done again elsewhere, or fail and say so', async () => {
+  const order: string[] = []
+  const held: Pdu[] = []
+  await using target = await ScriptedTarget.start((pdu, peer) => {
+    if (pdu.opcode === Opcode.loginRequest) peer.login(pdu, { MaxConnections: '2' })
+    else if (pdu.opcode === Opcode.scsiCommand) {
+      order.push(`${peer.number}:${pdu.cmdSn}`)
+      if (peer.number === 1) held.push(pdu)
+      if (order.length === 8) for (const one of held) peer.respond(one)
+    } else {
+      // All but the last command have been taken in.
+      if (pdu.opcode === Opcode.logoutRequest) peer.expCmdSn = 6
+      peer.courtesy(pdu)
+    }
+  })
+  await using session = await openSession({ ...target.options, connections: 2 })
+  const run = (repeatable: boolean) => session.execute({ ...ready, repeatable })
+  const commands = [run(false), run(true), run(false)]
+  const ended = assert.rejects(run(false), {
+    code: 'TRANSPORT_CONNECTION_LOST',
+    message: /not known whether/,
+  })
+  commands.push(run(false), run(false))
+  await until(() => order.length === 6)
+  const fields = { opcode: Opcode.asyncMessage, final: 1, itt: RESERVED_TAG, asyncEvent: 1, parameter3: 0 }
+  target.peers[1]!.sendStatus(ASYNC_MESSAGE, fields)
+  await ended
+  for (const { status } of await Promise.all(commands)) assert.equal(status, 0)
+  assert.deepEqual(order.slice(0, 6).toSorted(), ['1:1', '1:3', '1:5', '2:2', '2:4', '2:6'])
+  assert.deepEqual(order.slice(6), ['1:6', '1:7'])
+})

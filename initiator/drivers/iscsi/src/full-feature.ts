@@ -131,6 +131,13 @@ export class FullFeature implements ConnectionHost {
     sendCommand(this.connection, this.settings, task)
   }
 
+  /** Sends a command here under its number and tag, whose connection has been logged out before the target took it in. */
+  resume(task: Task): void {
+    this.take(task)
+    task.rewind()
+    sendCommand(this.connection, this.settings, task)
+  }
+
   /** A task has ended; `late` where PDUs for it may still come. */
   done(task: Task, late = false): void {
     this.forget(task, late)

@@ -25,7 +25,7 @@ import type { Portal } from './portal.ts'
 import { reconnect } from './reconnect.ts'
 import { renegotiate } from './renegotiate.ts'
 import type { ConnectionReport, SessionSettings } from './settings.ts'
-import { sortOut, unsure } from './sort-out.ts'
+import { asInitiatorError, lostError, sortOut, unsure } from './sort-out.ts'
 import { Task } from './task.ts'
 import { abortTask, manageTasks } from './task-management.ts'
 import { TaskQueue } from './task-queue.ts'
@@ -163,9 +163,12 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
   }
 
   async #closeLink(link: FullFeature, limitMs: number): Promise<void> {
-    if (await closeConnection(link, this.#drain, limitMs)) {
-      this.#options.onEvent({ type: 'connection-closed', cid: link.cid })
-    }
+    const ended = await closeConnection(link, this.#drain, limitMs)
+    if (ended === null) return
+    this.#options.onEvent({ type: 'connection-closed', cid: link.cid })
+    const closed = lostError('it was closed while commands were under way')
+    this.#queue.unshift(sortOut(ended, closed, false, this.#options.reconnect.attempts))
+    this.ready(link)
   }
 
   #now(): FullFeature {
@@ -268,7 +271,7 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
         this.ready(feature)
         if (instead !== null) return
         links.freeCid(cid)
-        if (this.#state === 'ready') void this.#addLink(links, REPLACEMENT_TRIES)
+        if (this.#state === 'ready' && !feature.leaving) void this.#addLink(links, REPLACEMENT_TRIES)
       },
       failure => {
         const cause = failure instanceof InitiatorError ? lostError(failure.message, failure) : error
@@ -296,7 +299,7 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
     const { attempts } = this.#options.reconnect
     const final = this.#state === 'closing' || this.#attempt >= attempts
     const inFlight = links.tasks.size
-    const repeat = sortOut(links, error, final, attempts)
+    const repeat = sortOut(links.tasks, error, final, attempts)
     this.#options.onEvent({ type: 'lost', error, inFlight })
     if (this.#state === 'closing') {
       this.#drain.look()
@@ -390,11 +393,3 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
     return this.close()
   }
 }
-
-const lostError = (why: string, cause?: unknown): TransportError =>
-  new TransportError('TRANSPORT_CONNECTION_LOST', `The connection is given up: ${why}`, { cause })
-
-const asInitiatorError = (error: unknown): InitiatorError =>
-  error instanceof InitiatorError
-    ? error
-    : new TransportError('TRANSPORT_CLOSED', String(error), { cause: error })

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// What becomes of the commands of a session that is lost: which are sent again in the next one, which fail.
-import { TransportError } from '@lunkit/initiator-core'
-import type { Links } from './links.ts'
+// What becomes of the commands that the target has given up or forgotten: which are sent again, which fail.
+import { InitiatorError, TransportError } from '@lunkit/initiator-core'
 import type { Task } from './task.ts'
 
 /** Ends what may not be sent again, all if `final`; returns the rest in the order of the first time. */
-export function sortOut(links: Links, error: TransportError, final: boolean, attempts: number): Task[] {
+export function sortOut(
+  tasks: Iterable<Task>,
+  error: TransportError,
+  final: boolean,
+  attempts: number,
+): Task[] {
   const repeat: Task[] = []
-  for (const task of links.tasks) {
+  for (const task of tasks) {
     if (task.state === 'ending') task.fail(task.reason)
     else if (!final && task.repeatable) repeat.push(task)
     else task.fail(unsure(error))
@@ -28,3 +32,12 @@ export function unsure(error: TransportError): TransportError {
   const message = `${error.message}; it is not known whether the command ran`
   return new TransportError(error.code, message, { cause: error })
 }
+
+/** The error of what ends with a connection that is given up. */
+export const lostError = (why: string, cause?: unknown): TransportError =>
+  new TransportError('TRANSPORT_CONNECTION_LOST', `The connection is given up: ${why}`, { cause })
+
+export const asInitiatorError = (error: unknown): InitiatorError =>
+  error instanceof InitiatorError
+    ? error
+    : new TransportError('TRANSPORT_CLOSED', String(error), { cause: error })
