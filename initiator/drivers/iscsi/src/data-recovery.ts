@@ -21,6 +21,8 @@ export class DataRecovery {
   readonly holes: Hole[] = []
   /** The PDU with the status, header and data, which came before the data were whole. */
   held: { readonly header: Uint8Array; readonly data: Uint8Array } | null = null
+  /** StatSN of a status that has come and is not acknowledged until the data are whole; -1 where there is none. */
+  heldSn = -1
   /** DataSN and bytes up to which data are acknowledged. */
   ackedPdus = 0
   ackedBytes = 0

@@ -146,6 +146,7 @@ export class FullFeature implements ConnectionHost {
 
   forget(task: Task, late = false): void {
     const { tasks } = this.links
+    if (task.recovery !== null) this.retransmission?.giveUp(task)
     if (late) tasks.bury(task)
     else tasks.remove(task)
     this.inFlight--

@@ -513,3 +513,27 @@ test('a target that asks for negotiation gets a text request on the same connect
   assert.equal((await session.execute({ lun: 0, cdb: READY })).status, 0)
   assert.equal(target.peers.length, 1)
 })
+
+test('a command that is given up while its data are missing does not keep later responses unacknowledged', async () => {
+  const stop = new AbortController()
+  let acknowledged = 0
+  await using target = await serve((pdu, peer) => {
+    if (pdu.opcode === Opcode.scsiCommand && pdu.cmdSn === 1) {
+      for (const sn of [0, 1, 3, 4, 5, 6, 7]) peer.send(...piece(pdu, sn))
+      peer.sendStatus(SCSI_RESPONSE, good(pdu))
+    } else if (pdu.opcode === Opcode.snack) stop.abort(new Error('not needed'))
+    else if (pdu.opcode === Opcode.taskManagementRequest) {
+      const fields = { opcode: Opcode.taskManagementResponse, final: 1, itt: pdu.itt, response: 1 }
+      peer.sendStatus(TASK_MANAGEMENT_RESPONSE, fields)
+    } else if (pdu.opcode === Opcode.scsiCommand) {
+      acknowledged = SNACK.field.expStatSn.get(pdu.header, 0) - peer.statSn
+      peer.respond(pdu)
+    }
+  })
+  await using session = await openSession(options(target))
+  const read = session.execute({ lun: 0, cdb: READ, dataIn: Buffer.alloc(BYTES), signal: stop.signal })
+  await assert.rejects(read, { message: 'not needed' })
+  acknowledged = -99
+  await session.execute({ lun: 0, cdb: READY })
+  assert.equal(acknowledged, 0)
+})

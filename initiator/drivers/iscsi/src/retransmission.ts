@@ -92,6 +92,12 @@ export class Retransmission {
     if (missing > 0) askForData(connection, task, task.r2ts, missing + 1)
   }
 
+  /** A task has ended without its data: a status that waits for them is acknowledged, or nothing behind it would be. */
+  giveUp(task: Task): void {
+    const sn = task.recovery?.heldSn ?? -1
+    if (sn >= 0 && this.#status.isNew(sn)) this.#status.take(sn)
+  }
+
   /** Whether a numbered response is the next one; others are asked for again, or had come before. */
   isDue(header: Uint8Array): boolean {
     const sn = statSn.get(header, 0)
@@ -230,6 +236,7 @@ export class Retransmission {
       if (recovery.snackTag === 0 || tagOf(header) === recovery.snackTag) {
         recovery.held = { header: header.slice(), data }
       }
+      recovery.heldSn = sn
       this.#status.hold(sn)
       this.#release(task)
     } else this.#finish(task, header, data)
