@@ -251,3 +251,32 @@ test('commands that the target ends with their connection are done again elsewhe
   assert.deepEqual(order.slice(0, 6).toSorted(), ['1:1', '1:3', '1:5', '2:2', '2:4', '2:6'])
   assert.deepEqual(order.slice(6), ['1:6', '1:7'])
 })
+
+// Requirement: RFC 7143, AsyncEvent: a SCSI event carries sense data, which the initiator hands to its upper layer.
+test('a SCSI event is told with its unit and its sense data', async () => {
+  await using target = await ScriptedTarget.logsIn((pdu, peer) => peer.respond(pdu))
+  const told = Promise.withResolvers<SessionEvent>()
+  const onEvent = (event: SessionEvent): void => (event.type === 'async' ? told.resolve(event) : undefined)
+  await using session = await openSession({ ...target.options, onEvent })
+  // REPORTED LUNS DATA HAS CHANGED, and data of the event behind it.
+  const sense = Buffer.from('70000600000000 0a000000003f0e00000000'.replaceAll(' ', ''), 'hex')
+  const data = Buffer.concat([Buffer.from([0, sense.length]), sense, Buffer.from('more')])
+  const lun = Buffer.from([0, 9, 0, 0, 0, 0, 0, 0])
+  const fields = { opcode: Opcode.asyncMessage, final: 1, itt: RESERVED_TAG, asyncEvent: 0, lun }
+  target.peers[0]!.sendStatus(ASYNC_MESSAGE, fields, data)
+  const event = await told.promise
+  assert.ok(event.type === 'async')
+  assert.deepEqual([Buffer.from(event.sense), Buffer.from(event.lun)], [sense, lun])
+  assert.equal((await session.execute(ready)).status, 0)
+})
+
+test('a target that drops all connections is left, and a new session is begun', async () => {
+  await using target = await ScriptedTarget.logsIn((pdu, peer) => peer.respond(pdu), { MaxConnections: '2' })
+  const again = { reconnect: { attempts: 3, delays: [0] }, connections: 2 }
+  await using session = await openSession({ ...target.options, ...again })
+  const fields = { opcode: Opcode.asyncMessage, final: 1, itt: RESERVED_TAG, asyncEvent: 3 }
+  target.peers[1]!.sendStatus(ASYNC_MESSAGE, fields)
+  await until(() => target.peers.length === 4 && session.connections.length === 2)
+  assert.ok(target.peers.slice(0, 2).every(({ socket }) => socket.destroyed || socket.readableEnded))
+  assert.equal((await session.execute(ready)).status, 0)
+})
