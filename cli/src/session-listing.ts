@@ -73,12 +73,13 @@ const SHOWN: ReadonlySet<string> = new Set([
 ])
 
 function detailsOf(session: SessionReport): string {
-  const { kind, isid, tasks, parked, expCmdSn, maxCmdSn, reconnects } = session
+  const { kind, isid, user, tasks, parked, expCmdSn, maxCmdSn, reconnects } = session
   const numbers = Object.entries({ tasks, parked, expCmdSn, maxCmdSn, reconnects })
   const keys = Object.entries(session.keys).filter(([key]) => !SHOWN.has(key))
   const counters = Object.entries(session.counters).filter(([, value]) => value !== 0)
   const words = [...numbers, ...keys, ...counters].map(([name, value]) => `${name}=${shown(value)}`)
-  return `${nameOf(session)} ${kind} isid=${isid} ${words.join(' ')}`
+  const who = user === null ? '' : ` user=${user}`
+  return `${nameOf(session)} ${kind} isid=${isid}${who} ${words.join(' ')}`
 }
 
 const shown = (value: unknown): string =>

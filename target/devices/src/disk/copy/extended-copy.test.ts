@@ -83,6 +83,23 @@ test('blocks go from one unit to the other, and the results say so', async () =>
   await engine.close()
 })
 
+test('a unit that the initiator may only read is copied from, and not to', async () => {
+  const { engine, nexus, target, stores, send } = await copyBench()
+  stores[0]!.bytes.fill(1)
+  stores[1]!.bytes.fill(2)
+  target.setReadonly(1, true)
+  await send(new Uint8Array(6), undefined, 0, 1)
+  const into = list([cscd(0), cscd(1)], [segment(0, 1, { blocks: 16 })])
+  const refused = await send(copyCdb(into.length), into)
+  assert.equal(refused.report?.key, SenseKey.copyAborted)
+  assert.ok(stores[1]!.bytes.every(byte => byte === 2))
+  const from = list([cscd(0), cscd(1)], [segment(1, 0, { blocks: 16 })])
+  assert.equal((await send(copyCdb(from.length), from)).status, Status.good)
+  assert.equal(stores[0]!.bytes[0], 2)
+  await nexus.close()
+  await engine.close()
+})
+
 test('overlapping ranges of one unit keep their data', async () => {
   const { engine, nexus, stores, send } = await copyBench([512])
   const data = pattern(2 * MIB)

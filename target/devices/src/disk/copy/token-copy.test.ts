@@ -72,6 +72,18 @@ async function bench(blocks?: readonly number[]) {
   return { ...one, populate, use, ask, tokenOf, close }
 }
 
+test('no token writes to a unit that the initiator may only read', async () => {
+  const { target, send, stores, use, tokenOf, close } = await bench()
+  const token = await tokenOf([[0, 8]])
+  target.setReadonly(1, true)
+  await send(new Uint8Array(6), undefined, 0, 1)
+  stores[1]!.bytes.fill(2)
+  const { report } = await use(useList(token, [[0, 8]]))
+  assert.deepEqual([report?.key, report?.asc], [SenseKey.dataProtect, 0x27])
+  assert.ok(stores[1]!.bytes.every(byte => byte === 2))
+  await close()
+})
+
 // Requirement: SBC-4, WRITE USING TOKEN command: the data that the token represents is written to the ranges in order.
 test('a token carries blocks from ranges of one unit to other ranges of another', async () => {
   const { stores, use, ask, tokenOf, close } = await bench()

@@ -330,6 +330,23 @@ describe('other rules while sessions run', () => {
       assert.deepEqual(await hears(moves, 0), ['062900', '063f0e'])
     }))
 
+  test('end a session with all its connections if one of them may no longer be there', () =>
+    withAccess({}, async (bench, from) => {
+      const [first, second] = [await from('127.0.0.1'), await from('127.0.0.2')]
+      const pdu = await enter(first, { target: TARGET, keys: { MaxConnections: '4' } })
+      const { tsih } = fieldsOf(LOGIN_RESPONSE, pdu)
+      await enter(second, { target: TARGET, tsih, cid: 2 })
+      const set = (...addresses: string[]) =>
+        bench.port.access.set({ access: { [TARGET]: { addresses } } }).map(({ ended }) => ended)
+      assert.deepEqual(set('127.0.0.0/8'), [])
+      assert.deepEqual(set('127.0.0.1'), ['Address 127.0.0.2 is not on the list (127.0.0.1)'])
+      await Promise.all([first.end(), second.end()])
+      assert.deepEqual(
+        bench.of('session-closed').map(({ cause }) => cause),
+        ['access'],
+      )
+    }))
+
   test('keep a user whose secret is another one, and end one who is gone, or who was never asked', () =>
     withAccess({ rules: [{ chap: 'none' }] }, async (bench, from) => {
       const open = await from('127.0.0.1')

@@ -25,13 +25,16 @@ export function addressKey(address: string, bits: number): string {
   return `${prefix.join(':')}::/${bits}`
 }
 
-/** Addresses and subnets (`10.0.0.0/8`, `::1`) as one set; null if one of them is none. */
+/**
+ * Addresses and subnets (`10.0.0.0/8`, `::1`) as one set; null if one of them is none. Zones, and IPv4 written as IPv6,
+ * are none: peers are compared without either.
+ */
 export function addressSet(list: readonly string[]): BlockList | null {
   const set = new BlockList()
   for (const one of list) {
-    const [address = '', bits] = one.split('/')
+    const [address = '', bits, ...rest] = one.split('/')
     const family = isIP(address)
-    if (family === 0) return null
+    if (family === 0 || rest.length > 0 || plainAddress(address) !== address) return null
     const name = family === 4 ? 'ipv4' : 'ipv6'
     if (bits === undefined) set.addAddress(address, name)
     else if (/^\d+$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))

@@ -37,6 +37,8 @@ export interface SessionReport {
   /** 12 hexadecimal digits. */
   readonly isid: string
   readonly tsih: number
+  /** The CHAP user that its first connection has proved to be; null if none was asked for. */
+  readonly user: string | null
   readonly openedAt: Date
   /** Results of the leading login by key (RFC 7143, 13); authentication is none of them. */
   readonly keys: Readonly<Record<string, KeyValue>>
@@ -63,6 +65,7 @@ export function reportSession(session: Session): SessionReport {
     target: target?.name ?? '',
     portalGroup: session.port.settings.tpgt,
     ...identity,
+    user: session.admission.user,
     openedAt: new Date(session.openedAt),
     keys: Object.fromEntries(session.settled),
     tasks: session.tasks.size,
