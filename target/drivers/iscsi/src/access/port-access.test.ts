@@ -160,7 +160,9 @@ describe('login', () => {
       assert.deepEqual([wrong.header, wrong.data], [unknown.header, unknown.data])
       assert.deepEqual(
         bench.of('login-failed').map(({ reason }) => reason),
-        ['CHAP response of user "alice" is wrong', 'CHAP user "carol" is unknown'],
+        ['CHAP response of user "alice" is wrong', 'CHAP user "carol" is unknown'].map(
+          why => `${why} (asked for by the entry of the target)`,
+        ),
       )
       for (const account of [alice, bob])
         await enter(await from('127.0.0.1'), { target: TARGET, account, isid: TWO.isid })

@@ -230,7 +230,7 @@ export class Login {
     if (refusal !== null) return refusal
     const authentication = this.#authentication!
     const failure = authentication.receive(auth, row.to !== row.at, reply)
-    if (failure !== null) return failed(failure.status, failure.failure)
+    if (failure !== null) return failed(failure.status, `${failure.failure}${this.#askedBy()}`)
     const vendor = this.#answerVendorKeys(text.pairs, row.at, reply)
     if (vendor !== null) return vendor
     if (row.at === 'operational' && !this.declared) {
@@ -296,6 +296,12 @@ export class Login {
     return [
       ...new Map(all.map(account => [JSON.stringify([account.user, account.secret]), account])).values(),
     ]
+  }
+
+  /** For an event: a user that is known to the target may be none that its rule asks for. */
+  #askedBy(): string {
+    const decision = this.#decision
+    return decision?.allowed === true && decision.proof !== 'none' ? ` (asked for by ${decision.rule})` : ''
   }
 
   /** The proof is there: what it is good for. */
