@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Captures as Wireshark reads them: every PDU found, with its opcode, LUN and CDB, nothing malformed, over IPv4 and IPv6.
 import assert from 'node:assert/strict'
-import { readdirSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { connect } from '@lunkit/initiator-driver-iscsi'
@@ -184,6 +184,19 @@ test('lunkit serve captures, one file for each session over all its portal group
     assert.equal(Number(logout[0]!['iscsi.logout.response']), 0)
     assert.deepEqual(dissect(file, port, WRONG, ['frame.number']), [])
   }
+})
+
+test('a target that cannot start leaves the capture of the one that runs as it is', async t => {
+  const file = join(await scratch(t), 'all.pcapng')
+  const target = await serve(['memory:1M', '--capture', file])
+  t.after(() => target.stop())
+  await using disk = await connect(target.ready.luns[0]!.url)
+  await disk.read(5, 1)
+  const before = readFileSync(file)
+  assert.ok(before.length > 1000, `${before.length} bytes`)
+  const [portal] = target.ready.portals
+  await assert.rejects(serve(['memory:1M', '--portal', portal!, '--capture', file]), /in use/)
+  assert.deepEqual(readFileSync(file).subarray(0, before.length), before)
 })
 
 test('what cannot be captured is refused at the start', async () => {

@@ -221,6 +221,11 @@ test('a target goes on serving when nobody reads its output any more', async () 
   assert.equal(await ended, 0)
 })
 
+test('what has no length takes a read, too', async () => {
+  const { code, stderr } = await lunkit(['read', url(0), '--length', '64K', '-o', '/dev/null'])
+  assert.equal(code, 0, stderr)
+})
+
 test('a reader that stops early ends lunkit read without a stack trace', async () => {
   const child = spawn(process.execPath, [MAIN, 'read', url(0)])
   let stderr = ''

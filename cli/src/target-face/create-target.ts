@@ -134,6 +134,7 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
       }
       ports.push(await driver.start(engine, settings))
     }
+    await capture?.begin()
     const state = options.state ?? null
     const bound = ports.flatMap(port => port.portals)
     const place = reachable([...groups.values()].flat(), bound)

@@ -19,14 +19,14 @@ export interface WatchOptions {
 
 type WatchSettings = Pick<IscsiOptions, 'slowMs' | 'trace' | 'limits' | 'capture'>
 
-/** `limits` are others that hold as well. The capture is to be closed after the ports. Rejects with OperatorError. */
+/** `limits` are others that hold as well. The capture is to begin when the ports listen, and to be closed after them. Rejects with OperatorError. */
 export async function openWatch(
   { responseTimeoutMs, capture, ...rest }: WatchOptions,
   limits: IscsiOptions['limits'],
   observe: Observer,
 ): Promise<{ readonly settings: WatchSettings; readonly capture: Capture | null }> {
   const warn = (reason: string): void => observe({ type: 'warning', reason })
-  const opened = capture === undefined ? null : await Capture.open(capture, warn)
+  const opened = capture === undefined ? null : await Capture.prepare(capture, warn)
   return {
     settings: {
       ...rest,

@@ -104,15 +104,19 @@ export async function openSink(text: string, options: ConnectOptions): Promise<S
   if (isLun(text)) return openLun(text, options)
   if (text === '-') return standardOutput()
   const handle = await openFile(text, 'w')
+  const stats = await handle.stat()
+  const [isFile, isBlockDevice] = [stats.isFile(), stats.isBlockDevice()]
+  // A pipe and a character device take bytes in their order and have no length; a block device keeps what was there.
+  const random = isFile || isBlockDevice
   return {
     label: text,
     size: null,
-    random: true,
-    zeroed: true,
-    write: (offset, bytes) => writeFully(handle, offset, bytes).catch(namedAfter(text)),
+    random,
+    zeroed: isFile,
+    write: (offset, bytes) => writeFully(handle, random ? offset : null, bytes).catch(namedAfter(text)),
     async finish(size) {
-      await handle.truncate(size)
-      await handle.datasync()
+      if (isFile) await handle.truncate(size)
+      if (random) await handle.datasync()
     },
     close: () => handle.close(),
   }
@@ -160,9 +164,10 @@ async function readFully(handle: FileHandle, offset: number | null, buffer: Buff
   return done
 }
 
-async function writeFully(handle: FileHandle, offset: number, bytes: Buffer): Promise<void> {
+async function writeFully(handle: FileHandle, offset: number | null, bytes: Buffer): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
-    done += (await handle.write(bytes, done, bytes.length - done, offset + done)).bytesWritten
+    const at = offset === null ? null : offset + done
+    done += (await handle.write(bytes, done, bytes.length - done, at)).bytesWritten
   }
 }
 

@@ -35,25 +35,30 @@ export class Capture implements SeriesHost {
 
   /** Rejects with OperatorError: bad options, or a file or a folder that cannot be written. */
   static async open(options: CaptureOptions, warn: (reason: string) => void): Promise<Capture> {
-    const settings = settleCapture(options)
-    const capture = new Capture(settings, typeof options.file === 'string', warn)
-    try {
-      if (settings.common !== null) {
-        const series = new FileSeries(capture, settings.common)
-        await series.open()
-        // It stays while nobody uses it.
-        capture.#series.set(settings.common, { series, users: 1 })
-      } else if (typeof options.file === 'string') {
-        await access(dirname(options.file), constants.W_OK)
-      }
-    } catch (error) {
-      const { message } = error as Error
-      throw new OperatorError('CAPTURE_FILE', `Capture ${options.file} cannot be written: ${message}`, {
-        hint: 'name a file in a folder that exists and may be written to',
-        cause: error,
-      })
-    }
+    const capture = await Capture.prepare(options, warn)
+    await capture.begin()
     return capture
+  }
+
+  /**
+   * The same, but what is in the files stays until `begin`: a target that cannot be started must not cost the capture of
+   * another one.
+   */
+  static async prepare(options: CaptureOptions, warn: (reason: string) => void): Promise<Capture> {
+    const settings = settleCapture(options)
+    const { file } = options
+    if (typeof file === 'string') await named(file, () => access(dirname(file), constants.W_OK))
+    return new Capture(settings, typeof file === 'string', warn)
+  }
+
+  /** Opens the file that all connections share, if there is one; it is new then. Rejects with OperatorError. */
+  async begin(): Promise<void> {
+    const { common } = this.settings
+    if (common === null || this.#series.has(common)) return
+    const series = new FileSeries(this, common)
+    await named(common, () => series.open())
+    // It stays while nobody uses it.
+    this.#series.set(common, { series, users: 1 })
   }
 
   get fileBytes(): number {
@@ -127,5 +132,20 @@ export class Capture implements SeriesHost {
     for (const [path, { series }] of this.#series) this.#close(path, series)
     this.#series.clear()
     await Promise.all([...this.#closing, ...[...this.#ended.values()].map(({ closed }) => closed)])
+  }
+}
+
+async function named(file: string, act: () => Promise<void>): Promise<void> {
+  try {
+    await act()
+  } catch (error) {
+    throw new OperatorError(
+      'CAPTURE_FILE',
+      `Capture ${file} cannot be written: ${(error as Error).message}`,
+      {
+        hint: 'name a file in a folder that exists and may be written to',
+        cause: error,
+      },
+    )
   }
 }
