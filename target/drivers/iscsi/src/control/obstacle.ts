@@ -92,7 +92,10 @@ export class Obstacle {
 
 /** Ends a connection the hard way. */
 export function resetConnection(connection: Connection): void {
-  // A TLS socket has no handle that could be reset.
-  if (!connection.overTls) connection.socket.resetAndDestroy()
+  const { socket } = connection
+  // A TLS socket has no handle that could be reset. Amid a shutdown the system refuses a reset, and Node then loses the
+  // handle without closing it: the port would wait for it for ever.
+  if (connection.overTls || (socket.writableEnded && !socket.writableFinished)) socket.destroy()
+  else socket.resetAndDestroy()
   void connection.end('lost')
 }

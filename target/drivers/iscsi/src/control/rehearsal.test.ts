@@ -7,6 +7,7 @@ import { OperatorError } from '@lunkit/target-api'
 import { type IscsiBench, read10, TARGET, testUnitReady, withBench } from '@lunkit/testing/kit/iscsi-bench.ts'
 import { fieldsOf, INITIATOR, RawPeer } from '@lunkit/testing/kit/raw-peer.ts'
 import type { IscsiTargetPort } from '../port.ts'
+import { resetConnection } from './obstacle.ts'
 
 const OTHER = 'iqn.2026-11.test.lunkit:other-peer'
 const SECOND = Uint8Array.of(0x80, 0, 0, 0, 0, 2)
@@ -195,4 +196,20 @@ test('what makes no sense is refused', () =>
     ] as const) {
       assert.throws(() => control.rehearse(options), OperatorError)
     }
+  }))
+
+test('a connection that is just being closed is reset without being lost open', () =>
+  withBench({}, async bench => {
+    await bench.peer()
+    const port = bench.port as unknown as IscsiTargetPort
+    const connection = [...port.sessions.values()][0]!.anyConnection!
+    const { socket } = connection
+    let closed = false
+    socket.once('close', () => {
+      closed = true
+    })
+    // The shutdown is under way when the reset comes.
+    socket.end()
+    resetConnection(connection)
+    await bench.until(() => closed)
   }))
