@@ -20,6 +20,8 @@ const PACKAGES = {
   'qemu-io': 'qemu-utils',
   'qemu-system-x86_64': 'qemu-system-x86',
   stunnel: 'stunnel4',
+  cc: 'build-essential',
+  istgt: 'istgt',
   tgtd: 'tgt',
   tshark: 'tshark',
   tgtadm: 'tgt',

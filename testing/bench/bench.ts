@@ -4,7 +4,7 @@ import { cpus, tmpdir } from 'node:os'
 import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
 import { CASES, type Case, GOAL } from './cases.ts'
-import { CONTESTANTS, type Contestant, type ContestantName, imageFolder, start } from './contestants.ts'
+import { type Contestant, imageFolder, NAMES, start, USUAL } from './contestants.ts'
 import { chooseGenerator, type Generator } from './generators.ts'
 import { DISTURBED, measure, medianRun, type Run } from './measure.ts'
 import { memoryOf } from './processor.ts'
@@ -12,7 +12,8 @@ import { markdown, type Result } from './table.ts'
 
 const USAGE = `npm run bench -- [options]
   --only RE        cases whose name matches: ${CASES.map(({ name }) => name).join(', ')}
-  --targets A,B    of ${CONTESTANTS.join(', ')} (all)
+  --peers          all targets: ${NAMES.join(', ')}
+  --targets A,B    these of them (${USUAL.join(', ')})
   --runs N         runs of each case on each target (3)
   --seconds S      length of a run (3)
   --retries N      repeat a run that other processes disturbed up to N times (3)
@@ -28,7 +29,7 @@ const CLIENT_CORE = Math.min(1, cpus().length - 1)
 
 interface Plan {
   readonly cases: readonly Case[]
-  readonly targets: readonly ContestantName[]
+  readonly targets: readonly string[]
   readonly runs: number
   readonly seconds: number
   readonly retries: number
@@ -38,7 +39,8 @@ function readPlan(): { plan: Plan; imageBytes: number; folder: string; json: boo
   const { values } = parseArgs({
     options: {
       only: { type: 'string', default: '' },
-      targets: { type: 'string', default: CONTESTANTS.join(',') },
+      targets: { type: 'string', default: USUAL.join(',') },
+      peers: { type: 'boolean', default: false },
       runs: { type: 'string', default: '3' },
       seconds: { type: 'string', default: '3' },
       retries: { type: 'string', default: '3' },
@@ -55,7 +57,7 @@ function readPlan(): { plan: Plan; imageBytes: number; folder: string; json: boo
   }
   const only = new RegExp(values.only)
   const cases = CASES.filter(({ name }) => (values.smoke ? name === 'read-128k-qd8' : only.test(name)))
-  const targets = CONTESTANTS.filter(name => values.targets.split(',').includes(name))
+  const targets = NAMES.filter(name => values.peers || values.targets.split(',').includes(name))
   const plan = values.smoke
     ? { cases, targets, runs: 1, seconds: 0.1, retries: 0 }
     : {

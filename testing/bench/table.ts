@@ -16,7 +16,7 @@ export interface Memory {
   readonly most: number
 }
 
-type Named = Pick<Contestant, 'name' | 'store' | 'isPeer'>
+type Named = Pick<Contestant, 'name' | 'store' | 'role'>
 
 /** From this share of its core on, the load generator may be what limits the rate. */
 const SATURATED = 0.95
@@ -27,10 +27,12 @@ export function markdown(
   memory: readonly Memory[],
 ): string {
   const names = contestants.map(({ name }) => name)
+  const ratios = ratiosOf(contestants)
   const rates = results.map(({ case: one, medians }) => [
     one.name,
     one.unit,
-    ...contestants.map(who => rateCell(medians, who, peerOf(who, contestants))),
+    ...names.map(name => rateCell(medians[name]!)),
+    ...ratios.map(ratio => ratio.of(medians)),
   ])
   const costs = results.map(({ case: one, medians }) => [
     one.name,
@@ -38,8 +40,8 @@ export function markdown(
   ])
   const sizes = memory.map(({ name, now, most }) => [name, now.toFixed(0), most.toFixed(0)])
   return [
-    'Rates, with the ratio to tgtd on the same kind of store († the load generator was at its limit):',
-    table(['Case', 'Unit', ...names], rates),
+    'Rates († the load generator was at its limit), and ratios of lunkit to others on the same kind of store:',
+    table(['Case', 'Unit', ...names, ...ratios.map(({ head }) => head)], rates),
     "The target's processor time a command, in microseconds:",
     table(['Case', ...names], costs),
     'Resident memory of the target, in MiB:',
@@ -47,14 +49,34 @@ export function markdown(
   ].join('\n\n')
 }
 
-const peerOf = (who: Named, all: readonly Named[]): Named | undefined =>
-  who.isPeer ? undefined : all.find(other => other.isPeer && other.store === who.store)
-
-function rateCell(medians: Result['medians'], who: Named, peer: Named | undefined): string {
-  const { rate, client } = medians[who.name]!
-  const ratio = peer === undefined ? '' : ` (×${(rate / medians[peer.name]!.rate).toFixed(2)})`
-  return `${Math.round(rate).toLocaleString('en')}${client >= SATURATED ? '†' : ''}${ratio}`
+interface Ratio {
+  readonly head: string
+  readonly of: (medians: Result['medians']) => string
 }
+
+/** lunkit to the packaged targets each, to the best of all, and to the bare limit. */
+function ratiosOf(contestants: readonly Named[]): Ratio[] {
+  const ratios: Ratio[] = []
+  for (const own of contestants.filter(({ role }) => role === 'own')) {
+    const others = contestants.filter(({ role, store }) => role !== 'own' && store === own.store)
+    const peers = others.filter(({ role }) => role !== 'limit')
+    const to = (names: readonly Named[], what: string): void => {
+      if (names.length === 0) return
+      const of = (medians: Result['medians']): string => {
+        const best = Math.max(...names.map(({ name }) => medians[name]!.rate))
+        return `×${(medians[own.name]!.rate / best).toFixed(2)}`
+      }
+      ratios.push({ head: `${own.name} : ${what}`, of })
+    }
+    for (const packaged of peers.filter(({ role }) => role === 'packaged')) to([packaged], packaged.name)
+    if (peers.length > 1) to(peers, 'best')
+    for (const limit of others.filter(({ role }) => role === 'limit')) to([limit], limit.name)
+  }
+  return ratios
+}
+
+const rateCell = ({ rate, client }: Run): string =>
+  `${Math.round(rate).toLocaleString('en')}${client >= SATURATED ? '†' : ''}`
 
 /** Columns that hold words, not figures. */
 const WORDS = ['Case', 'Unit', 'Target']

@@ -2,11 +2,11 @@
 // tgtd, the target to compare with: started in the foreground for itself alone, with its own control socket and port.
 import { execFile, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { freePort, type Peer } from './peer.ts'
 
 const execute = promisify(execFile)
 
@@ -15,15 +15,15 @@ const NAME = 'iqn.2026-11.org.example:bench'
 const SEGMENT_LENGTH = 262_144
 const START_MS = 10_000
 
-export interface Tgtd {
-  /** iSCSI URL of LUN 1 (LUN 0 is tgtd's controller). */
-  readonly url: string
-  readonly pid: number
-  stop(): Promise<void>
-}
-
-/** A file's path, or null for tgtd's null store. Rejects with tgtd's own words where it cannot start. */
-export async function startTgtd(file: string | null, prefix: readonly string[]): Promise<Tgtd> {
+/**
+ * A file's path, or null for tgtd's null store; as it is packaged or with long segments. Its disk is LUN 1: LUN 0 is its
+ * controller. Rejects with tgtd's own words where it cannot start.
+ */
+export async function startTgtd(
+  file: string | null,
+  tuned: boolean,
+  prefix: readonly string[],
+): Promise<Peer> {
   const folder = mkdtempSync(join(tmpdir(), 'lunkit-tgtd-'))
   const env = {
     ...process.env,
@@ -60,7 +60,8 @@ export async function startTgtd(file: string | null, prefix: readonly string[]):
     await admin('--op', 'new', ...target, '-T', NAME)
     const store = file === null ? ['--bstype', 'null', '-b', '1G'] : ['--bstype', 'rdwr', '-b', file]
     await admin('--op', 'new', '--tid', '1', '--mode', 'logicalunit', '--lun', '1', ...store)
-    await admin('--op', 'update', ...target, '-n', 'MaxRecvDataSegmentLength', '-v', String(SEGMENT_LENGTH))
+    if (tuned)
+      await admin('--op', 'update', ...target, '-n', 'MaxRecvDataSegmentLength', '-v', String(SEGMENT_LENGTH))
     await admin('--op', 'bind', ...target, '-I', 'ALL')
   } catch (error) {
     await stop()
@@ -80,13 +81,4 @@ async function untilReady(ask: () => Promise<unknown>, child: { exitCode: number
       await sleep(50)
     }
   }
-}
-
-/** tgtd takes no port 0. */
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(resolve => void server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise(resolve => void server.close(resolve))
-  return port
 }
