@@ -16,7 +16,7 @@ export async function startIstgt(file: string, queueDepth: number, prefix: reado
   const folder = mkdtempSync(join(tmpdir(), 'lunkit-istgt-'))
   const port = await freePort()
   const settings = join(folder, 'istgt.conf')
-  writeFileSync(settings, configuration(folder, port, file, queueDepth))
+  writeFileSync(settings, configuration(folder, port, await freePort(), file, queueDepth))
   writeFileSync(join(folder, 'auth.conf'), '')
   const words = [...prefix, 'istgt', '-D', '-c', settings, '-p', join(folder, 'pid')]
   const env = { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` }
@@ -50,7 +50,13 @@ export async function startIstgt(file: string, queueDepth: number, prefix: reado
   return { url: `iscsi://127.0.0.1:${port}/${BASE}:bench/0`, pid: child.pid!, stop }
 }
 
-function configuration(folder: string, port: number, file: string, queueDepth: number): string {
+function configuration(
+  folder: string,
+  port: number,
+  control: number,
+  file: string,
+  queueDepth: number,
+): string {
   return `[Global]
   NodeBase "${BASE}"
   PidFile ${join(folder, 'pid')}
@@ -62,8 +68,11 @@ function configuration(folder: string, port: number, file: string, queueDepth: n
   FirstBurstLength 262144
   MaxBurstLength 1048576
   MaxRecvDataSegmentLength 262144
-  InitialR2T No
   ImmediateData Yes
+[UnitControl]
+  AuthMethod Auto
+  Portal UC1 127.0.0.1:${control}
+  Netmask 127.0.0.1
 [PortalGroup1]
   Portal DA1 127.0.0.1:${port}
 [InitiatorGroup1]
