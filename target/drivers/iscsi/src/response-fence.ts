@@ -9,6 +9,8 @@ import type { Session } from './session.ts'
 export class Fence {
   readonly #awaited: Map<Connection, number> = new Map()
   readonly #then: () => void
+  /** What waited may end connections, which looks at all fences again. */
+  #lifted = false
 
   constructor(session: Session, own: Connection, then: () => void) {
     this.#then = then
@@ -26,11 +28,13 @@ export class Fence {
 
   /** Whether it is lifted now: then what waited has been done. */
   look(): boolean {
+    if (this.#lifted) return true
     for (const [connection, statSn] of this.#awaited) {
       if (connection.over || serialDistance(connection.acknowledged, statSn) >= 0)
         this.#awaited.delete(connection)
     }
     if (this.#awaited.size > 0) return false
+    this.#lifted = true
     this.#then()
     return true
   }
