@@ -117,6 +117,7 @@ describe('extension keys', () => {
     ],
     ['too long', () => 'x'.repeat(256)],
     ['with a zero byte', () => 'a\0TargetAddress=b'],
+    ['with a line end', () => 'dark\nred'],
     ['that is no text', () => 7 as never],
   ]
   for (const [what, vendorKey] of failures) {

@@ -24,7 +24,8 @@ export type VendorKey = (key: string, value: string, from: VendorKeyFacts) => st
 
 /** Keys of one negotiation that the application sees; those after them are not understood. */
 const MOST_KEYS = 64
-const UNSENDABLE = /\0/
+/** Control characters: a text with them is no text (RFC 7143, 6.1). */
+const UNSENDABLE = /\p{Cc}/u
 
 /** Whether a key is for the application. */
 export const isVendorKey = (name: string): boolean => isExtensionKey(name) && keyByName(name) === undefined
