@@ -403,7 +403,7 @@ const rows: readonly Key[] = [
   { ...marker, name: 'IFMarkInt', type: 'range', min: 1, max: 65_535 },
   {
     ...declared,
-    name: 'X-NodeArchitecture',
+    name: 'X#NodeArchitecture',
     type: 'list',
     use: 'leading-only',
     sender: 'both',

@@ -263,10 +263,10 @@ describe('keys of login', () => {
     }))
 
   // Requirement: RFC 7143, 13.26/1.
-  test('X-NodeArchitecture is taken and changes nothing', () =>
+  test('X#NodeArchitecture is taken and changes nothing', () =>
     withBench({}, async bench => {
       const plain = await answered(bench, {})
-      const { 'X-NodeArchitecture': own, ...told } = await answered(bench, { 'X-NodeArchitecture': 'vax' })
+      const { 'X#NodeArchitecture': own, ...told } = await answered(bench, { 'X#NodeArchitecture': 'vax' })
       assert.ok(own === undefined || own === 'NotUnderstood')
       assert.deepEqual(told, plain)
     }))

@@ -72,7 +72,7 @@ export const KEY_RULES: readonly Rule[] = [
   ...section('13.23', ['target', 'TaskReporting: of the values offered the first that the target knows.']),
   ...section('13.24', ['target', 'iSCSIProtocolLevel: the smaller one, from 0 to 31.']),
   ...section('13.25', ['target', 'Keys of markers are answered Reject (or No), never NotUnderstood.']),
-  ...section('13.26', ['target', 'X-NodeArchitecture changes nothing.']),
+  ...section('13.26', ['target', 'X#NodeArchitecture changes nothing.']),
   ...section(
     'C',
     ['target', 'A discovery session can be had at every portal, and serves SendTargets.'],

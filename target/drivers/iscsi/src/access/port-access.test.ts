@@ -198,6 +198,17 @@ describe('login', () => {
     ))
 })
 
+test('who proved nothing joins no session of somebody who did', () =>
+  withAccess({ chap: alice, rules: [{ addresses: ['127.0.0.2'], chap: 'none' }, {}] }, async (_, from) => {
+    const first = await from('127.0.0.2')
+    const pdu = await enter(first, { target: TARGET, account: alice, keys: { MaxConnections: '4' } })
+    const { tsih } = fieldsOf(LOGIN_RESPONSE, pdu)
+    const joins = async (options: { account?: typeof alice }) =>
+      statusOf(await attempt(await from('127.0.0.2'), { target: TARGET, tsih, cid: 2, ...options }))
+    assert.equal(await joins({}), LoginStatus.authorizationFailure)
+    assert.equal(await joins({ account: alice }), LoginStatus.success)
+  }))
+
 describe('read-only', () => {
   // Requirement: SPC-4, MODE SENSE: WP tells each initiator whether it may write, and WRITE PROTECTED keeps it to that.
   test('is told to and kept from one initiator, while another writes', () =>

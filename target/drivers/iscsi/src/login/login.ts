@@ -357,8 +357,8 @@ export class Login {
       return failed(LoginStatus.sessionDoesNotExist, `There is no session with TSIH ${tsih}`)
     }
     const { connections, parameters, admission } = session
-    const isOther = this.user !== null && admission.user !== null && this.user !== admission.user
-    if (isOther || !isDeepStrictEqual(admission.view, this.#view)) {
+    // Who proved nothing is another than who proved to be somebody.
+    if (this.user !== admission.user || !isDeepStrictEqual(admission.view, this.#view)) {
       const failure = `Session ${tsih} is that of another user, or by another rule`
       return failed(LoginStatus.authorizationFailure, failure)
     }

@@ -49,14 +49,14 @@ describe('extension keys', () => {
         [COLOR]: 'red',
         'X#number': '7',
         MaxBurstLength: '8192',
-        'X-NodeArchitecture': 'a',
+        'X#NodeArchitecture': 'a',
       }
       const answers = keysOf(await peer.loginRound(EARLY, { ...NAMES, 'X#early': '1' }))
       assert.equal(answers['X#early'], 'NotUnderstood')
       const { InitiatorName: _i, TargetName: _t, ...operational } = keys
       const last = keysOf(await peer.loginRound(LAST, operational))
       assert.deepEqual(
-        [last[COLOR], last['X#number'], last['MaxBurstLength'], last['X-NodeArchitecture']],
+        [last[COLOR], last['X#number'], last['MaxBurstLength'], last['X#NodeArchitecture']],
         ['not red', 'NotUnderstood', '8192', undefined],
       )
       assert.deepEqual(keysOf(await ask(peer, text({ [COLOR]: 'blue' }))), { [COLOR]: 'not blue' })
