@@ -89,10 +89,25 @@ export async function connectOptions(
       }),
     ...(flags.mutualUser !== undefined && { mutual: { user: flags.mutualUser, secret: mutualSecret! } }),
     ...(tls !== null && { tls }),
-    ...(flags.connections !== undefined && { connections: Number(flags.connections) }),
-    ...(flags.recoveryLevel !== undefined && { errorRecoveryLevel: Number(flags.recoveryLevel) }),
+    ...(flags.connections !== undefined && {
+      connections: wholeFlag('--connections', flags.connections, 1, 64),
+    }),
+    ...(flags.recoveryLevel !== undefined && {
+      errorRecoveryLevel: wholeFlag('--recovery-level', flags.recoveryLevel, 0, 2),
+    }),
     ...(flags.digests && { headerDigest: 'require', dataDigest: 'require' }),
   }
+}
+
+/** Checked here, as the library would name its own option and not the flag. */
+function wholeFlag(flag: string, given: string, least: number, most: number): number {
+  const value = Number(given)
+  if (/^\d+$/.test(given) && value >= least && value <= most) return value
+  throw new UsageError(
+    'OPTION_VALUE',
+    `'${given}' is no value for ${flag}`,
+    `give a number from ${least} to ${most}`,
+  )
 }
 
 const namesUser = (place: string): boolean => /^iscsi:\/\/[^/]*@/.test(place)

@@ -6,7 +6,7 @@ import type { InitiatorSelection } from './target-face/initiators.ts'
 import type { RunningTarget } from './target-face/running-target.ts'
 
 /** What came of a command, in plain fields. */
-export type ControlAnswer = Readonly<Record<string, number>>
+export type ControlAnswer = Readonly<Record<string, number | string>>
 
 /** Words of a line: `key=value`, and those without a key. */
 interface Words {
@@ -19,6 +19,8 @@ type Rehearsals = Map<number, () => void>
 
 interface ControlCommand {
   readonly usage: string
+  /** How many words without a key it takes; no number where it looks at them itself. */
+  readonly words: number | null
   run(target: RunningTarget, words: Words, rehearsals: Rehearsals): ControlAnswer | Promise<ControlAnswer>
 }
 
@@ -28,10 +30,12 @@ const WHICH_USAGE = 'all | initiator=NAME isid=HEX tsih=N tag=N'
 const COMMANDS: Readonly<Record<string, ControlCommand>> = {
   drain: {
     usage: '[SECONDS]',
+    words: 1,
     run: async (target, { plain }) => ({ ...(await target.drain(numberOf(plain[0] ?? '10', 'seconds'))) }),
   },
   readmit: {
     usage: '',
+    words: 0,
     run(target) {
       target.readmit()
       return {}
@@ -39,18 +43,21 @@ const COMMANDS: Readonly<Record<string, ControlCommand>> = {
   },
   evict: {
     usage: `${WHICH_USAGE} [seconds=N]`,
+    words: 1,
     run: async (target, words) => ({
       ...(await target.initiators.evict(which(words), optional(words, 'seconds') ?? 10)),
     }),
   },
   drop: {
     usage: `${WHICH_USAGE} [wait=N]`,
+    words: 1,
     run: (target, words) => ({
       sessions: target.initiators.drop(which(words), optional(words, 'wait') ?? 0),
     }),
   },
   redirect: {
     usage: 'none | HOST[:PORT][,TAG] ... [permanent] [tag=N]',
+    words: null,
     run(target, words) {
       const tag = optional(words, 'tag')
       const to = words.plain.filter(word => word !== 'permanent' && word !== 'none')
@@ -62,6 +69,7 @@ const COMMANDS: Readonly<Record<string, ControlCommand>> = {
   },
   rehearse: {
     usage: `silence | deaf | refuse | delay ms=N, ${WHICH_USAGE} portal=HOST:PORT [seconds=N]`,
+    words: 2,
     run(target, words, rehearsals) {
       const [mode = '', ...rest] = words.plain
       const delayMs = optional(words, 'ms')
@@ -84,6 +92,7 @@ const COMMANDS: Readonly<Record<string, ControlCommand>> = {
   },
   end: {
     usage: 'NUMBER of a rehearsal',
+    words: 1,
     run(_target, { plain }, rehearsals) {
       const number = numberOf(plain[0] ?? '', 'rehearsal')
       const end = rehearsals.get(number)
@@ -92,6 +101,11 @@ const COMMANDS: Readonly<Record<string, ControlCommand>> = {
       end()
       return {}
     },
+  },
+  help: {
+    usage: '',
+    words: 0,
+    run: () => Object.fromEntries(Object.entries(COMMANDS).map(([name, { usage }]) => [name, usage])),
   },
 }
 
@@ -140,11 +154,15 @@ async function obey(target: RunningTarget, line: string, rehearsals: Rehearsals)
   }
   const known = new Set(command.usage.match(/\w+(?==)/g))
   if ([...keys.keys()].some(key => !known.has(key))) throw wrong(name)
+  if (command.words !== null && plain.length > command.words) throw wrong(name)
   return command.run(target, { keys, plain }, rehearsals)
 }
 
 /** Everybody has to be said, so that nobody is cut off by a word that was forgotten. */
 function which({ keys, plain }: Words): InitiatorSelection {
+  const odd = plain.find(word => word !== 'all')
+  if (odd !== undefined)
+    throw new OperatorError('CONTROL', `'${odd}' says nothing here`, { hint: WHICH_USAGE })
   const selection: Record<string, string | number> = {}
   for (const key of WHICH) {
     const value = keys.get(key)

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lunkit serve --explain`: what an initiator would see of the target, and why, for people and as JSON.
+import { parseIscsiName } from '@lunkit/spec'
 import type { DeviceType } from '@lunkit/target-api'
 import type { Explanation } from '@lunkit/target-driver-iscsi'
 import { type AccessSettings, explainAccess, openGuard, type ViewQuestion } from './target-face/access.ts'
 import type { TargetOptions } from './target-face/create-target.ts'
 import { checkTargetName, defaultTargetName } from './target-face/identity.ts'
-import { formatPortal, parsePortal } from './target-face/portal.ts'
+import { formatPortal, type Portal, parsePortal } from './target-face/portal.ts'
 import { settlePortals } from './target-face/portal-settings.ts'
+import { UsageError } from './usage-error.ts'
 
 export interface ExplainFlags {
   readonly explain?: string
@@ -25,15 +27,14 @@ export async function explainServe(
   const guard = await openGuard(portals, open)
   guard(settings)
   const question: ViewQuestion = {
-    initiator: flags.explain!,
+    initiator: initiatorName(flags.explain!),
     ...(flags.explainAddress !== undefined && { address: flags.explainAddress }),
     ...(flags.explainUser !== undefined && { user: flags.explainUser }),
   }
-  const named = flags.explainPortal === undefined ? null : [parsePortal(flags.explainPortal)]
   const target = {
     name: name === undefined ? defaultTargetName() : checkTargetName(name),
     luns: luns.length,
-    portals: named ?? portals,
+    portals: flags.explainPortal === undefined ? portals : portalsAt(flags.explainPortal, portals),
   }
   const { device } = (await import('@lunkit/target-devices/absent')) as { device: DeviceType }
   const told = await explainAccess(target, settings, question, await device.open(null, {}))
@@ -42,6 +43,33 @@ export async function explainServe(
     else process.stdout.write(`${inWords(one).join('\n')}\n`)
   }
 }
+
+function initiatorName(given: string): string {
+  const parsed = parseIscsiName(given, true)
+  if (parsed.ok) return parsed.name
+  throw new UsageError(
+    'EXPLAIN',
+    `'${given}' is no iSCSI name: ${parsed.cause}`,
+    'give the whole name, without * or ?',
+  )
+}
+
+/** Those of the target's portals that somebody comes to at this address; of its tag, if one is given. */
+function portalsAt(given: string, portals: readonly Portal[]): Portal[] {
+  const { host, port, tag } = parsePortal(given)
+  const asksTag = given.includes(',')
+  const found = portals.filter(
+    one =>
+      (one.host === host || isEveryAddress(one.host)) &&
+      (one.port === port || one.port === 0) &&
+      (!asksTag || one.tag === tag),
+  )
+  if (found.length > 0) return found.map(one => ({ ...one, host, port }))
+  const own = portals.map(one => `${formatPortal(one)},${one.tag}`).join(' ')
+  throw new UsageError('EXPLAIN', `The target has no portal at '${given}'`, `it has ${own}`)
+}
+
+const isEveryAddress = (host: string): boolean => host === '0.0.0.0' || host === '::'
 
 function inWords(one: Explanation): string[] {
   const { portal, target, user, visible, rule, reason, skipped, luns, group } = one

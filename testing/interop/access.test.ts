@@ -213,6 +213,15 @@ test('--explain tells what an initiator would get, and opens nothing', async t =
     [one['visible'], one['answer'], (one['skipped'] as string[]).length],
     [false, 'authorization failure', 2],
   )
+  for (const [question, why] of [
+    [['*:backup'], /'\*:backup' is no iSCSI name/],
+    [[BACKUP, '--explain-portal', '10.9.8.6'], /no portal at '10\.9\.8\.6'\n.*10\.9\.8\.7:3260,1/],
+    [[BACKUP, '--explain-portal', '10.9.8.7,2'], /no portal at/],
+  ] as const) {
+    const refused = lunkit([...asked, ...question])
+    assert.deepEqual([refused.status, refused.stdout], [2, ''])
+    assert.match(refused.stderr, why)
+  }
   const nobody = lunkit([...words, '--initiator', '*:host', '--explain-user', 'alice'])
   assert.deepEqual([nobody.status, nobody.stdout], [2, ''])
   assert.match(nobody.stderr, /add --explain INITIATOR/)

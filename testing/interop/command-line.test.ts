@@ -133,7 +133,8 @@ test('ls, info and ping say what is there', async () => {
 
 const FAILURES: readonly [what: string, words: () => string[], code: number, said: RegExp][] = [
   ['no number of connections', () => ['info', url(0), '--connections', 'two'], 2, /connections/],
-  ['no recovery level', () => ['info', url(0), '--recovery-level', '3'], 2, /errorRecoveryLevel/],
+  ['no recovery level', () => ['info', url(0), '--recovery-level', '3'], 2, /--recovery-level.*\n.*0 to 2/],
+  ['no connections', () => ['info', url(0), '--connections', ''], 2, /--connections.*\n.*1 to 64/],
   ['a certificate without its key', () => ['info', url(0), '--tls-cert', at('a.pem')], 2, /--tls-key/],
   [
     'an authority that is no file',

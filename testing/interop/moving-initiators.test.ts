@@ -177,6 +177,7 @@ describe('lunkit serve', () => {
       await assert.rejects(connect(url, ONCE), /[Ss]ervice unavailable/)
       assert.deepEqual(await ask('readmit'), {})
       await (await connect(url, ONCE)).close()
+      assert.equal((await ask('help'))['drain'], '[SECONDS]')
       for (const [line, told] of [
         ['dance', /no command/],
         ['evict', /not said which/],
@@ -187,6 +188,10 @@ describe('lunkit serve', () => {
         ['rehearse noise all', /nothing to rehearse/],
         ['rehearse delay all', /out of range/],
         ['end 7', /no rehearsal 7/],
+        ['drain 1 2', /no way to say/],
+        ['evict all now', /no way to say/],
+        ['drop initiator=iqn.none everybody', /says nothing here/],
+        ['rehearse deaf portal=127.0.0.1:1 too much', /no way to say/],
       ] as const) {
         assert.match(await errorOf(line), told, line)
       }

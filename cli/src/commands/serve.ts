@@ -193,7 +193,9 @@ function tellAnswer(line: string, answer: ControlAnswer | Error, json: boolean):
     const { message, hint } = describeError(answer)
     process.stderr.write(`${line}: ${message}${hint === '' ? '' : ` (${hint})`}\n`)
   } else {
-    const words = Object.entries(answer).map(([name, value]) => ` ${name}=${value}`)
+    const words = Object.entries(answer).map(([name, value]) =>
+      typeof value === 'string' ? `\n  ${name} ${value}`.trimEnd() : ` ${name}=${value}`,
+    )
     process.stderr.write(`${line}: done${words.join('')}\n`)
   }
 }
