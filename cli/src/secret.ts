@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Secrets come from files or the environment, never from an argument that `ps` would show.
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { UsageError } from './usage-error.ts'
 
-/** The first line of the file, else the variable, else null. Never part of any message. */
+/**
+ * The first line of the file, else the variable, else null. Never part of any message. A file that others can read is told
+ * of and taken: where secrets are mounted into a container, its modes are not the user's to choose.
+ */
 export async function readSecret(
   what: string,
   path: string | undefined,
@@ -13,6 +16,9 @@ export async function readSecret(
   let text: string
   try {
     text = await readFile(path, 'utf8')
+    const { mode } = await stat(path)
+    if (process.platform !== 'win32' && (mode & 0o077) !== 0)
+      process.stderr.write(`lunkit: The ${what} file '${path}' can be read or written by others\n`)
   } catch (error) {
     throw new UsageError(
       'FILE_MISSING',

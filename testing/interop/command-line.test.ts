@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { connect as connectTcp, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -255,7 +255,13 @@ test('a secret is neither an argument nor in any output', async () => {
     })
     assert.equal(wrong.code, 5, wrong.stderr)
     writeFileSync(at('secret'), 'a very secret word\n')
+    chmodSync(at('secret'), 0o600)
     const right = await lunkit(['info', lun, '--chap-user', 'alice', '--chap-secret-file', at('secret')])
+    assert.equal(right.stderr, '')
+    chmodSync(at('secret'), 0o644)
+    const shown = await lunkit(['info', lun, '--chap-user', 'alice', '--chap-secret-file', at('secret')])
+    assert.deepEqual([shown.code, shown.stdout], [0, right.stdout])
+    assert.match(shown.stderr, /can be read or written by others/)
     assert.equal(right.code, 0, right.stderr)
     const commandLine = readFileSync(`/proc/${guarded.pid}/cmdline`, 'utf8')
     assert.ok(!(commandLine + JSON.stringify(guarded.events) + guarded.stderr()).includes('very secret'))
