@@ -5,8 +5,6 @@ import { type Rule, section } from './rule.ts'
 const REAL_INITIATORS =
   'a name declared again with the same value is taken: real initiators repeat theirs in the next stage, and it changes nothing'
 
-const OLD_TARGETS = 'targets of RFC 3720 do not know the keys that came later: the default holds then'
-
 export const LOGIN: readonly Rule[] = [
   ...section(
     '6.1',
@@ -43,7 +41,24 @@ export const LOGIN: readonly Rule[] = [
       'initiator',
       'An answer that was not offered, or is outside of the rule of its key, is a protocol error.',
     ],
-    ['initiator', 'NotUnderstood for a key of the standard is a protocol error.', OLD_TARGETS],
+    [
+      'initiator',
+      'NotUnderstood for a key of the standard is a protocol error; for one that is younger than its first edition the default holds.',
+    ],
+    ['initiator', 'A key of the target that is not known is answered NotUnderstood.'],
+    [
+      'initiator',
+      'A target may do without a key: what it refuses, calls irrelevant or need not understand keeps its default.',
+    ],
+    ['initiator', 'An offer of the target is answered by the rule of its key, or by Reject.'],
+    [
+      'initiator',
+      'A text that goes on is sent in pieces, and nothing but an empty answer comes between them.',
+    ],
+    [
+      'initiator',
+      'Where the default of a key that was not agreed on is none of the values offered, the login ends.',
+    ],
   ),
   ...section(
     '6.3',
@@ -62,6 +77,11 @@ export const LOGIN: readonly Rule[] = [
     ['initiator', 'Another PDU than a Login Response ends the login.'],
     ['initiator', 'A login that negotiates a key twice ends by the connection.'],
     ['target', 'A response with T=1 has no key that needs an answer.'],
+    ['initiator', 'A key that comes outside of its stage ends the login.'],
+    [
+      'initiator',
+      'A response ends a stage only if the request asked for it, and leads to the stage that was named.',
+    ],
   ),
   ...section(
     '6.3.1',
@@ -96,6 +116,7 @@ export const LOGIN: readonly Rule[] = [
     ['target', 'Keys of login are not negotiated in full feature phase.'],
     ['target', 'What a text exchange has settled holds from its end.'],
     ['target', 'A response with F=1 has no key that needs an answer.'],
+    ['initiator', 'An answer with a key twice ends the exchange and the connection.'],
   ),
   ...section(
     '11.10',
@@ -122,6 +143,7 @@ export const LOGIN: readonly Rule[] = [
       'initiator',
       'All requests of one login carry the same CmdSN, which is that of the first numbered request.',
     ],
+    ['initiator', 'A request whose text goes on does not ask for the next stage.'],
   ),
   ...section(
     '11.13',
@@ -133,6 +155,9 @@ export const LOGIN: readonly Rule[] = [
     ['target', 'A status that is no success comes with T=0.'],
     ['target', 'A redirection names the addresses to go to, and the connection closes.'],
     ['target', 'Unknown target, forbidden target, missing key, wrong version: each has its status.'],
+    ['initiator', 'The version of the first response holds for the whole login; another than 0 ends it.'],
+    ['initiator', 'After a status class other than 0 the connection is closed.'],
+    ['initiator', 'A redirection is followed, also after authentication.'],
   ),
   ...section(
     '11.14',
@@ -151,5 +176,13 @@ export const LOGIN: readonly Rule[] = [
     ['target', 'A logout of a connection that is not there is answered as such.'],
     ['target', 'A logout for recovery below ErrorRecoveryLevel 2 is answered as not supported.'],
     ['target', 'A logout for recovery at level 2 lets another connection take over the commands.'],
+  ),
+  ...section(
+    '6.2.2',
+    ['initiator', 'A boolean is settled without an answer where the strict value was offered.'],
+    [
+      'initiator',
+      'An answer is one of the values, or within the range, that was offered; a boolean keeps to its rule.',
+    ],
   ),
 ]

@@ -85,5 +85,11 @@ export const RECOVERY: readonly Rule[] = [
     '7.12',
     ['target', 'A text exchange that fails leaves everything as it was.'],
     ['target', 'A negotiation that fails in login ends the login.'],
+    ['initiator', 'A negotiation that fails in login ends the login and the connection.'],
+    ['initiator', 'A text exchange that is rejected changes nothing.'],
   ),
+  ...section('8.1.2', [
+    'initiator',
+    'A login that takes too long is given up, and its connection is closed.',
+  ]),
 ]

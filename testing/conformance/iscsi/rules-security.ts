@@ -51,4 +51,8 @@ export const SECURITY: readonly Rule[] = [
     ['target', 'Challenges do not come again.'],
     ['initiator', 'A wrong response of the target closes the connection.'],
   ),
+  ...section('12', [
+    'initiator',
+    'Operational keys come after the security stage; there they end the login.',
+  ]),
 ]

@@ -42,6 +42,14 @@ export function chapResponse(
 
 type Step = 'offered' | 'chosen' | 'answered' | 'done'
 
+/** Keys that a target may send in each step (RFC 7143, 12.1.3). */
+const DUE: Readonly<Record<Step, readonly string[]>> = {
+  offered: ['AuthMethod'],
+  chosen: ['CHAP_A', 'CHAP_I', 'CHAP_C'],
+  answered: ['CHAP_N', 'CHAP_R'],
+  done: [],
+}
+
 export interface Turn {
   readonly send: readonly TextPair[]
   /** This side is ready for the next stage once `send` is sent. */
@@ -75,6 +83,9 @@ export class Authentication {
 
   /** Takes the security keys of one answer. Throws a LoginError. */
   receive(keys: ReadonlyMap<string, string>): Turn {
+    for (const key of keys.keys()) {
+      if (!DUE[this.#step].includes(key)) throw broken(`sent ${key} out of its turn`)
+    }
     switch (this.#step) {
       case 'offered':
         return this.#method(keys.get('AuthMethod'))
@@ -117,7 +128,10 @@ export class Authentication {
 
   #answer(keys: ReadonlyMap<string, string>): Turn {
     const code = keys.get('CHAP_A')
-    if (code === undefined) return NOTHING
+    if (code === undefined) {
+      if (keys.size === 0) return NOTHING
+      throw broken('sent a CHAP challenge without its algorithm')
+    }
     const chap = this.#chap!
     const algorithm = chap.algorithms.find(name => String(HASHES[name].code) === code)
     if (algorithm === undefined)

@@ -60,20 +60,32 @@ test('the first request names the initiator, the target and the kind of session'
   })
 })
 
+// Requirement: RFC 7143, 6.2/19 and 6.2/22 and 11.12/7.
 test('a text longer than a segment goes in pieces', async () => {
-  const alias = 'x'.repeat(9000)
+  const names = Array.from({ length: 200 }, (_, i) => `X-org.example.${'k'.repeat(40)}.${i}`)
+  const offers = text(Object.fromEntries(names.map(name => [name, '1'])))
+  let sent = 0
   let whole = ''
   await using target = await ScriptedTarget.start((pdu, peer) => {
     if (peer.courtesy(pdu)) return
-    if (request(pdu).csg === LoginStage.security) whole += pdu.data.toString()
-    if (request(pdu).continue === 0) return peer.login(pdu)
-    const { csg, itt } = request(pdu)
-    peer.sendStatus(LOGIN_RESPONSE, { opcode: Opcode.loginResponse, itt, csg })
+    const { csg, itt, continue: more, transit } = request(pdu)
+    if (csg === LoginStage.security) return peer.login(pdu)
+    assert.ok(pdu.data.length <= 8192)
+    const fields = { opcode: Opcode.loginResponse, itt, csg }
+    if (sent < offers.length) {
+      const data = offers.subarray(sent, sent + 8000)
+      sent += data.length
+      return peer.sendStatus(LOGIN_RESPONSE, { ...fields, continue: sent < offers.length ? 1 : 0 }, data)
+    }
+    whole += pdu.data.toString()
+    if (more === 0) return peer.login(pdu)
+    assert.equal(transit, 0)
+    peer.sendStatus(LOGIN_RESPONSE, fields)
   })
-  const session = await openSession({ ...target.options, initiatorAlias: alias })
+  const session = await openSession(target.options)
   await session.close()
-  assert.ok(whole.includes(`InitiatorAlias=${alias}\0`))
-  assert.ok(target.heard.every(({ data }) => data.length <= 8192))
+  assert.ok(offers.length > 8192 && whole.length > 8192)
+  assert.equal(whole, names.map(name => `${name}=NotUnderstood\0`).join(''))
 })
 
 test('redirects are followed, for now and for good', async () => {
@@ -130,6 +142,8 @@ const REFUSED: Readonly<Record<string, readonly [code: string, script: (pdu: Pdu
     'LOGIN_PROTOCOL',
     (pdu, peer) => peer.login(pdu, {}, { nsg: LoginStage.fullFeature }),
   ],
+  'a stage that is not the one at hand': ['LOGIN_PROTOCOL', (pdu, peer) => peer.login(pdu, {}, { csg: 1 })],
+  'another version': ['LOGIN_PROTOCOL', (pdu, peer) => peer.login(pdu, {}, { versionActive: 1 })],
   'T and C at once': ['LOGIN_PROTOCOL', (pdu, peer) => peer.login(pdu, {}, { transit: 1, continue: 1 })],
   'a gap in StatSN': ['LOGIN_PROTOCOL', operational({ statSn: 77 })],
   'a key twice': [
@@ -204,6 +218,11 @@ test('options that cannot be are refused by name', async () => {
     [{ queueDepth: 0 }, 'OPTION_INVALID'],
     [{ firstBurstLength: 100 }, 'OPTION_INVALID'],
     [{ isid: new Uint8Array(5) }, 'OPTION_INVALID'],
+    [{ isid: Uint8Array.of(0xc0, 0, 0, 0, 0, 1) }, 'OPTION_INVALID'],
+    [{ isid: Uint8Array.of(0x81, 0, 0, 0, 0, 1) }, 'OPTION_INVALID'],
+    [{ initiatorAlias: 'x'.repeat(256) }, 'OPTION_INVALID'],
+    [{ initiatorAlias: 'two\nlines' }, 'OPTION_INVALID'],
+    [{ chap: { user: 'ü'.repeat(128), secret } }, 'OPTION_INVALID'],
     [{ initiatorName: 'me' }, 'OPTION_INVALID'],
     [{ mutual: { secret } }, 'OPTION_INVALID'],
     [{ chap: { user: 'a', secret: '' } }, 'CHAP_SECRET_INVALID'],

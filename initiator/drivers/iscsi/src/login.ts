@@ -3,7 +3,9 @@
 import { type InitiatorError, LoginError, type TransportError } from '@lunkit/initiator-core'
 import {
   encodeText,
+  type Key,
   type KeyValue,
+  keyByName,
   LOGIN_REQUEST,
   LOGIN_RESPONSE,
   LoginStage,
@@ -29,6 +31,8 @@ import { addedWishes, leadingWishes } from './wishes.ts'
 
 const request = LOGIN_REQUEST.field
 const response = LOGIN_RESPONSE.field
+/** The version of the standard, the lowest and the highest that this side knows (RFC 7143, 11.12.4). */
+const VERSION = 0
 /** Longest data segment in login (RFC 7143, 6.1: the default holds until full feature phase). */
 const SEGMENT_BYTES = 8192
 /** An answer in pieces may be this long together. */
@@ -64,6 +68,8 @@ export class Login implements ConnectionHost {
   #rounds = 0
   #text: Uint8Array = NO_DATA
   #sent = 0
+  /** The last request asked for the next stage. */
+  #asked = false
   #answer: Uint8Array = NO_DATA
   #tsih = 0
   #over = false
@@ -133,22 +139,26 @@ export class Login implements ConnectionHost {
       this.#refused(status, data)
       return
     }
+    this.#checkStage(header)
     this.#takeNumbers(header)
-    if (this.#answer.length + data.length > ANSWER_BYTES) throw broken('sent an answer of over 64 KiB')
-    this.#answer = this.#answer.length === 0 ? data : Buffer.concat([this.#answer, data])
-    if (response.continue.get(header, 0) === 1) {
-      if (response.transit.get(header, 0) === 1) throw broken('set both T and C')
-      this.#send(NO_DATA, false, false)
-      return
-    }
+    const transit = response.transit.get(header, 0) === 1
+    const more = response.continue.get(header, 0) === 1
     if (this.#sent < this.#text.length) {
+      if (transit || more || data.length > 0) throw broken('did not wait for the rest of a text')
       this.#sendPiece()
       return
     }
+    if (this.#answer.length + data.length > ANSWER_BYTES) throw broken('sent an answer of over 64 KiB')
+    this.#answer = this.#answer.length === 0 ? data : Buffer.concat([this.#answer, data])
+    if (more) {
+      if (transit) throw broken('set both T and C')
+      this.#send(NO_DATA, false, false)
+      return
+    }
+    if (transit && !this.#asked) throw broken('moved to the next stage before it was asked to')
     const pairs = this.#parse(this.#answer)
     this.#answer = NO_DATA
     const turn = this.#judge(pairs)
-    const transit = response.transit.get(header, 0) === 1
     if (transit) this.#move(response.nsg.get(header, 0), response.tsih.get(header, 0))
     else if (turn.ready) this.#ready = true
     if (this.#over) return
@@ -163,6 +173,14 @@ export class Login implements ConnectionHost {
     }
     if (opcode !== Opcode.loginResponse) throw broken(`sent a PDU of opcode ${opcode} during login`)
     if (response.itt.get(header, 0) !== 0) throw broken('answered to another task tag than that of the login')
+  }
+
+  /** The version of the first response holds for the whole login (RFC 7143, 11.13.2). */
+  #checkStage(header: Uint8Array): void {
+    const version = response.versionActive.get(header, 0)
+    if (this.#rounds === 1 && version !== VERSION) throw broken(`speaks version ${version} of iSCSI`)
+    const stage = response.csg.get(header, 0)
+    if (stage !== this.#stage) throw broken(`answered for stage ${stage} in stage ${this.#stage}`)
   }
 
   /** The numbers count only where the login is not refused (RFC 7143, 11.13.5). */
@@ -190,24 +208,35 @@ export class Login implements ConnectionHost {
   #judge(pairs: readonly TextPair[]): Turn {
     const security = new Map<string, string>()
     for (const pair of pairs) {
-      const { key, value } = pair
-      if (key !== 'AuthMethod' && !key.startsWith('CHAP_')) this.#negotiation.receive(pair)
-      else if (this.#stage === LoginStage.security) security.set(key, value)
-      else throw broken(`sent ${key} after the security stage`)
+      const row = keyByName(pair.key)
+      if (row !== undefined) this.#checkTurn(row)
+      if (isSecurity(row)) security.set(pair.key, pair.value)
+      else this.#negotiation.receive(pair)
     }
     if (this.#stage === LoginStage.security) return this.#authentication.receive(security)
     return { send: [], ready: true }
   }
 
+  /** Keys have their stages, and some their connection (RFC 7143, 12 and 13). */
+  #checkTurn({ name, stages, use }: Key): void {
+    // Whatever becomes of this key, nothing may depend on it (RFC 7143, 13.26.2).
+    if (name === 'X#NodeArchitecture') return
+    const stage = this.#stage === LoginStage.security ? 'security' : 'operational'
+    if (!stages.includes(stage)) throw broken(`sent ${name} in the ${stage} stage`)
+    if (use === 'leading-only' && this.#seat.links.settings !== null) {
+      throw broken(`sent ${name}, which belongs to the first connection of a session`)
+    }
+  }
+
   /** The target agrees to leave the stage. */
   #move(stage: number, tsih: number): void {
-    if (!this.#ready) throw broken('moved to the next stage before it was asked to')
     if (this.#negotiation.owes) throw broken('moved to the next stage while it had keys to be answered')
     if (this.#stage === LoginStage.security) this.#authentication.finish()
     if (stage !== this.#nextStage()) throw broken(`moved from stage ${this.#stage} to stage ${stage}`)
     this.#stage = stage
     this.#ready = stage === LoginStage.operational
     if (stage !== LoginStage.fullFeature) return
+    this.#negotiation.finish()
     this.#tsih = tsih
     const { settings: leading } = this.#seat.links
     if (leading !== null && tsih !== leading.tsih) {
@@ -240,6 +269,7 @@ export class Login implements ConnectionHost {
 
   #send(data: Uint8Array, transit: boolean, more: boolean): void {
     if (++this.#rounds > ROUNDS) throw broken(`did not come to an end in ${ROUNDS} login requests`)
+    this.#asked = transit
     const connection = this.#connection!
     const at = connection.begin()
     const header = connection.staging
@@ -249,6 +279,8 @@ export class Login implements ConnectionHost {
     request.continue.set(header, at, more ? 1 : 0)
     request.csg.set(header, at, this.#stage)
     if (transit) request.nsg.set(header, at, this.#nextStage())
+    request.versionMax.set(header, at, VERSION)
+    request.versionMin.set(header, at, VERSION)
     const { links, cid } = this.#seat
     request.isid.set(header, at, this.#options.isid)
     request.tsih.set(header, at, links.settings?.tsih ?? 0)
@@ -321,5 +353,8 @@ const REFUSALS: Readonly<Record<number, readonly [LoginError['code'], hint: stri
   [LoginStatus.notFound]: ['LOGIN_NOT_FOUND', 'list the names of the portal by discovery'],
   [LoginStatus.targetRemoved]: ['LOGIN_NOT_FOUND', 'list the names of the portal by discovery'],
 }
+
+/** Whether a key belongs to the security stage alone. */
+const isSecurity = (key: Key | undefined): boolean => key?.stages.length === 1 && key.stages[0] === 'security'
 
 const broken = (what: string): LoginError => new LoginError('LOGIN_PROTOCOL', `The target ${what}`)

@@ -15,19 +15,22 @@ const one = (key: string, wish: string): Negotiation => {
 const AGREED: readonly (readonly [key: string, offer: string, answer: string, value: KeyValue])[] = [
   ['ImmediateData', 'Yes', 'Yes', true],
   ['ImmediateData', 'Yes', 'No', false],
-  ['ImmediateData', 'No', 'Yes', false],
+  ['ImmediateData', 'No', 'No', false],
   ['InitialR2T', 'No', 'No', false],
   ['InitialR2T', 'No', 'Yes', true],
-  ['InitialR2T', 'Yes', 'No', true],
+  ['InitialR2T', 'Yes', 'Yes', true],
   ['MaxBurstLength', '1048576', '262144', 262_144],
   ['MaxBurstLength', '262144', '0x40000', 262_144],
   ['DefaultTime2Wait', '2', '5', 5],
   ['HeaderDigest', 'CRC32C,None', 'None', 'None'],
   ['HeaderDigest', 'None,CRC32C', 'CRC32C', 'CRC32C'],
   ['MaxOutstandingR2T', '4', 'Irrelevant', 1],
-  ['TaskReporting', 'ResponseFence', 'NotUnderstood', 'RFC3720'],
+  ['TaskReporting', 'ResponseFence,RFC3720', 'NotUnderstood', 'RFC3720'],
+  ['MaxConnections', '1', 'Reject', 1],
+  ['HeaderDigest', 'None,CRC32C', 'Reject', 'None'],
 ]
 for (const [key, offer, answer, value] of AGREED) {
+  // Requirement: RFC 7143, 6.2/20 and 6.2.2/2.
   test(`${key}: ${offer} answered with ${answer} is ${value}`, () => {
     const negotiation = one(key, offer)
     negotiation.receive({ key, value: answer })
@@ -44,10 +47,16 @@ const BREACHES: readonly (readonly [key: string, offer: string, answer: string])
   ['MaxBurstLength', '262144', ''],
   ['DefaultTime2Wait', '5', '2'],
   ['ErrorRecoveryLevel', '0', '1'],
-  ['MaxConnections', '1', 'Reject'],
+  ['MaxBurstLength', '262144', '1~2'],
+  ['MaxBurstLength', '262144', 'NotUnderstood'],
+  ['ImmediateData', 'Yes', 'NotUnderstood'],
+  ['ImmediateData', 'Yes', 'None'],
+  ['ImmediateData', 'No', 'Yes'],
+  ['InitialR2T', 'Yes', 'No'],
+  ['DataPDUInOrder', 'Yes', 'No'],
 ]
 for (const [key, offer, answer] of BREACHES) {
-  // Requirement: RFC 7143, 6.2/17.
+  // Requirement: RFC 7143, 6.2/17 and 6.2.2/2.
   test(`${key}: ${offer} answered with '${answer}' is a breach`, () => {
     assert.throws(() => one(key, offer).receive({ key, value: answer }), { code: 'LOGIN_PROTOCOL' })
   })
@@ -76,11 +85,20 @@ const MET: readonly (readonly [wishes: Wishes, offer: readonly [string, string],
   [{ InitialR2T: 'No' }, ['InitialR2T', 'No'], 'No'],
   [{ HeaderDigest: 'None' }, ['HeaderDigest', 'CRC32C,None'], 'None'],
   [{ HeaderDigest: 'CRC32C' }, ['HeaderDigest', 'None'], 'Reject'],
+  [{ HeaderDigest: 'CRC32C,None' }, ['HeaderDigest', 'X-other,None,CRC32C'], 'None'],
+  [{}, ['ImmediateData', 'Maybe'], 'Reject'],
+  [{}, ['TaskReporting', 'FastAbort,ResponseFence,RFC3720'], 'RFC3720'],
+  [{}, ['TaskReporting', 'FastAbort'], 'Reject'],
+  [{}, ['iSCSIProtocolLevel', '2'], '1'],
+  [{}, ['OFMarker', 'Yes'], 'Reject'],
+  [{}, ['IFMarkInt', '1~2'], 'Reject'],
+  [{}, ['OFMarkInt', '1~2'], 'Reject'],
   [{}, ['IFMarker', 'Yes'], 'Reject'],
   [{}, ['X-org.example.thing', '1'], 'NotUnderstood'],
   [{}, ['Nonsense', '1'], 'NotUnderstood'],
 ]
 for (const [wishes, [key, value], answer] of MET) {
+  // Requirement: RFC 7143, 6.2/19 and 6.2/21.
   test(`${key}=${value} from the target is answered with ${answer}`, () => {
     const negotiation = new Negotiation(wishes, NORMAL)
     negotiation.receive({ key, value })

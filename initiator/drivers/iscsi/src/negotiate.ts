@@ -17,11 +17,24 @@ import {
 /** What this side wants: the value of an offer, and the preference where the target offers first. */
 export type Wishes = Readonly<Record<string, string>>
 
+/** Answers that leave a key as it was (RFC 7143, 6.2). */
+const NO_VALUES: ReadonlySet<string> = new Set([
+  KeyAnswer.reject,
+  KeyAnswer.irrelevant,
+  KeyAnswer.notUnderstood,
+])
+/** Keys that targets of the first edition of the standard do not know. */
+const LATER: ReadonlySet<string> = new Set(['TaskReporting', 'iSCSIProtocolLevel'])
+/** Declarations of ours that a target may do without. */
+const SPARED: ReadonlySet<string> = new Set(['InitiatorAlias', 'MaxRecvDataSegmentLength'])
+
 export class Negotiation {
   /** What the target declared or both agreed on. */
   readonly #settled = new Map<string, KeyValue>()
   readonly #wishes: Wishes
   readonly #offered = new Map<string, string>()
+  /** Names that the target has sent: none comes twice. */
+  readonly #heard = new Set<string>()
   #answers: TextPair[] = []
 
   /** `known` holds values that are settled from the start, as SessionType. */
@@ -65,17 +78,25 @@ export class Negotiation {
   /** Takes one pair from the target. Throws a LoginError on a breach of the rules. */
   receive({ key: name, value }: TextPair): void {
     const key = keyByName(name)
+    if (this.#heard.has(name) && key?.repeatable !== true) throw broken(`negotiated ${name} twice`)
+    this.#heard.add(name)
     if (key === undefined) {
       if (value !== KeyAnswer.notUnderstood) this.#answer(name, KeyAnswer.notUnderstood)
-    } else if (key.sender === 'initiator') {
-      throw broken(`sent ${name}, which only an initiator may send`)
-    } else if (key.kind === 'declarative') {
-      if (name !== 'MaxRecvDataSegmentLength' || value !== KeyAnswer.notUnderstood) {
-        this.#settled.set(name, parseValue(key, value))
-      }
-    } else if (this.#offered.has(name)) this.#settle(key, value)
+    } else if (key.kind === 'declarative') this.#declared(key, value)
+    else if (this.#offered.has(name)) this.#settle(key, value)
     else if (this.#settled.has(name)) throw broken(`negotiated ${name} twice`)
     else this.#meet(key, value)
+  }
+
+  /** Offers that were not answered, at the end of a login: who agrees to the strict value of a boolean need not say so. */
+  finish(): void {
+    for (const [name, offer] of this.#offered) {
+      const key = keyByName(name)!
+      const strict = key.rule === 'and' ? 'No' : key.rule === 'or' ? 'Yes' : null
+      if (offer === strict) this.#settled.set(name, parseBoolean(offer)!)
+      else this.#leave(key, offer)
+    }
+    this.#offered.clear()
   }
 
   /** Whether answers of ours are still to be sent. */
@@ -87,21 +108,43 @@ export class Negotiation {
     this.#answers.push({ key, value })
   }
 
+  #declared(key: Key, value: string): void {
+    const { name, sender } = key
+    const isSpurned = value === KeyAnswer.notUnderstood
+    if (isSpurned && SPARED.has(name)) return
+    if (sender === 'initiator') {
+      throw broken(
+        isSpurned ? `does not understand ${name}` : `sent ${name}, which only an initiator may send`,
+      )
+    }
+    this.#settled.set(name, parseValue(key, value))
+  }
+
   /** The target's answer to our offer. */
   #settle(key: Key, answer: string): void {
-    const offer = this.#offered.get(key.name)!
-    this.#offered.delete(key.name)
-    if (answer === KeyAnswer.irrelevant || answer === KeyAnswer.notUnderstood) {
-      if (key.default !== null) this.#settled.set(key.name, key.default)
+    const { name } = key
+    const offer = this.#offered.get(name)!
+    this.#offered.delete(name)
+    if (answer === KeyAnswer.notUnderstood && !LATER.has(name)) {
+      throw broken(`does not understand ${name}, a key of the standard`)
+    }
+    if (NO_VALUES.has(answer)) {
+      this.#leave(key, offer)
       return
     }
-    if (answer === KeyAnswer.reject) throw broken(`rejected ${key.name}=${offer}`)
     const result = decide(key, parseValue(key, answer), offer)
-    if (result === null && key.rule === 'first-common') {
-      throw new LoginError('LOGIN_REFUSED', `The target does not agree to ${key.name}=${offer}`)
+    if (result === null && key.rule === 'first-common') throw disagreed(name, offer)
+    if (result === null) throw broken(`answered ${name}=${answer} to the offer ${offer}`)
+    this.#settled.set(name, result)
+  }
+
+  /** A key that is not agreed on keeps its default, which must be among what was offered. */
+  #leave(key: Key, offer: string): void {
+    if (key.default === null) return
+    if (key.rule === 'first-common' && !offer.split(',').includes(String(key.default))) {
+      throw disagreed(key.name, offer)
     }
-    if (result === null) throw broken(`answered ${key.name}=${answer} to the offer ${offer}`)
-    this.#settled.set(key.name, result)
+    this.#settled.set(key.name, key.default)
   }
 
   /** An offer of the target's, for which there was none of ours. */
@@ -155,9 +198,9 @@ function tryValue(key: Key, text: string): KeyValue | null {
 function decide(key: Key, answer: KeyValue, offer: string): KeyValue | null {
   switch (key.rule) {
     case 'and':
-      return answer === true && parseBoolean(offer) === true
+      return answer === true && offer === 'No' ? null : answer
     case 'or':
-      return answer === true || parseBoolean(offer) === true
+      return answer === false && offer === 'Yes' ? null : answer
     case 'min':
       return Number(answer) <= parseNumber(offer)! ? answer : null
     case 'max':
@@ -192,4 +235,6 @@ function combine(key: Key, offer: string, wish: string): KeyValue | null {
   }
 }
 
+const disagreed = (name: string, offer: string): LoginError =>
+  new LoginError('LOGIN_REFUSED', `The target does not agree to ${name}=${offer}`)
 const broken = (what: string): LoginError => new LoginError('LOGIN_PROTOCOL', `The target ${what}`)

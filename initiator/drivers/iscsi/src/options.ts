@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { ConnectionOptions } from 'node:tls'
 import { RequestError } from '@lunkit/initiator-core'
-import { keyByName, parseIscsiName } from '@lunkit/spec'
+import { DEFAULT_VALUE_BYTES, keyByName, parseIscsiName } from '@lunkit/spec'
 import { CHAP_ALGORITHMS, type ChapAlgorithm } from './chap.ts'
 import type { SessionEvent } from './session-event.ts'
 import { MAX_TASKS } from './task-table.ts'
@@ -38,7 +38,7 @@ export interface NodeOptions {
   /** Name of this node; one made from the host's name if not given. */
   readonly initiatorName?: string
   readonly initiatorAlias?: string
-  /** Six bytes; random ones if not given. */
+  /** Six bytes, the first of which says in its two highest bits what they are made from; random ones if not given. */
   readonly isid?: Uint8Array
   readonly chap?: ChapOptions
   /** The target must prove that it knows this secret. `user` is checked if it is given. */
@@ -139,7 +139,8 @@ export function settleOptions(options: SessionOptions): Settled {
   const maxBurstLength = keyNumber('MaxBurstLength', 'maxBurstLength', options.maxBurstLength ?? 1 << 20)
   return {
     initiatorName: settleName(options.initiatorName),
-    initiatorAlias: options.initiatorAlias ?? null,
+    initiatorAlias:
+      options.initiatorAlias === undefined ? null : shortText('initiatorAlias', options.initiatorAlias),
     isid: settleIsid(options.isid),
     chap,
     mutual,
@@ -207,6 +208,9 @@ function settleIsid(isid: Uint8Array | undefined): Uint8Array {
     return random
   }
   if (isid.length !== 6) throw invalid('isid', `it has ${isid.length} bytes, not 6`)
+  const type = isid[0]! >> 6
+  if (type === 3) throw invalid('isid', 'its two highest bits are 11, which is no naming authority')
+  if (type > 0 && (isid[0]! & 0x3f) !== 0) throw invalid('isid', 'the rest of its first byte is reserved')
   return isid.slice()
 }
 
@@ -214,7 +218,11 @@ function settleChap(chap: ChapOptions): Chap {
   if (chap.user === undefined || chap.user === '') throw invalid('chap.user', 'CHAP needs a user')
   const algorithms = chap.algorithms ?? CHAP_ALGORITHMS
   if (algorithms.length === 0) throw invalid('chap.algorithms', 'the list is empty')
-  return { user: chap.user, secret: secretBytes('chap.secret', chap.secret), algorithms }
+  return {
+    user: shortText('chap.user', chap.user),
+    secret: secretBytes('chap.secret', chap.secret),
+    algorithms,
+  }
 }
 
 function settleMutual(mutual: Pick<ChapOptions, 'user' | 'secret'>, chap: Chap | null): Mutual {
@@ -232,6 +240,15 @@ function secretBytes(option: string, secret: string | Uint8Array): Uint8Array {
   const bytes = typeof secret === 'string' ? new TextEncoder().encode(secret) : secret.slice()
   if (bytes.length > 0) return bytes
   throw new RequestError('CHAP_SECRET_INVALID', `Option ${option} is empty`)
+}
+
+/** A value that goes into a text as it is: at most 255 bytes (RFC 7143, 6.1), on one line. */
+function shortText(option: string, text: string): string {
+  const bytes = new TextEncoder().encode(text).length
+  if (bytes > DEFAULT_VALUE_BYTES)
+    throw invalid(option, `it has ${bytes} bytes, and ${DEFAULT_VALUE_BYTES} are the most`)
+  if (/\p{Cc}/u.test(text)) throw invalid(option, 'it has a control character')
+  return text
 }
 
 function settleReconnect({ attempts, delays }: ReconnectOptions): ReconnectOptions {

@@ -24,15 +24,16 @@ export function renegotiate(link: FullFeature, maxRecvDataSegmentLength?: number
 }
 
 async function negotiate(link: FullFeature, mine: number): Promise<void> {
-  const { connection, exchanges } = link
+  const { connection, exchanges, declared } = link
   // What was sent before the target has read this may still be longer.
   connection.framer.maxDataLength = Math.max(connection.framer.maxDataLength, mine)
   link.declared = mine
   link.declarations++
   const negotiation = new Negotiation({ MaxRecvDataSegmentLength: String(mine) }, {})
   let send = negotiation.offers()
+  let rounds = 0
   try {
-    for (let rounds = 0; ; rounds++) {
+    for (; ; rounds++) {
       if (rounds === ROUNDS) throw broken(`did not come to an end in ${ROUNDS} text requests`)
       const answer = await bounded(link, exchanges.text(encodeText(send)), 'a text request')
       if (rounds === 0) link.declarations++
@@ -46,6 +47,13 @@ async function negotiate(link: FullFeature, mine: number): Promise<void> {
     }
   } catch (error) {
     if (error instanceof LoginError) throw fail(link, error.message)
+    if (error instanceof TransportError && error.code === 'TRANSPORT_PROTOCOL')
+      throw fail(link, error.message)
+    if (rounds === 0) {
+      // The exchange has failed as a whole: what held before holds on (RFC 7143, 7.12).
+      link.declared = declared
+      link.declarations++
+    }
     throw error
   }
   const theirs = negotiation.report().get('MaxRecvDataSegmentLength')
@@ -55,6 +63,7 @@ async function negotiate(link: FullFeature, mine: number): Promise<void> {
 function readPairs(answer: Uint8Array) {
   const text = parseText(answer)
   if (!text.ok) throw broken(`sent a text that cannot be read: ${textErrorText(text.error)}`)
+  if (text.duplicates.length > 0) throw broken(`sent ${text.duplicates[0]} twice in one answer`)
   return text.pairs
 }
 
