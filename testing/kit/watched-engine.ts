@@ -76,9 +76,14 @@ export class WatchedEngine implements Engine {
     return this.inner.changeView(nexus, view)
   }
 
-  closeNexus(nexus: Nexus): Promise<void> {
+  closeNexus(nexus: Nexus, attention?: SenseCode): Promise<void> {
     this.#expect(this.nexuses.delete(nexus), 'a nexus was closed twice')
-    return this.inner.closeNexus(nexus)
+    return this.inner.closeNexus(nexus, attention)
+  }
+
+  raiseAttention(nexus: Nexus, lun: number, code: SenseCode): void {
+    this.#expect(this.nexuses.has(nexus), 'a closed nexus was to hear of something')
+    this.inner.raiseAttention(nexus, lun, code)
   }
 
   takeTask(nexus: Nexus): Task {

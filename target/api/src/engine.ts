@@ -76,9 +76,11 @@ export interface Engine {
   /**
    * Ends in `abandon()` every task of the nexus; resolves when none of them can touch a store any more, or when the time
    * for task management is over: what a store has not answered by then keeps others from its blocks until it does. The
-   * nexus must not be used after the call.
+   * nexus must not be used after the call. Where tasks ended, the initiator port hears of `attention` when it comes back.
    */
-  closeNexus(nexus: Nexus): Promise<void>
+  closeNexus(nexus: Nexus, attention?: SenseCode): Promise<void>
+  /** Establishes a unit attention for one nexus at one LUN; nothing where it sees no unit. */
+  raiseAttention(nexus: Nexus, lun: number, code: SenseCode): void
   /** A task to fill and submit. Never refuses: the driver keeps to `nexus.credit`. */
   takeTask(nexus: Nexus): Task
   /** In the order in which the initiator wants them (iSCSI: CmdSN). */

@@ -26,7 +26,7 @@ import { EngineInnerCommands } from './inner.ts'
 import { type RemoveOptions, type ResizeOptions, rescanUnit, resizeUnit, retireUnit } from './live-changes.ts'
 import { Unit, unitOf } from './logical-unit.ts'
 import { TargetDevice } from './lun-map.ts'
-import { ItNexus } from './nexus.ts'
+import { type ItlNexus, ItNexus } from './nexus.ts'
 import { receive } from './receive.ts'
 import { refuse } from './refuse.ts'
 import { abortPreempted } from './reservations/abort-preempted.ts'
@@ -212,7 +212,13 @@ export class TargetEngine implements Engine {
     return one.target.changeView(one, view)
   }
 
-  closeNexus(nexus: Nexus): Promise<void> {
+  raiseAttention(nexus: Nexus, lun: number, code: SenseCode): void {
+    const one = nexus as ItNexus
+    const itl = one.at(lun)
+    if (itl !== one.absent) itl.attentions.add(code)
+  }
+
+  closeNexus(nexus: Nexus, attention: SenseCode | null = null): Promise<void> {
     const core = this.#core
     const lost = nexus as ItNexus
     lost.closed = true
@@ -221,6 +227,7 @@ export class TargetEngine implements Engine {
     return new Promise(resolve => {
       walkAfter(core, () => {
         const tasks = abortMatching(core, [...this.#units, this.#absent], task => task.nexus === lost)
+        if (attention !== null) for (const task of tasks) lost.target.remember(lost, lunOf(task), attention)
         whenDrained(core, tasks, resolve)
       })
     })
@@ -310,3 +317,5 @@ export class TargetEngine implements Engine {
     for (const result of results) if (result.status === 'rejected') throw result.reason
   }
 }
+
+const lunOf = ({ nexusUnit }: Task): number => (nexusUnit as ItlNexus).lun

@@ -54,8 +54,8 @@ export class TargetDevice implements Target, AccessWatcher {
   portGroups: PortGroupSet | null = null
   readonly #everybody: LunMap = new Map()
   readonly #groups: Group[] = []
-  /** Initiator ports that have been here, the latest last. */
-  readonly #gone = new Set<string>()
+  /** Initiator ports that have been here, the latest last, and what their LUNs have to tell when they come back. */
+  readonly #gone = new Map<string, Map<number, SenseCode> | null>()
 
   /** `ports` is the engine's own list. */
   constructor(name: string, alias: string, ports: readonly TargetPort[]) {
@@ -165,10 +165,16 @@ export class TargetDevice implements Target, AccessWatcher {
   open(nexus: ItNexus): void {
     this.nexuses.add(nexus)
     this.#takeState(nexus)
-    const back = this.#gone.delete(portOf(nexus))
+    const port = portOf(nexus)
+    const news = this.#gone.get(port) ?? null
+    const back = this.#gone.delete(port)
     const code = back ? I_T_NEXUS_LOSS_OCCURRED : POWER_ON_RESET_OR_BUS_DEVICE_RESET_OCCURRED
     for (const [lun, mapping] of this.#mapOf(nexus.initiator.name, nexus.view) ?? NOTHING)
       see(nexus, mapping, lun, code)
+    for (const [lun, more] of news ?? []) {
+      const itl = nexus.at(lun)
+      if (itl !== nexus.absent) itl.attentions.add(more)
+    }
   }
 
   changeView(nexus: ItNexus, view: NexusView): boolean {
@@ -191,8 +197,17 @@ export class TargetDevice implements Target, AccessWatcher {
   close(nexus: ItNexus): void {
     if (!this.nexuses.delete(nexus)) return
     for (const itl of nexus.units()) nexus.remove(itl)
-    this.#gone.add(portOf(nexus))
-    if (this.#gone.size > MOST_REMEMBERED) this.#gone.delete(this.#gone.values().next().value!)
+    this.#gone.set(portOf(nexus), null)
+    if (this.#gone.size > MOST_REMEMBERED) this.#gone.delete(this.#gone.keys().next().value!)
+  }
+
+  /** A closed nexus is told of this at the LUN when it comes back; there is one such condition for each LUN. */
+  remember(nexus: ItNexus, lun: number, code: SenseCode): void {
+    const port = portOf(nexus)
+    const news = this.#gone.get(port)
+    if (news === undefined) return
+    if (news === null) this.#gone.set(port, new Map([[lun, code]]))
+    else news.set(lun, code)
   }
 
   /** All who come back hear of a power on. */

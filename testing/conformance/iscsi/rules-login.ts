@@ -170,12 +170,21 @@ export const LOGIN: readonly Rule[] = [
       'After a logout for recovery, requests of the connection that had to wait for their turn may come elsewhere.',
     ],
     ['initiator', 'After a logout nothing more is sent on the connection.'],
+    [
+      'target',
+      'A logout of a connection that has been lost ends what is left of it; it may come on any other connection.',
+    ],
   ),
+  ...section('11.14.5', [
+    'target',
+    'Where tasks ended by a logout, by reinstatement or by time, the next command of their nexus is told so once: unit attention 47h/7Fh.',
+  ]),
   ...section(
     '11.15',
     ['target', 'A logout of a connection that is not there is answered as such.'],
     ['target', 'A logout for recovery below ErrorRecoveryLevel 2 is answered as not supported.'],
     ['target', 'A logout for recovery at level 2 lets another connection take over the commands.'],
+    ['target', 'Where Time2Retain is zero, nothing is left to take over after a logout for recovery.'],
   ),
   ...section(
     '6.2.2',

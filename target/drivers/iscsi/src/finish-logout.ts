@@ -30,3 +30,11 @@ export async function logOutConnection(connection: Connection, tag: number, gone
     sendLogoutResponse(connection, tag, clean ? LogoutResponse.closed : LogoutResponse.cleanupFailed)
   void gone.end('logout', true)
 }
+
+/** Ends what is left of a connection that was lost: nobody takes its commands over any more. */
+export async function logOutLost(connection: Connection, tag: number, number: number): Promise<void> {
+  const given = connection.session!.recovery!.giveUp(number)
+  const clean = await within(given, connection.port.settings.limits.replaceTimeoutMs)
+  if (!connection.over)
+    sendLogoutResponse(connection, tag, clean ? LogoutResponse.closed : LogoutResponse.cleanupFailed)
+}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A SCSI task as iSCSI sees it: tags, the data sequences still to come, and an answer that must wait for them.
-import type { SenseCode } from '@lunkit/spec'
+import { decodeLun, type SenseCode } from '@lunkit/spec'
 import type { Task } from '@lunkit/target-api'
 import type { Connection } from './connection.ts'
 import { Gather } from './gather.ts'
@@ -134,6 +134,11 @@ export class IscsiTask {
     this.lunLow = header.readUInt32BE(at + 4)
   }
 
+  /** Decoded; one without a task of the engine is a write. */
+  get lun(): number {
+    return this.task?.lun ?? decodedLun(this)
+  }
+
   /** Whether data of this task can still be on its way. */
   get awaitsData(): boolean {
     return this.unsolicited || this.r2tsDone < this.r2tsSent
@@ -145,6 +150,21 @@ export class IscsiTask {
     this.gather.end()
     this.fault = null
   }
+}
+
+const LUN = Buffer.alloc(8)
+
+/** What a LUN field says that was kept. */
+export function decodedLun({
+  lunHigh,
+  lunLow,
+}: {
+  readonly lunHigh: number
+  readonly lunLow: number
+}): number {
+  LUN.writeUInt32BE(lunHigh, 0)
+  LUN.writeUInt32BE(lunLow, 4)
+  return decodeLun(LUN, 0)
 }
 
 /** Slot of a target transfer tag. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One coarse clock for all of a port's time limits: login, silence, polite ends.
 import type { Connection } from './connection.ts'
-import { endTask } from './end-tasks.ts'
+import { endTasks } from './end-tasks.ts'
 import type { Nop, Settings } from './options.ts'
 import { sendPing } from './outbound/nop-in.ts'
 import type { IscsiTargetPort } from './port.ts'
@@ -86,7 +86,7 @@ export class KeepAlive {
       })
       if (connection !== null) void connection.end('fault')
       // Its connection was lost, and nobody has taken it over: that is no way to hold others up for longer.
-      else void endTask(session, one)
+      else void endTasks(session, [one])
     }
   }
 

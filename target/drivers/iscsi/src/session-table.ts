@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sessions of a port: their numbers, which of them owns which nexus, and the tasks of ended ones.
 import type { Connection, EndCause } from './connection.ts'
+import { CLEARED } from './end-tasks.ts'
 import type { Login } from './login/login.ts'
 import type { IscsiTargetPort } from './port.ts'
 import type { Session } from './session.ts'
@@ -124,7 +125,7 @@ export class SessionTable {
     session.recovery?.close()
     if (nexus === null) session.draining = Promise.resolve()
     else {
-      const draining = this.#port.engine.closeNexus(nexus)
+      const draining = this.#port.engine.closeNexus(nexus, CLEARED)
       session.draining = draining
       this.#draining.add(draining)
       void draining.then(() => this.#draining.delete(draining))

@@ -20,7 +20,7 @@ import {
   Status,
   TASK_MANAGEMENT_REQUEST,
 } from '@lunkit/spec'
-import { BLOCK, TARGET, testUnitReady, withBench, write10 } from '@lunkit/testing/kit/iscsi-bench.ts'
+import { BLOCK, senseOf, TARGET, testUnitReady, withBench, write10 } from '@lunkit/testing/kit/iscsi-bench.ts'
 import { fieldsOf, INITIATOR, type RawPeer } from '@lunkit/testing/kit/raw-peer.ts'
 import { RawSession } from '@lunkit/testing/kit/raw-session.ts'
 
@@ -29,6 +29,13 @@ const status = (pdu: Parameters<typeof fieldsOf>[1]) => fieldsOf(SCSI_RESPONSE, 
 async function answers(session: RawSession, peer: RawPeer): Promise<void> {
   session.next(peer).command(testUnitReady())
   assert.equal(status(await session.receive(peer, Opcode.scsiResponse)), Status.good)
+}
+
+/** The next command tells that others ended with a connection (RFC 7143, 11.14.5); the one after it runs. */
+async function hearsOfClearedTasks(session: RawSession, peer: RawPeer): Promise<void> {
+  session.next(peer).command(testUnitReady())
+  assert.equal(senseOf(await session.receive(peer, Opcode.scsiResponse)), '06477f')
+  await answers(session, peer)
 }
 
 function logout(session: RawSession, peer: RawPeer, reason: number, cid: number): void {
@@ -129,7 +136,7 @@ describe('several connections', () => {
 describe('the end of a connection', () => {
   // Requirement: RFC 7143, Logout Request: a connection can be closed by its own or another one, and its tasks end first.
   for (const own of [true, false]) {
-    // Requirement: RFC 7143, 11.14/4.
+    // Requirement: RFC 7143, 11.14/4 and 11.14.5/1.
     test(`logout by ${own ? 'itself' : 'another'} ends its tasks, and the session goes on`, () =>
       withBench({}, async bench => {
         const { session, first } = await RawSession.open(bench)
@@ -140,13 +147,13 @@ describe('the end of a connection', () => {
           .command(write10(0, 1), { write: 1, expectedDataTransferLength: BLOCK }, Buffer.alloc(BLOCK))
         await bench.until(() => bench.store.underWay === 1)
         logout(session, own ? second : first, LogoutReason.closeConnection, 2)
-        await new Promise(resolve => setTimeout(resolve, 30))
+        await bench.until(() => bench.store.aborts > 0)
         assert.equal(first.waiting + second.waiting, 0, 'a task still runs')
         bench.store.release()
         const pdu = await session.receive(own ? second : first, Opcode.logoutResponse)
         assert.equal(fieldsOf(LOGOUT_RESPONSE, pdu).response, LogoutResponse.closed)
         assert.deepEqual(await second.end(), [])
-        await answers(session, first)
+        await hearsOfClearedTasks(session, first)
         assert.deepEqual(
           bench.of('connection-closed').map(event => [event.cid, event.cause]),
           [[2, 'logout']],
@@ -198,7 +205,7 @@ describe('the end of a connection', () => {
 
   // Requirement: RFC 7143, Connection Reinstatement: a login with the CID of a connection logs that out and takes its place.
   for (const others of [0, 1]) {
-    // Requirement: RFC 7143, 6.3.4/1.
+    // Requirement: RFC 7143, 6.3.4/1 and 11.14.5/1.
     test(`a login with its CID takes its place, beside ${others} others`, () =>
       withBench({}, async bench => {
         const { session, first } = await RawSession.open(bench)
@@ -209,11 +216,11 @@ describe('the end of a connection', () => {
           .command(write10(0, 1), { write: 1, expectedDataTransferLength: BLOCK }, Buffer.alloc(BLOCK))
         await bench.until(() => bench.store.underWay === 1)
         const joining = session.join(1)
-        await new Promise(resolve => setTimeout(resolve, 30))
+        await bench.until(() => bench.store.aborts > 0)
         bench.store.release()
         const again = await joining
         assert.deepEqual(await first.end(), [])
-        await answers(session, again)
+        await hearsOfClearedTasks(session, again)
         if (other !== null) await answers(session, other)
         assert.equal(bench.of('session-closed').length, 0)
         assert.equal(bench.of('session-opened').length, 1)
@@ -231,13 +238,13 @@ test('of two that want one place at the same time, the last has it, and neither 
       .command(write10(0, 1), { write: 1, expectedDataTransferLength: BLOCK }, Buffer.alloc(BLOCK))
     await bench.until(() => bench.store.underWay === 1)
     const both = [session.join(1), session.join(1)]
-    await new Promise(resolve => setTimeout(resolve, 30))
+    await bench.until(() => bench.store.aborts > 0)
     bench.store.release()
     const [one, other] = await Promise.all(both)
     await first.end()
     await Promise.race([one!.end(), other!.end()])
     const left = one!.closed ? other! : one!
-    await answers(session, left)
+    await hearsOfClearedTasks(session, left)
     await answers(session, second)
   }))
 

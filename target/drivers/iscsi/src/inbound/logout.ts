@@ -2,7 +2,7 @@
 // Logout: the tasks end, the answer goes out, the connection closes (RFC 7143, 11.14 and 11.15).
 import { LOGOUT_REQUEST, LogoutReason, LogoutResponse } from '@lunkit/spec'
 import type { Connection } from '../connection.ts'
-import { logOutConnection, logOutSession } from '../finish-logout.ts'
+import { logOutConnection, logOutLost, logOutSession } from '../finish-logout.ts'
 import { sendLogoutResponse } from '../outbound/logout-response.ts'
 
 const { itt, reason, cid } = LOGOUT_REQUEST.field
@@ -10,12 +10,11 @@ const { itt, reason, cid } = LOGOUT_REQUEST.field
 export function receiveLogout(connection: Connection, header: Buffer, at: number): void {
   const tag = itt.get(header, at)
   const why = reason.get(header, at)
-  const session = connection.session!
   switch (why) {
     case LogoutReason.closeSession:
       break
     case LogoutReason.closeConnection:
-      logOutOne(connection, tag, session.connections.get(cid.get(header, at)))
+      logOutOne(connection, tag, cid.get(header, at))
       return
     case LogoutReason.removeConnectionForRecovery:
       recoverOne(connection, tag, cid.get(header, at))
@@ -28,11 +27,15 @@ export function receiveLogout(connection: Connection, header: Buffer, at: number
   void logOutSession(connection, tag)
 }
 
-/** The connection goes, if it has not gone yet, and its commands wait for another one. */
+/** The connection goes, if it has not gone yet, and its commands wait for another one, if they are kept at all. */
 function recoverOne(connection: Connection, tag: number, gone: number): void {
-  const { connections, recovery } = connection.session!
+  const { connections, parameters, recovery } = connection.session!
   if (recovery?.level !== 2) {
     sendLogoutResponse(connection, tag, LogoutResponse.recoveryNotSupported)
+    return
+  }
+  if (parameters.time2Retain === 0) {
+    logOutOne(connection, tag, gone)
     return
   }
   const one = connections.get(gone)
@@ -45,13 +48,19 @@ function recoverOne(connection: Connection, tag: number, gone: number): void {
   if (one === connection) void connection.end('lost', true)
 }
 
-/** The last connection takes the session with it. */
-function logOutOne(connection: Connection, tag: number, gone: Connection | undefined): void {
+/** The last connection takes the session with it; of one that was lost only the commands are left. */
+function logOutOne(connection: Connection, tag: number, number: number): void {
+  const { connections, recovery } = connection.session!
+  const gone = connections.get(number)
+  if (gone === undefined && recovery?.lost.has(number)) {
+    void logOutLost(connection, tag, number)
+    return
+  }
   if (gone === undefined || gone.loggedOut) {
     sendLogoutResponse(connection, tag, LogoutResponse.cidNotFound)
     return
   }
   gone.step('logoutRequest')
-  if (connection.session!.connections.size === 1) void logOutSession(connection, tag)
+  if (connections.size === 1) void logOutSession(connection, tag)
   else void logOutConnection(connection, tag, gone)
 }

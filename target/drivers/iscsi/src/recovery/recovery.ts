@@ -5,8 +5,8 @@ import type { Engine, Task } from '@lunkit/target-api'
 import { reportLack } from '../answer-task.ts'
 import type { Connection } from '../connection.ts'
 import { ALL_KEPT_BYTES, KEPT_BYTES, SHARE_BYTES } from '../defence/session-memory.ts'
-import { endTask } from '../end-tasks.ts'
-import type { IscsiTask } from '../iscsi-task.ts'
+import { endTasks } from '../end-tasks.ts'
+import { decodedLun, type IscsiTask } from '../iscsi-task.ts'
 import { sendPing } from '../outbound/nop-in.ts'
 import type { Session } from '../session.ts'
 import { type Answer, KeptCommand } from './kept-command.ts'
@@ -190,7 +190,7 @@ export class Recovery {
     this.#lost.delete(connection.cid)
     for (const oldest of this.#lost.keys()) {
       if (this.#lost.size < MOST_LOST) break
-      this.#giveUp(oldest)
+      void this.giveUp(oldest)
     }
     this.#lost.set(connection.cid, port.clock + port.ticks(seconds * 1000))
   }
@@ -212,22 +212,25 @@ export class Recovery {
     this.#relieve()
     if (this.#waiting.length > 0) this.#lookAtWaiting(clock)
     if (this.#lost.size === 0) return
-    for (const [cid, deadline] of this.#lost) if (clock >= deadline) this.#giveUp(cid)
+    for (const [cid, deadline] of this.#lost) if (clock >= deadline) void this.giveUp(cid)
     const session = this.#session
     if (this.#lost.size === 0 && session.connections.size === 0) void session.end('lost')
   }
 
-  /** Nobody takes the commands of a lost connection over any more. */
-  #giveUp(cid: number): void {
+  /** Nobody takes the commands of a lost connection over any more. Resolves when they can touch no store any more. */
+  async giveUp(cid: number): Promise<void> {
     const session = this.#session
     this.#lost.delete(cid)
+    const luns = new Set<number>()
     for (const command of this.#commands.values()) {
-      if (command.connection === null && command.lostCid === cid) this.drop(command)
+      if (command.connection !== null || command.lostCid !== cid) continue
+      luns.add(decodedLun(command))
+      this.drop(command)
     }
-    this.#giveUpWaiting(one => one.connection === null && one.lostCid === cid)
-    for (const one of [...session.tasks.all()]) {
-      if (one.connection === null && one.lostCid === cid) void endTask(session, one)
-    }
+    const isLost = (one: IscsiTask): boolean => one.connection === null && one.lostCid === cid
+    for (const { one } of this.#waiting) if (isLost(one)) luns.add(one.lun)
+    this.#giveUpWaiting(isLost)
+    await endTasks(session, [...session.tasks.all()].filter(isLost), luns)
   }
 
   /** Answers that wait hold the engine's memory: whoever acknowledges nothing has them no longer than who reads nothing. */
