@@ -77,4 +77,5 @@ export const SECURITY: readonly Rule[] = [
     'initiator',
     'Operational keys come after the security stage; there they end the login.',
   ]),
+  ...section('9.4', ['initiator', 'X#NodeArchitecture is not sent.']),
 ]
