@@ -98,6 +98,8 @@ export const PDUS: readonly Rule[] = [
     ['target', 'An Asynchronous Message has the reserved task tag and uses up StatSN.'],
     ['initiator', 'A request to log out is followed by a Logout.'],
     ['target', 'Connections that will be dropped are told so before.'],
+    ['initiator', 'A logout that was asked for comes within the time that was given.'],
+    ['initiator', 'It closes the connection, or the session, and does not only remove it for recovery.'],
   ),
   ...section(
     '11.16',

@@ -38,11 +38,7 @@ export const RECOVERY: readonly Rule[] = [
     ['target', 'The CmdSN of a numbered request that was rejected does not count as received.'],
     ['initiator', 'The gap that a rejected command leaves is filled.'],
   ),
-  ...section(
-    '7.4.1',
-    ['target', 'ErrorRecoveryLevel is 0 in a discovery session, whatever is offered.'],
-    ['initiator', 'A discovery session is begun with level 0.'],
-  ),
+  ...section('7.4.1', ['target', 'ErrorRecoveryLevel is 0 in a discovery session, whatever is offered.']),
   ...section(
     '7.4.2',
     ['target', 'A discovery session without a target ends the one of the same name, ISID and portal.'],
@@ -92,8 +88,10 @@ export const RECOVERY: readonly Rule[] = [
     ['initiator', 'A negotiation that fails in login ends the login and the connection.'],
     ['initiator', 'A text exchange that is rejected changes nothing.'],
   ),
-  ...section('8.1.2', [
-    'initiator',
-    'A login that takes too long is given up, and its connection is closed.',
-  ]),
+  ...section(
+    '8.1.2',
+    ['initiator', 'A login that takes too long is given up, and its connection is closed.'],
+    ['initiator', 'A logout of the session closes all its connections, those in login included.'],
+    ['initiator', 'To be asked for a logout again, while one is under way, changes nothing.'],
+  ),
 ]

@@ -11,20 +11,22 @@ import { within } from './within.ts'
 export const LOGOUT_MS = 2000
 
 /**
- * Lets commands of the connection end for so long, logs it out and closes it. Resolves to the commands that the target has
- * ended with it; or to null if the connection was lost before, or had to be given up, which the session has been told then.
+ * Lets commands of the connection end for so long, logs it out and closes it, at all events where the target has `asked`
+ * for that. Resolves to the commands that the target has ended with it; or to null if the connection was lost before, or
+ * had to be given up, which the session has been told then.
  */
 export async function closeConnection(
   link: FullFeature,
   drain: Drain,
   limitMs: number,
+  asked: boolean,
 ): Promise<Task[] | null> {
   const { links, cid } = link
   link.leaving = true
   await drain.wait(() => link.inFlight === 0, limitMs)
   if (link.gone !== null) return null
-  // At level 2 what is left is not ended, but goes on elsewhere.
-  const isOrderly = link.inFlight === 0 || links.level < 2
+  // At level 2 what is left is not ended, but goes on elsewhere, if nobody wants this logout (RFC 7143, 11.9.1).
+  const isOrderly = asked || link.inFlight === 0 || links.level < 2
   const answer = isOrderly
     ? await within(link.exchanges.logout(LogoutReason.closeConnection, cid), LOGOUT_MS)
     : null
@@ -48,8 +50,12 @@ function handOver(link: FullFeature): Task[] {
   for (const task of [...links.tasksOf(link)]) {
     const other = links.leastLoaded()
     if (other !== null && !links.window.acknowledged(task.cmdSn)) {
-      other.resume(task)
-      continue
+      if (task.state === 'sent') {
+        other.resume(task)
+        continue
+      }
+      // Nobody waits for it any more: something else has its number.
+      other.exchanges.ping(task.cmdSn).catch(() => undefined)
     }
     link.forget(task)
     ended.push(task)

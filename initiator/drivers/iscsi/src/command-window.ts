@@ -7,6 +7,12 @@ export const isAfter = (a: number, b: number): boolean => ((a - b) | 0) > 0
 /** The number after `n`. */
 export const next = (n: number): number => (n + 1) >>> 0
 
+/**
+ * Commands that are sent ahead of the lowest one that is not taken in, at most: far from where a number that is sent again
+ * would be taken for a new one (RFC 7143, 4.2.2.1).
+ */
+const WIDEST = 2 ** 30
+
 /** The initiator's numbers of one session. */
 export class CommandWindow {
   /** Number of the next command that is not immediate. */
@@ -33,7 +39,8 @@ export class CommandWindow {
 
   /** Commands that may still be sent. */
   get room(): number {
-    return Math.max(0, ((this.#maxCmdSn - this.cmdSn) | 0) + 1)
+    const open = ((this.#maxCmdSn - this.cmdSn) | 0) + 1
+    return Math.max(0, Math.min(open, WIDEST - ((this.cmdSn - this.#expCmdSn) | 0)))
   }
 
   /** Takes the numbers of an answer; ones that run backwards are ignored (RFC 7143, 4.2.2.1). */

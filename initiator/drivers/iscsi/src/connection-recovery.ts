@@ -31,6 +31,14 @@ export interface Recovered {
   readonly instead: FullFeature | null
 }
 
+/** What the target has told of the time that there is (RFC 7143, 7.5). */
+interface Time {
+  /** Clock of the session, when all has to be done. */
+  deadline: number
+  /** Whether it has kept the tasks that it had taken in. */
+  keepsTasks: boolean
+}
+
 /** Longest Time2Wait that is waited for. */
 const LONGEST_WAIT_MS = 60_000
 /** Waits in ms between tries, each twice the one before. */
@@ -46,19 +54,20 @@ export async function recoverConnection(lost: FullFeature, host: RecoveryHost): 
   const { links, settings } = lost
   const { signal } = links
   const beforeMs = lost.retryAfterMs >= 0 ? lost.retryAfterMs : settings.time2Wait * 1000
-  const deadline = performance.now() + beforeMs + settings.time2Retain * 1000
+  const retainMs = lost.retainMs >= 0 ? lost.retainMs : settings.time2Retain * 1000
+  const time: Time = { deadline: performance.now() + beforeMs + retainMs, keepsTasks: true }
   checkWait(beforeMs)
-  if (settings.time2Retain === 0) throw late('it keeps no task of a lost connection')
+  if (retainMs === 0) throw late('it keeps no task of a lost connection')
   await pause(beforeMs, signal)
   const count = { reassigned: 0, retried: 0 }
   let instead: FullFeature | null = null
   // Connections may be lost while this goes on: then it begins anew with those that are left.
   for (let out = false; ; ) {
     if (!out || links.leastLoaded() === null) {
-      instead = (await takeOut(lost, host, deadline, signal)) ?? instead
+      instead = (await takeOut(lost, host, time, signal)) ?? instead
       out = true
     }
-    if (await moveTasks(lost, host, deadline, count)) break
+    if (await moveTasks(lost, host, time, count)) break
   }
   return { ...count, instead: instead !== null && instead.gone === null ? instead : null }
 }
@@ -84,15 +93,15 @@ export async function persist<T>(login: () => Promise<T>, tries: number, signal:
 async function takeOut(
   lost: FullFeature,
   host: RecoveryHost,
-  deadline: number,
+  time: Time,
   signal: AbortSignal,
 ): Promise<FullFeature | null> {
   const { links, cid } = lost
   for (let delay: number = DELAYS.first; ; delay = Math.min(DELAYS.longest, delay * 2)) {
-    if (performance.now() > deadline) throw late('no connection could be made in time')
+    if (performance.now() > time.deadline) throw late('no connection could be made in time')
     const other = links.leastLoaded()
     if (other !== null) {
-      if (await logOut(other, cid, signal)) return null
+      if (await logOut(other, cid, time, signal)) return null
       continue
     }
     try {
@@ -121,16 +130,19 @@ function mayPass(error: unknown): boolean {
 }
 
 /** Returns false if the other connection is lost as well. */
-async function logOut(other: FullFeature, cid: number, signal: AbortSignal): Promise<boolean> {
+async function logOut(other: FullFeature, cid: number, time: Time, signal: AbortSignal): Promise<boolean> {
   const answer = other.exchanges.logout(LogoutReason.removeConnectionForRecovery, cid)
   const outcome = await bounded(other, answer, 'a logout for recovery').catch((error: unknown) => {
     if (other.gone === null) throw error
     return null
   })
   if (outcome === null) return false
-  const { response, time2Wait } = outcome
+  const { response, time2Wait, time2Retain } = outcome
   if (response === LogoutResponse.closed) {
     checkWait(time2Wait * 1000)
+    // The times begin anew; without any the tasks are gone already (RFC 7143, 11.15.4).
+    time.deadline = performance.now() + (time2Wait + time2Retain) * 1000
+    time.keepsTasks = time2Retain > 0
     await pause(time2Wait * 1000, signal)
   }
   if (response !== LogoutResponse.closed && response !== LogoutResponse.cidNotFound)
@@ -142,7 +154,7 @@ async function logOut(other: FullFeature, cid: number, signal: AbortSignal): Pro
 async function moveTasks(
   lost: FullFeature,
   host: RecoveryHost,
-  deadline: number,
+  time: Time,
   count: { reassigned: number; retried: number },
 ): Promise<boolean> {
   const { links } = lost
@@ -164,7 +176,11 @@ async function moveTasks(
     if (task.link !== lost || task.state === 'done') continue
     const link = links.leastLoaded()
     if (link === null) return false
-    if (await reassign(task, link, host, deadline)) count.reassigned++
+    if (!time.keepsTasks) {
+      lost.forget(task, true)
+      host.vanished(task, late('it has kept no task of a lost connection'))
+    } else if (performance.now() > time.deadline) throw late('its tasks could not be moved in time')
+    else if (await reassign(task, link, host, time.deadline)) count.reassigned++
   }
   return true
 }

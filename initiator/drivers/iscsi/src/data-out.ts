@@ -3,6 +3,7 @@
 import { TransportError } from '@lunkit/initiator-core'
 import { DATA_OUT, Opcode, R2T, RESERVED_TAG } from '@lunkit/spec'
 import type { Connection } from './connection.ts'
+import { checkLun } from './lun-check.ts'
 import type { SessionSettings } from './settings.ts'
 import type { Task } from './task.ts'
 
@@ -68,6 +69,7 @@ export function answerR2t(
   const strict = settings.errorRecoveryLevel === 0
   if (strict && sn !== task.r2ts) throw broken(`sent R2TSN ${sn} where ${task.r2ts} was due`)
   if (ttt === RESERVED_TAG) throw broken('sent an R2T with the reserved transfer tag')
+  checkLun(task, header)
   if (length === 0 || length > settings.maxBurstLength) {
     throw broken(`asked for ${length} bytes in one burst where 1 to ${settings.maxBurstLength} were agreed`)
   }

@@ -115,7 +115,7 @@ export function missTail(task: Task, end: number, to: number): Hole {
   return hole
 }
 
-/** Forgets all data from the first missing PDU on; returns its DataSN. */
+/** Forgets all data from the first missing PDU on, and counts those before it as acknowledged; returns its DataSN. */
 export function cutToWhole(task: Task): number {
   const first = task.recovery?.holes[0]
   if (first !== undefined) {
@@ -123,8 +123,17 @@ export function cutToWhole(task: Task): number {
     task.received = first.from
   }
   task.recovery = null
+  if (task.dataInPdus > 0) {
+    const recovery = recoveryOf(task)
+    recovery.ackedPdus = task.dataInPdus
+    recovery.ackedBytes = task.received
+  }
   return task.dataInPdus
 }
+
+/** Whether the status came before data were cut anew, and the one with the new tag has not come. */
+export const lacksStatus = ({ recovery }: Task): boolean =>
+  recovery !== null && recovery.heldSn >= 0 && recovery.held === null
 
 /** Whether data before the status are still missing. */
 export const isMissing = (task: Task): boolean =>

@@ -44,11 +44,17 @@ export class Exchanges {
   readonly #connection: Connection
   readonly #links: Links
   readonly #open = new Map<number, Exchange>()
+  #loggedOut = false
   #gone: TransportError | null = null
 
   constructor(connection: Connection, links: Links) {
     this.#connection = connection
     this.#links = links
+  }
+
+  /** A logout that ends the connection was sent: no new request goes out here after it (RFC 7143, 11.14). */
+  get isLoggedOut(): boolean {
+    return this.#loggedOut || this.#links.loggedOut
   }
 
   /** The numbers that every request carries. */
@@ -182,9 +188,12 @@ export class Exchanges {
     )
   }
 
-  /** Ends the session in order, or the connection of a CID for one of the other reasons (RFC 7143, 11.14.1). */
+  /**
+   * Ends the session in order, or the connection of a CID for one of the other reasons (RFC 7143, 11.14.1). A connection is
+   * closed on itself only.
+   */
   logout(reason: number = LogoutReason.closeSession, cid = 0): Promise<LogoutAnswer> {
-    return this.#ask(
+    const answer = this.#ask(
       Opcode.logoutResponse,
       (header, at, itt) => {
         const { cmdSn, expStatSn } = this.#numbers
@@ -197,6 +206,9 @@ export class Exchanges {
         return { response, time2Wait, time2Retain }
       },
     )
+    if (reason === LogoutReason.closeSession) this.#links.loggedOut = true
+    else if (reason === LogoutReason.closeConnection) this.#loggedOut = true
+    return answer
   }
 
   #ask<T>(
@@ -207,6 +219,7 @@ export class Exchanges {
     itt: number = this.#links.tasks.otherTag(),
   ): Promise<T> {
     if (this.#gone !== null) return Promise.reject(this.#gone)
+    if (this.isLoggedOut) return Promise.reject(loggedOut())
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     const done = (header: Uint8Array, segment: Uint8Array): void => {
       try {
@@ -229,3 +242,6 @@ export class Exchanges {
 
 const broken = (what: string): TransportError =>
   new TransportError('TRANSPORT_PROTOCOL', `The target ${what}`)
+
+const loggedOut = (): TransportError =>
+  new TransportError('TRANSPORT_CLOSED', 'The connection is being logged out')

@@ -24,6 +24,7 @@ import { Exchanges } from './exchanges.ts'
 import type { Framer } from './framer.ts'
 import type { Links } from './links.ts'
 import type { Seat } from './login.ts'
+import { answerByNop } from './nop-answer.ts'
 import type { Settled } from './options.ts'
 import { Probe } from './probe.ts'
 import { Retransmission } from './retransmission.ts'
@@ -69,8 +70,9 @@ export class FullFeature implements ConnectionHost {
   leaving = false
   /** The negotiation under way, if there is one. */
   negotiating: Promise<void> | null = null
-  /** Time2Wait that the target asked for, in ms; -1 where it did not. */
+  /** Time2Wait and Time2Retain that the target asked for, in ms; -1 where it did not. */
   retryAfterMs = -1
+  retainMs = -1
   /** What is done about PDUs that did not come whole; null at ErrorRecoveryLevel 0. */
   readonly retransmission: Retransmission | null
   readonly #host: FullFeatureHost
@@ -99,7 +101,8 @@ export class FullFeature implements ConnectionHost {
 
   /** Sends a command under the next CmdSN. Only where `links` has room. */
   start(task: Task): void {
-    const { window, tasks } = this.links
+    const { window, tasks, retried } = this.links
+    if (retried.size > 0) retried.delete(this)
     tasks.add(task)
     task.cmdSn = window.cmdSn
     window.cmdSn = next(window.cmdSn)
@@ -122,19 +125,23 @@ export class FullFeature implements ConnectionHost {
    * (RFC 7143, 7.2.1).
    */
   retry(task: Task): void {
-    if (this.links.window.acknowledged(task.cmdSn)) return
+    if (this.links.window.acknowledged(task.cmdSn) || this.exchanges.isLoggedOut) return
     if (++task.retries > MAX_RETRIES) {
       this.connection.fail(broken(`did not take a command in that was sent ${MAX_RETRIES} times`))
       return
     }
-    task.rewind()
-    sendCommand(this.connection, this.settings, task)
+    this.#sendAgain(task)
   }
 
   /** Sends a command here under its number and tag, whose connection has been logged out before the target took it in. */
   resume(task: Task): void {
     this.take(task)
+    this.#sendAgain(task)
+  }
+
+  #sendAgain(task: Task): void {
     task.rewind()
+    this.links.retried.add(this)
     sendCommand(this.connection, this.settings, task)
   }
 
@@ -219,7 +226,7 @@ export class FullFeature implements ConnectionHost {
       if (!(error instanceof TransportError)) throw error
       this.connection.fail(error)
     }
-    if (this.gone === null) this.#probe.tick(now)
+    if (this.gone === null && !this.exchanges.isLoggedOut) this.#probe.tick(now)
   }
 
   /** The task in flight here under this CmdSN, or null. */
@@ -269,32 +276,15 @@ export class FullFeature implements ConnectionHost {
   }
 
   #nopIn(header: Uint8Array, data: Uint8Array): void {
+    const ttt = NOP_IN.field.ttt.get(header, 0)
     if (NOP_IN.field.itt.get(header, 0) !== RESERVED_TAG) {
+      if (ttt !== RESERVED_TAG) throw broken('sent a NOP-In that both answers and asks')
       if (this.#isDue(header)) this.exchanges.answer(header, data)
       return
     }
     this.#numbers(header, false)
     this.retransmission?.know(header)
-    const ttt = NOP_IN.field.ttt.get(header, 0)
-    if (ttt === RESERVED_TAG) return
-    const { connection, links } = this
-    connection.countAnswer()
-    const at = connection.begin()
-    NOP_OUT.write(
-      {
-        opcode: Opcode.nopOut,
-        immediate: 1,
-        final: 1,
-        lun: NOP_IN.field.lun.get(header, 0),
-        itt: RESERVED_TAG,
-        ttt,
-        cmdSn: links.window.cmdSn,
-        expStatSn: connection.expStatSn,
-      },
-      connection.staging,
-      at,
-    )
-    connection.end()
+    if (ttt !== RESERVED_TAG) answerByNop(this, NOP_IN.field.lun.get(header, 0), ttt)
   }
 
   #message(header: Uint8Array, data: Uint8Array): void {
@@ -336,7 +326,9 @@ export class FullFeature implements ConnectionHost {
       return
     const number = NOP_OUT.field.cmdSn.get(header, 0)
     if (this.links.window.acknowledged(number)) return
-    this.exchanges.ping(number).catch(() => undefined)
+    // Where this connection is on its way out, the target may refuse this one, too.
+    const link = this.leaving ? (this.links.leastLoaded() ?? this) : this
+    link.exchanges.ping(number).catch(() => undefined)
   }
 
   /** The task in flight on this connection that a header names, or null. */

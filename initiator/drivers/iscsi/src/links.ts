@@ -20,6 +20,11 @@ export class Links {
   settings: SessionSettings | null = null
   /** Commands that got their answer. */
   completed = 0
+  /** A logout of the session was sent: no connection has a new request any more (RFC 7143, 11.14). */
+  loggedOut = false
+  /** Connections on which a command was sent again, and none after it. */
+  readonly retried = new Set<FullFeature>()
+  #snackTag = 0
   #losses = 0
   #completedBefore = 0
   readonly #depth: number
@@ -50,7 +55,10 @@ export class Links {
 
   /** The connection for the next command: the one with the fewest in flight; null if none may be sent now. */
   free(): FullFeature | null {
-    return this.tasks.size < this.#depth && this.window.room > 0 ? this.leastLoaded() : null
+    if (this.loggedOut || this.tasks.size >= this.#depth || this.window.room === 0) return null
+    // The next number goes where a command was sent again: it shows there that the old number is over (RFC 7143, 10.4).
+    for (const link of this.retried) if (!link.leaving) return link
+    return this.leastLoaded()
   }
 
   leastLoaded(): FullFeature | null {
@@ -74,7 +82,19 @@ export class Links {
   remove(link: FullFeature): boolean {
     const at = this.live.indexOf(link)
     if (at >= 0) this.live.splice(at, 1)
+    this.retried.delete(link)
     return at >= 0
+  }
+
+  /** Whether every other connection is on its way out, too. */
+  isLast(link: FullFeature): boolean {
+    return !this.live.some(other => other !== link && !other.leaving)
+  }
+
+  /** A tag for an R-Data SNACK that no task had for a long time; never 0 or the reserved one (RFC 7143, 11.16.5). */
+  snackTag(): number {
+    this.#snackTag = (this.#snackTag % 0xffff_fffe) + 1
+    return this.#snackTag
   }
 
   /** A CID that no connection of the session has; taken until it is freed. */

@@ -17,6 +17,7 @@ import { answerR2t } from './data-out.ts'
 import {
   type Hole,
   isMissing,
+  lacksStatus,
   locateDataIn,
   missDataIn,
   missTail,
@@ -24,6 +25,7 @@ import {
   takeDataIn,
 } from './data-recovery.ts'
 import type { FullFeature } from './full-feature.ts'
+import { checkLun } from './lun-check.ts'
 import { acknowledgeData, askForData, askForDataCutAnew, askForStatus } from './snack.ts'
 import { StatusNumbers } from './status-numbers.ts'
 import type { Task } from './task.ts'
@@ -89,7 +91,8 @@ export class Retransmission {
     if (task === null) return
     const missing = answerR2t(connection, settings, task, header)
     // This one is asked for as well: write data go in order.
-    if (missing > 0) askForData(connection, task, task.r2ts, missing + 1)
+    if (missing > 0 && !this.#feature.exchanges.isLoggedOut)
+      askForData(connection, task, task.r2ts, missing + 1)
   }
 
   /** A task has ended without its data: a status that waits for them is acknowledged, or nothing behind it would be. */
@@ -168,7 +171,9 @@ export class Retransmission {
       this.#expStatSn = connection.expStatSn
       this.#asks = 0
     }
-    for (const task of links.tasksOf(this.#feature)) if (isMissing(task)) this.#askAgain(task, now)
+    for (const task of links.tasksOf(this.#feature)) {
+      if (isMissing(task) || lacksStatus(task)) this.#askAgain(task, now)
+    }
     if (now - this.#askedAt < PATIENCE_MS) return
     for (const { from, length } of this.#status.missing()) {
       if (++this.#asks > MAX_ASKS) throw silent('a status')
@@ -179,15 +184,19 @@ export class Retransmission {
 
   #askAgain(task: Task, now: number): void {
     const recovery = recoveryOf(task)
-    if (now - recovery.askedAt < PATIENCE_MS) return
+    if (now - recovery.askedAt < PATIENCE_MS || this.#feature.exchanges.isLoggedOut) return
     if (++recovery.asks > MAX_ASKS) throw silent('read data')
-    if (recovery.restarting) this.#cutAnew(task)
+    if (!isMissing(task)) {
+      askForStatus(this.#feature.connection, recovery.heldSn, 1)
+      recovery.askedAt = now
+    } else if (recovery.restarting) this.#cutAnew(task)
     else for (const hole of [...recovery.holes]) this.#ask(task, hole)
   }
 
   #ask(task: Task, { sn, end }: Hole): void {
     recoveryOf(task).askedAt = performance.now()
-    const { connection, declarations } = this.#feature
+    const { connection, declarations, exchanges } = this.#feature
+    if (exchanges.isLoggedOut) return
     if (task.declarations !== declarations || declarations % 2 !== 0) this.#cutAnew(task)
     else askForData(connection, task, sn, end - sn)
   }
@@ -198,7 +207,7 @@ export class Retransmission {
     recovery.holes.length = 0
     recovery.held = null
     recovery.restarting = true
-    recovery.snackTag++
+    recovery.snackTag = this.#feature.links.snackTag()
     recovery.askedAt = performance.now()
     task.dataInPdus = recovery.ackedPdus
     task.received = recovery.ackedBytes
@@ -206,6 +215,7 @@ export class Retransmission {
   }
 
   #owe(task: Task, header: Uint8Array): void {
+    checkLun(task, header)
     const recovery = recoveryOf(task)
     recovery.ackDue = field.dataSn.get(header, 0) + 1
     recovery.ackTag = field.ttt.get(header, 0)
@@ -218,7 +228,7 @@ export class Retransmission {
     if (recovery === null || recovery.ackDue === 0) return
     const [hole] = recovery.holes
     const upTo = hole?.sn ?? task.dataInPdus
-    if (upTo < recovery.ackDue) return
+    if (upTo < recovery.ackDue || this.#feature.exchanges.isLoggedOut) return
     recovery.ackDue = 0
     recovery.ackedPdus = upTo
     recovery.ackedBytes = hole?.from ?? task.received

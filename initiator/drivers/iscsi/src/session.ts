@@ -25,7 +25,7 @@ import type { Portal } from './portal.ts'
 import { reconnect } from './reconnect.ts'
 import { renegotiate } from './renegotiate.ts'
 import type { ConnectionReport, SessionSettings } from './settings.ts'
-import { asInitiatorError, lostError, sortOut, unsure } from './sort-out.ts'
+import { asInitiatorError, closedError, lostError, sortOut, unsure } from './sort-out.ts'
 import { Task } from './task.ts'
 import { abortTask, manageTasks } from './task-management.ts'
 import { TaskQueue } from './task-queue.ts'
@@ -49,13 +49,15 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
   readonly #drain = new Drain()
   #destination: Destination
   #state: State = 'opening'
-  /** The connections at present; null while there is no session at the target. */
+  /** The connections; null while there is no session at the target. */
   #links: Links | null = null
   #settings: SessionSettings | null = null
   #watch: Watch | null = null
   /** Tries to reconnect since a command was last completed. */
   #attempt = 0
   #closing: Promise<void> | null = null
+  /** The target does not wait for the logout any longer. */
+  #isLate = false
   #failure: unknown = null
 
   private constructor(destination: Destination, options: Settled) {
@@ -113,11 +115,7 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
   }
 
   #closedError(): TransportError {
-    const cause = this.#failure
-    const why = cause instanceof Error ? `: ${cause.message}` : ''
-    return new TransportError('TRANSPORT_CLOSED', `The session with ${this.target} is closed${why}`, {
-      cause,
-    })
+    return closedError(this.target, this.#failure)
   }
 
   /** Round trip of a NOP-Out in ms. */
@@ -129,7 +127,8 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
 
   async manage(action: TaskManagement, lun: Lun): Promise<ManagementResponse> {
     const link = this.#now()
-    const response = await manageTasks(link, action, this.#luns.bytes(lun))
+    const bytes = this.#luns.bytes(lun)
+    const response = await manageTasks(link, action, bytes, (task, reason) => this.#abort(task, reason))
     this.ready(link)
     return response
   }
@@ -154,16 +153,15 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
   async closeConnection(cid: number): Promise<void> {
     const { links } = this.#now()
     const link = links.byCid(cid)
-    const others = links.live.some(other => other !== link && !other.leaving)
-    if (link === null || link.leaving || !others) {
+    if (link === null || link.leaving || links.isLast(link)) {
       const why = link === null ? 'the session has none of this CID' : 'the session has no other one'
       throw new RequestError('ARGUMENT_INVALID', `Connection ${cid} cannot be closed: ${why}`)
     }
-    await this.#closeLink(link, DRAIN_MS)
+    await this.#closeLink(link, DRAIN_MS, false)
   }
 
-  async #closeLink(link: FullFeature, limitMs: number): Promise<void> {
-    const ended = await closeConnection(link, this.#drain, limitMs)
+  async #closeLink(link: FullFeature, limitMs: number, asked: boolean): Promise<void> {
+    const ended = await closeConnection(link, this.#drain, limitMs, asked)
     if (ended === null) return
     this.#options.onEvent({ type: 'connection-closed', cid: link.cid })
     const closed = lostError('it was closed while commands were under way')
@@ -207,7 +205,7 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
     this.ready(feature)
   }
 
-  /** Adds the connections that are wished and granted. The session works without those that cannot be had. */
+  /** Adds the connections that are wished and granted; works without those that cannot be had. */
   async #widen(links: Links): Promise<void> {
     const wanted = Math.min(this.#options.connections, links.settings!.maxConnections)
     const missing = Math.max(0, wanted - links.live.length)
@@ -231,7 +229,6 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
     return this.#login(this.#links!, cid, expStatSn)
   }
 
-  /** Logs a connection in to the session. */
   async #login(links: Links, cid: number, expStatSn: number): Promise<FullFeature> {
     const signal = AbortSignal.any([links.signal, this.#ended.signal])
     const destination = { ...this.#destination, portal: this.portal }
@@ -258,9 +255,10 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
   lost(feature: FullFeature, error: TransportError): void {
     const { links, cid, inFlight } = feature
     if (!links.remove(feature) || links !== this.#links) return
-    const isUp = this.#state === 'ready' || this.#state === 'closing'
-    const recover = links.level === 2 && isUp && links.getsOn()
-    if (!recover) {
+    const isUp = (this.#state === 'ready' || this.#state === 'closing') && !links.loggedOut
+    // What a target has sent in a wrong form ends all connections (RFC 7143, 7.7).
+    const isSound = error.code !== 'TRANSPORT_PROTOCOL'
+    if (links.level < 2 || !isUp || !isSound || !links.getsOn()) {
       this.#lose(links, error, feature.retryAfterMs)
       return
     }
@@ -275,7 +273,7 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
       },
       failure => {
         const cause = failure instanceof InitiatorError ? lostError(failure.message, failure) : error
-        if (links === this.#links) this.#lose(links, cause, feature.retryAfterMs)
+        if (links === this.#links && !links.loggedOut) this.#lose(links, cause, feature.retryAfterMs)
       },
     )
   }
@@ -344,15 +342,22 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
 
   /** The target wants a connection to be logged out: another one, or another session, takes its place. */
   async #leave(feature: FullFeature, limitMs: number): Promise<void> {
-    if (feature.leaving || this.#state !== 'ready') return
+    if (feature.leaving) return
     const { links } = feature
-    if (links.live.length > 1) {
-      await this.#closeLink(feature, limitMs)
+    feature.leaving = true
+    // The last connection takes the session with it, and so the commands of those that are on their way out as well.
+    const isEmpty = (): boolean => (links.isLast(feature) ? links.tasks.size : feature.inFlight) === 0
+    await this.#drain.wait(isEmpty, limitMs)
+    if (links !== this.#links || links.loggedOut) return
+    if (!links.isLast(feature)) {
+      await this.#closeLink(feature, 0, true)
       if (links === this.#links && this.#state === 'ready') await this.#addLink(links, REPLACEMENT_TRIES)
       return
     }
-    feature.leaving = true
-    await this.#drain.wait(() => feature.inFlight === 0, limitMs)
+    if (this.#state === 'closing') {
+      this.#isLate = true
+      return this.#drain.look()
+    }
     await within(feature.exchanges.logout(), LOGOUT_MS)
     if (feature.gone !== null) return
     // The target has forgotten the session: there is nothing to recover.
@@ -371,15 +376,14 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
     const links = this.#links
     this.#state = 'closing'
     if (links !== null) {
-      await this.#drain.wait(
-        () => this.#links === null || (links.tasks.size === 0 && this.#queue.isEmpty),
-        DRAIN_MS,
-      )
+      const isOver = (): boolean => this.#links === null || this.#isLate
+      await this.#drain.wait(() => isOver() || (links.tasks.size === 0 && this.#queue.isEmpty), DRAIN_MS)
+      this.#watch?.stop()
+      // What is still on its way into the session stays out of it.
+      links.end(this.#closedError())
       const link = this.#links?.live[0]
       if (link !== undefined) await within(link.exchanges.logout(), LOGOUT_MS)
-      this.#watch?.stop()
       this.#links = null
-      links.end(this.#closedError())
       for (const one of links.live.splice(0)) one.end(this.#closedError())
       for (const task of links.tasks) task.fail(this.#closedError())
     }

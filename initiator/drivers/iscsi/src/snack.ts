@@ -19,7 +19,7 @@ export function askForData(connection: Connection, task: Task, begRun: number, r
   send(connection, { type: SnackType.dataOrR2t, lun: task.lun, itt: task.itt, begRun, runLength })
 }
 
-/** Asks for all data that are not acknowledged, cut anew; the response will carry the tag. */
+/** Asks for all data that are not acknowledged, cut anew; the response will carry the tag, which is of `Links.snackTag`. */
 export function askForDataCutAnew(connection: Connection, task: Task, tag: number): void {
   send(connection, { type: SnackType.rData, lun: task.lun, itt: task.itt, ttt: tag, begRun: 0, runLength: 0 })
 }

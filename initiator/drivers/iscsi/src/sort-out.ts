@@ -12,6 +12,7 @@ export function sortOut(
 ): Task[] {
   const repeat: Task[] = []
   for (const task of tasks) {
+    if (task.state === 'done') continue
     if (task.state === 'ending') task.fail(task.reason)
     else if (!final && task.repeatable) repeat.push(task)
     else task.fail(unsure(error))
@@ -36,6 +37,12 @@ export function unsure(error: TransportError): TransportError {
 /** The error of what ends with a connection that is given up. */
 export const lostError = (why: string, cause?: unknown): TransportError =>
   new TransportError('TRANSPORT_CONNECTION_LOST', `The connection is given up: ${why}`, { cause })
+
+/** The error of what comes after the end of a session. */
+export function closedError(target: string, cause: unknown): TransportError {
+  const why = cause instanceof Error ? `: ${cause.message}` : ''
+  return new TransportError('TRANSPORT_CLOSED', `The session with ${target} is closed${why}`, { cause })
+}
 
 export const asInitiatorError = (error: unknown): InitiatorError =>
   error instanceof InitiatorError

@@ -8,6 +8,7 @@ import type { Task } from './task.ts'
 
 /** Wait for the answer to a task management function. */
 const MANAGEMENT_MS = 10_000
+const NO_LUN = new Uint8Array(8)
 
 const FUNCTIONS: Readonly<Record<TaskManagement, number>> = {
   'abort-task-set': IscsiTaskFunction.abortTaskSet,
@@ -19,33 +20,52 @@ const FUNCTIONS: Readonly<Record<TaskManagement, number>> = {
 }
 
 const RESPONSES: Readonly<Record<number, ManagementResponse>> = {
-  [IscsiTaskResponse.functionComplete]: 'complete',
   [IscsiTaskResponse.taskDoesNotExist]: 'no-such-task',
   [IscsiTaskResponse.lunDoesNotExist]: 'no-such-lun',
   [IscsiTaskResponse.functionNotSupported]: 'unsupported',
 }
 
+/** `abort` is called for tasks that may have been ended, where it does not come to be known whether they were. */
 export async function manageTasks(
   link: FullFeature,
   action: TaskManagement,
   lun: Uint8Array,
+  abort: (task: Task, reason: TransportError) => void,
 ): Promise<ManagementResponse> {
-  const before = link.links.window.cmdSn
-  const code = await bounded(link, link.exchanges.manage(FUNCTIONS[action], lun), action)
-  const response = RESPONSES[code] ?? 'rejected'
-  if (response === 'complete' && action !== 'clear-aca') terminate(link.links, action, lun, before)
-  return response
+  const { links, exchanges } = link
+  const everywhere = action.startsWith('target-')
+  const before = links.window.cmdSn
+  const affected = [...affectedTasks(links, action, everywhere ? null : lun, before)]
+  const answer = exchanges.manage(FUNCTIONS[action], everywhere ? NO_LUN : lun)
+  const ended = new TransportError('TRANSPORT_TASK_ABORTED', `The command was ended by ${action}`)
+  let code: number
+  try {
+    code = await bounded(link, answer, action)
+  } catch (error) {
+    // They are over in either case (RFC 7143, 4.2.3.3).
+    if (link.gone !== null) for (const task of affected) abort(task, ended)
+    throw error
+  }
+  if (code !== IscsiTaskResponse.functionComplete) return RESPONSES[code] ?? 'rejected'
+  // The target has ended them and sends no answer for them; what it sent before may come on the other connections.
+  for (const task of affectedTasks(links, action, everywhere ? null : lun, before)) {
+    task.link!.forget(task, true)
+    task.fail(ended)
+  }
+  return 'complete'
 }
 
-/** The target has ended these tasks and sends no answer for them (RFC 7143, 4.2.3.3). */
-function terminate(links: Links, action: string, lun: Uint8Array, before: number): void {
-  const everywhere = action.startsWith('target-')
-  for (const task of links.tasks) {
+/** Tasks before this CmdSN on a unit, or on all where there is none. */
+function* affectedTasks(
+  { tasks }: Links,
+  action: TaskManagement,
+  lun: Uint8Array | null,
+  before: number,
+): Generator<Task> {
+  if (action === 'clear-aca') return
+  for (const task of tasks) {
     if (((task.cmdSn - before) | 0) >= 0) continue
-    if (!everywhere && Buffer.compare(task.lun, lun) !== 0) continue
-    // Answers that were sent before may be under way on the other connections.
-    task.link!.forget(task, true)
-    task.fail(new TransportError('TRANSPORT_TASK_ABORTED', `The command was ended by ${action}`))
+    if (lun === null || Buffer.compare(task.lun, lun) === 0) yield task
   }
 }
 
@@ -59,7 +79,7 @@ export function abortTask(task: Task, ready: (link: FullFeature) => void): void 
         const refused = 'The target cannot abort a command, so its connection is ended'
         return link.connection.fail(new TransportError('TRANSPORT_CONNECTION_LOST', refused))
       }
-      link.forget(task, link.retransmission !== null)
+      link.forget(task, true)
       task.fail(task.reason)
       ready(link)
     },
