@@ -92,4 +92,8 @@ export const CONCEPTS: readonly Rule[] = [
     'target',
     'There is one session for an initiator name, ISID, target and portal group: a new one ends the old.',
   ]),
+  ...section('4.2.4', [
+    'initiator',
+    'The first PDU of a connection is a login request, and after login there is none.',
+  ]),
 ]

@@ -14,8 +14,16 @@ export const KEY_RULES: readonly Rule[] = [
     ['target', 'SendTargets is served in discovery sessions.'],
     ['target', 'SendTargets=All is not served in normal sessions.'],
   ),
-  ...section('13.4', ['target', 'TargetName comes with the first request of a normal login.']),
-  ...section('13.5', ['target', 'InitiatorName comes with the first request of every login.']),
+  ...section(
+    '13.4',
+    ['target', 'TargetName comes with the first request of a normal login.'],
+    ['initiator', 'TargetName goes with the first request of a normal login, and not again.'],
+  ),
+  ...section(
+    '13.5',
+    ['target', 'InitiatorName comes with the first request of every login.'],
+    ['initiator', 'InitiatorName goes with the first request of every login, and not again.'],
+  ),
   ...section('13.6', ['target', 'TargetAlias is declared, and no initiator sends it.']),
   ...section('13.8', ['target', 'An IPv6 address stands in brackets, with port and portal group behind it.']),
   ...section('13.9', [
@@ -67,11 +75,23 @@ export const KEY_RULES: readonly Rule[] = [
     ['target', 'With Yes the sequences of a command follow each other without gap or overlap.'],
   ),
   ...section('13.20', ['target', 'ErrorRecoveryLevel: the smaller one.']),
-  ...section('13.21', ['target', 'SessionType is Normal or Discovery.']),
-  ...section('13.22', ['target', 'Private keys that are not known are answered NotUnderstood.']),
+  ...section(
+    '13.21',
+    ['target', 'SessionType is Normal or Discovery.'],
+    ['initiator', 'A discovery session has none of the keys that it makes irrelevant.'],
+  ),
+  ...section(
+    '13.22',
+    ['target', 'Private keys that are not known are answered NotUnderstood.'],
+    ['initiator', 'No private key is sent.'],
+  ),
   ...section('13.23', ['target', 'TaskReporting: of the values offered the first that the target knows.']),
   ...section('13.24', ['target', 'iSCSIProtocolLevel: the smaller one, from 0 to 31.']),
-  ...section('13.25', ['target', 'Keys of markers are answered Reject (or No), never NotUnderstood.']),
+  ...section(
+    '13.25',
+    ['target', 'Keys of markers are answered Reject (or No), never NotUnderstood.'],
+    ['initiator', 'Keys of markers are not offered.'],
+  ),
   ...section('13.26', ['target', 'X#NodeArchitecture changes nothing.']),
   ...section(
     'C',
@@ -84,4 +104,13 @@ export const KEY_RULES: readonly Rule[] = [
     ['target', 'Nothing, in a normal session, gives the target of the session and no other.'],
     ['target', 'An answer has TargetName, followed by its TargetAddress keys, and no other key.'],
   ),
+  ...section('13', [
+    'initiator',
+    'Keys that hold for the session go on its first connection alone, and end the login if they come on another.',
+  ]),
+  ...section('13.7', ['initiator', 'InitiatorAlias is declared, and no target sends it.']),
+  ...section('14', [
+    'initiator',
+    'No extension of the public formats is used, and no private one for another purpose than its own.',
+  ]),
 ]

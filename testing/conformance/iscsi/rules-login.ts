@@ -15,6 +15,10 @@ export const LOGIN: readonly Rule[] = [
     ['both', 'Values that are not said to be longer have up to 255 bytes.'],
     ['both', 'A text that is none is a fault.'],
     ['both', 'Large binary values may be hexadecimal or Base64.'],
+    [
+      'initiator',
+      'Names of its keys begin with a capital letter, its numbers have their form, its values at most 255 bytes.',
+    ],
   ),
   ...section(
     '6.2',
@@ -59,6 +63,7 @@ export const LOGIN: readonly Rule[] = [
       'initiator',
       'Where the default of a key that was not agreed on is none of the values offered, the login ends.',
     ],
+    ['initiator', 'The next request goes when the last one has been answered.'],
   ),
   ...section(
     '6.3',
@@ -82,6 +87,7 @@ export const LOGIN: readonly Rule[] = [
       'initiator',
       'A response ends a stage only if the request asked for it, and leads to the stage that was named.',
     ],
+    ['initiator', 'It sends no key twice in one login.'],
   ),
   ...section(
     '6.3.1',
@@ -144,6 +150,19 @@ export const LOGIN: readonly Rule[] = [
       'All requests of one login carry the same CmdSN, which is that of the first numbered request.',
     ],
     ['initiator', 'A request whose text goes on does not ask for the next stage.'],
+    ['initiator', 'The lowest and the highest version of every request are 0.'],
+    [
+      'initiator',
+      'The type bits of the ISID are those of its naming authority, and what is reserved in it is zero.',
+    ],
+    ['initiator', 'An ISID can be given, and is the same in every login.'],
+    [
+      'initiator',
+      'The TSIH is 0 where a session begins, and that of the session where a connection joins it.',
+    ],
+    ['initiator', 'ISID, TSIH, CID and tag stay the same in a login.'],
+    ['initiator', 'The first request names the initiator, and the target or the kind of session.'],
+    ['initiator', 'No key of the standard is answered NotUnderstood.'],
   ),
   ...section(
     '11.13',

@@ -38,7 +38,11 @@ export const RECOVERY: readonly Rule[] = [
     ['target', 'The CmdSN of a numbered request that was rejected does not count as received.'],
     ['initiator', 'The gap that a rejected command leaves is filled.'],
   ),
-  ...section('7.4.1', ['target', 'ErrorRecoveryLevel is 0 in a discovery session, whatever is offered.']),
+  ...section(
+    '7.4.1',
+    ['target', 'ErrorRecoveryLevel is 0 in a discovery session, whatever is offered.'],
+    ['initiator', 'A discovery session is begun with level 0.'],
+  ),
   ...section(
     '7.4.2',
     ['target', 'A discovery session without a target ends the one of the same name, ISID and portal.'],

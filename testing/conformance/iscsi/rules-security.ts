@@ -6,6 +6,9 @@ const IPSEC = 'IPsec belongs to the system below: it is set up there, and nothin
 const NOT_OFFERED = 'the method is not offered; AuthMethod settles on CHAP or None'
 const TOOL = 'secrets come from files; whoever writes them has a source of random bytes of his own'
 
+const WISHED =
+  'who names algorithms without MD5 does so to keep it out: to offer it all the same would be to weaken the login unasked'
+
 export const SECURITY: readonly Rule[] = [
   ...section(
     '9.2',
@@ -15,6 +18,7 @@ export const SECURITY: readonly Rule[] = [
     ],
     ['target', 'A response that is wrong by its content is a failure of authentication.'],
     ['initiator', 'An answer that does not fit its step ends the connection.'],
+    ['initiator', 'No secret goes over the wire.'],
   ),
   ...section(
     '9.2.1',
@@ -25,6 +29,11 @@ export const SECURITY: readonly Rule[] = [
     ['target', 'A response that the target itself would have given is a failure of authentication.'],
     ['target', 'A challenge that comes back as the challenge of the initiator closes the connection.'],
     ['both', 'With a secret of less than 96 random bits the connection is encrypted.', IPSEC],
+    [
+      'initiator',
+      'A target that answers as the initiator itself would have fails, and the connection closes.',
+    ],
+    ['initiator', 'Its challenge is never that of the target.'],
   ),
   ...section('9.2.2', ['both', 'SRP uses groups of at least 768 bits.', NOT_OFFERED]),
   ...section('9.2.3', ['both', 'Kerberos V5 messages are verified.', NOT_OFFERED]),
@@ -36,6 +45,12 @@ export const SECURITY: readonly Rule[] = [
       'target',
       'Where nobody needs to prove anything, AuthMethod is answered None, and keys of CHAP are refused.',
     ],
+    ['initiator', 'CHAP begins with the request that follows the choice of the method.'],
+    [
+      'initiator',
+      'What it offers is CHAP and None, in this order, and CHAP alone where the target has to prove itself.',
+    ],
+    ['initiator', 'A method that was not offered ends the login.'],
   ),
   ...section('12.1.1', ['both', 'Kerberos.', NOT_OFFERED]),
   ...section('12.1.2', ['both', 'SRP.', NOT_OFFERED]),
@@ -50,9 +65,17 @@ export const SECURITY: readonly Rule[] = [
     ['target', 'MD5 is among the algorithms.'],
     ['target', 'Challenges do not come again.'],
     ['initiator', 'A wrong response of the target closes the connection.'],
+    ['initiator', 'The keys of CHAP go and come in their steps; others end the login.'],
+    ['initiator', 'MD5 is among the algorithms that are offered.'],
+    ['initiator', 'MD5 is offered also where the user has named other algorithms.', WISHED],
+    [
+      'initiator',
+      'A challenge of the target has 1 to 1024 bytes, its identifier one; those of the initiator keep to that.',
+    ],
   ),
   ...section('12', [
     'initiator',
     'Operational keys come after the security stage; there they end the login.',
   ]),
+  ...section('9.4', ['initiator', 'X#NodeArchitecture is not sent.']),
 ]

@@ -98,7 +98,7 @@ const MET: readonly (readonly [wishes: Wishes, offer: readonly [string, string],
   [{}, ['Nonsense', '1'], 'NotUnderstood'],
 ]
 for (const [wishes, [key, value], answer] of MET) {
-  // Requirement: RFC 7143, 6.2/19 and 6.2/21.
+  // Requirement: RFC 7143, 6.2/19 and 6.2/21 and 11.12/14.
   test(`${key}=${value} from the target is answered with ${answer}`, () => {
     const negotiation = new Negotiation(wishes, NORMAL)
     negotiation.receive({ key, value })
