@@ -7,7 +7,7 @@ import { isDestination } from '../destination.ts'
 
 /** Where initiators are to log in instead. */
 export interface Redirect {
-  /** `HOST[:PORT][,TAG]` with a host name, an IPv4 address or a bracketed IPv6 address; or several of them. */
+  /** `HOST[:PORT]` with a host name, an IPv4 address or a bracketed IPv6 address; or several of them. */
   readonly to: string | readonly string[]
   /** They may remember it; if not given, they ask here again next time. */
   readonly permanent?: boolean
@@ -63,23 +63,14 @@ export function readRedirect(redirect: Redirect): Moved {
 }
 
 function readAddress(given: string): string {
-  const parts = /^(?:\[([^\]]+)\]|([^:[\],]+))(?::(\d{1,5}))?(?:,(\d{1,5}))?$/.exec(String(given))
+  const parts = /^(?:\[([^\]]+)\]|([^:[\],]+))(?::(\d{1,5}))?$/.exec(String(given))
   const port = Number(parts?.[3] ?? ISCSI_PORT)
-  const tag = Number(parts?.[4] ?? 1)
   const host = parts?.[1] ?? parts?.[2] ?? ''
   const isBracketed = parts?.[1] !== undefined
-  if (
-    isBracketed !== (isIP(host) === 6) ||
-    !isDestination(host) ||
-    port < 1 ||
-    port > 65_535 ||
-    tag < 1 ||
-    tag > 65_535
-  ) {
+  if (isBracketed !== (isIP(host) === 6) || !isDestination(host) || port < 1 || port > 65_535) {
     throw new OperatorError('REDIRECT', `'${given}' is no address that initiators can be sent to`, {
-      hint: 'write HOST, HOST:PORT or [V6]:PORT, with a portal group HOST:PORT,TAG',
+      hint: 'write HOST, HOST:PORT or [V6]:PORT; a portal group is not told here (RFC 7143, 13.8)',
     })
   }
-  const address = `${isBracketed ? `[${host}]` : host}:${port}`
-  return parts?.[4] === undefined ? address : `${address},${tag}`
+  return `${isBracketed ? `[${host}]` : host}:${port}`
 }
