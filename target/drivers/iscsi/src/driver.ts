@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The iSCSI target driver: options checked, portals opened, a port for the engine.
 import type { Engine, TargetDriver, TargetPort } from '@lunkit/target-api'
-import type { PortAccess } from './access/port-access.ts'
+import { type PortAccess, portTables } from './access/port-access.ts'
 import type { PortControl } from './control/control.ts'
 import { builtInChecksum } from './digest.ts'
 import type { PortWatch } from './observe/port-watch.ts'
@@ -35,7 +35,7 @@ export const driver: IscsiDriver = Object.freeze({
   name: 'iscsi',
   async start(engine: Engine, options: IscsiOptions): Promise<IscsiPort> {
     const warn = (reason: string): void => engine.observe({ type: 'warning', reason })
-    const settings = settle(options, warn)
+    const settings = settle(options, warn, portTables(engine))
     const port = new IscsiTargetPort(engine, settings, options.crc32c ?? builtInChecksum)
     const both = settings.portals.some(portal => portal.host === '0.0.0.0')
     const opened: Listener[] = []

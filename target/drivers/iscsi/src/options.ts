@@ -121,7 +121,7 @@ export interface IscsiOptions extends AccessOptions {
    * Linux (open-iscsi) then looks for LUNs by itself. The unit attention comes as well.
    */
   readonly asyncEvents?: boolean
-  /** Answers extension keys (`X-…`, `X#…`); without it none is understood. What it throws fails the login. */
+  /** Answers private extension keys (`X-…`); without it none is understood. What it throws fails the login. */
   readonly vendorKey?: VendorKey
   /** Each command that takes this long from its turn to its answer is an event, in milliseconds; 0, as if not given, for none. */
   readonly slowMs?: number
@@ -212,9 +212,13 @@ const TRUSTED = ['127.0.0.0/8', '::1']
 
 /**
  * Fills in defaults and checks. Throws OperatorError: no portal, value out of range, equal secrets, empty user.
- * `warn` hears of what is allowed but unwise.
+ * `warn` hears of what is allowed but unwise; `others` are the access tables of the engine's other ports.
  */
-export function settle(options: IscsiOptions, warn: (reason: string) => void): Settings {
+export function settle(
+  options: IscsiOptions,
+  warn: (reason: string) => void,
+  others: readonly AccessTable[] = [],
+): Settings {
   if (options.portals.length === 0) {
     throw new OperatorError('PORTAL_MISSING', 'iSCSI port has no portal', { hint: 'give a host and port' })
   }
@@ -254,7 +258,7 @@ export function settle(options: IscsiOptions, warn: (reason: string) => void): S
   inRange('nop.timeoutMs', nop.timeoutMs, 1, 2 ** 40)
   return {
     portals: options.portals,
-    access: new AccessTable(options, warn),
+    access: new AccessTable(options, warn, others),
     limits,
     nop,
     preferences: settlePreferences(options.preferences),

@@ -50,7 +50,7 @@ function checkGiven(what: string, { group, readonly }: Given): void {
 const clash = (what: string, fault: string, hint: string): OperatorError =>
   new OperatorError('ACCESS_RULE', `${what[0]!.toUpperCase()}${what.slice(1)} ${fault}`, { hint })
 
-/** Accounts of one list: each user once, each secret for one direction only. */
+/** Accounts of one list: each user once. */
 export function checkAccounts(what: string, accounts: readonly (Chap & Given)[], warn: Warn): void {
   if (accounts.length === 0) {
     throw new OperatorError('CHAP_EMPTY', `CHAP for ${what} has no account`, {
@@ -59,7 +59,7 @@ export function checkAccounts(what: string, accounts: readonly (Chap & Given)[],
   }
   const users = new Set<string>()
   for (const chap of accounts) {
-    checkSecrets(what, chap, accounts, warn)
+    checkSecrets(what, chap, warn)
     checkAlgorithms(what, chap)
     checkGiven(`account '${chap.user}' of ${what}`, chap)
     if (users.has(chap.user)) {
@@ -71,15 +71,23 @@ export function checkAccounts(what: string, accounts: readonly (Chap & Given)[],
   }
 }
 
-function checkSecrets(what: string, chap: Chap, accounts: readonly Chap[], warn: Warn): void {
+function checkSecrets(what: string, chap: Chap, warn: Warn): void {
   for (const account of chap.mutual === undefined ? [chap] : [chap, chap.mutual]) {
     if (account.user === '' || account.secret === '')
       throw new OperatorError('CHAP_EMPTY', `CHAP for ${what} has an empty user or secret`)
     if (Buffer.byteLength(account.secret) < SECRET_BYTES)
       warn(`CHAP secret for ${what} is shorter than ${SECRET_BYTES} bytes and can be guessed from a trace`)
   }
-  if (chap.mutual !== undefined && accounts.some(({ secret }) => secret === chap.mutual!.secret)) {
-    throw new OperatorError('CHAP_SAME_SECRET', `CHAP for ${what} has one secret for both directions`, {
+}
+
+/** No secret proves an initiator here and a target there (RFC 7143, 9.2.1): `accounts` are those of all lists. */
+export function checkDirections(accounts: readonly Chap[]): void {
+  const initiators = new Map(accounts.map(({ secret, user }) => [secret, user]))
+  for (const { mutual } of accounts) {
+    const user = mutual === undefined ? undefined : initiators.get(mutual.secret)
+    if (user === undefined) continue
+    const problem = `CHAP has one secret for both directions: initiators prove '${user}' by it, and a target '${mutual!.user}'`
+    throw new OperatorError('CHAP_SAME_SECRET', problem, {
       hint: 'give the target a secret of its own: with one for both, either side can play the other',
     })
   }

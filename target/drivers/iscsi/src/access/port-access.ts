@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The access table of a running port: asked by operators, and replaced while sessions are in place.
 import { isDeepStrictEqual } from 'node:util'
-import type { NexusView } from '@lunkit/target-api'
+import type { Engine, NexusView } from '@lunkit/target-api'
 import { Connection } from '../connection.ts'
 import { dropSession } from '../control/drain.ts'
-import type { IscsiTargetPort } from '../port.ts'
+import { IscsiTargetPort } from '../port.ts'
 import type { Session } from '../session.ts'
 import type { PeerCertificate } from '../tls/certificate.ts'
 import { type Explanation, explain } from './explain.ts'
@@ -31,6 +31,10 @@ export interface SessionChange {
   /** Why it was ended; empty if it sees or may do something else now. */
   readonly ended: string
 }
+
+/** The tables of all iSCSI ports of an engine. */
+export const portTables = ({ ports }: Engine): AccessTable[] =>
+  ports.flatMap(port => (port instanceof IscsiTargetPort ? port.access.table : []))
 
 export class PortAccess {
   readonly #port: IscsiTargetPort
@@ -61,7 +65,8 @@ export class PortAccess {
    */
   set(options: AccessOptions): SessionChange[] {
     const warn = (reason: string): void => this.#port.observe({ type: 'warning', reason })
-    this.#table = new AccessTable(options, warn)
+    const others = portTables(this.#port.engine).filter(one => one !== this.#table)
+    this.#table = new AccessTable(options, warn, others)
     this.#restartLogins()
     const changes: SessionChange[] = []
     for (const session of [...this.#port.sessions.values()]) {

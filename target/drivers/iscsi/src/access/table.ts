@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { NexusView, Target } from '@lunkit/target-api'
 import { quoted } from '../login/chap.ts'
-import { checkAccess, checkAccounts } from './checks.ts'
+import { checkAccess, checkAccounts, checkDirections } from './checks.ts'
 import { type Condition, conditionsOf } from './conditions.ts'
 import type { Who } from './facts.ts'
 import type { Access, AccessAccount, AccessOptions, AccessRule, Chap, Given } from './options.ts'
@@ -57,15 +57,30 @@ export class AccessTable {
   readonly discovery: readonly Chap[] | null
   readonly #entries: ReadonlyMap<string, Entry>
   readonly #users: ReadonlySet<string>
+  readonly #accounts: readonly Chap[]
 
-  /** Throws OperatorError on what cannot be meant; `warn` hears of what is allowed but unwise. */
-  constructor({ access = {}, discoveryChap }: AccessOptions, warn: (reason: string) => void) {
+  /**
+   * Throws OperatorError on what cannot be meant; `warn` hears of what is allowed but unwise. `others` are the tables of
+   * the other ports, whose secrets must not prove the other side here.
+   */
+  constructor(
+    { access = {}, discoveryChap }: AccessOptions,
+    warn: (reason: string) => void,
+    others: readonly AccessTable[] = [],
+  ) {
     for (const [name, one] of Object.entries(access)) checkAccess(name, one, warn)
     this.discovery = discoveryChap === undefined ? null : [discoveryChap].flat()
     if (this.discovery !== null) checkAccounts('discovery', this.discovery, warn)
     this.#entries = new Map(Object.entries(access).map(([name, one]) => [name, entryOf(name, one)]))
     const rows = [...this.#entries.values()].flatMap(one => one.rows)
     this.#users = new Set(rows.flatMap(({ accounts }) => accounts.map(({ user }) => user)))
+    this.#accounts = [
+      ...(this.discovery ?? []),
+      ...Object.values(access)
+        .flatMap(one => [one, ...(one.rules ?? [])])
+        .flatMap(accountsOf),
+    ]
+    checkDirections([...this.#accounts, ...others.flatMap(other => other.#accounts)])
   }
 
   /** Who has not proved anything yet, and what of a target that one is to prove and gets then. */
@@ -149,6 +164,9 @@ function firstOf(conditions: readonly Condition[], who: Who): string | null {
   }
   return null
 }
+
+const accountsOf = ({ chap }: Pick<AccessRule, 'chap'>): readonly Chap[] =>
+  chap === undefined || chap === 'none' ? [] : [chap].flat()
 
 function entryOf(name: string, access: Access): Entry {
   const what = name === '*' ? 'all targets' : `target ${name}`
