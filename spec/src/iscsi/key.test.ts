@@ -41,7 +41,7 @@ const STANDARD = `
 13.25  | IFMarker                 | IO     | I&T | CO | boolean                           | -         | Reject | -
 13.25  | OFMarkInt                | IO     | I&T | CO | range 1..65535                    | -         | Reject | -
 13.25  | IFMarkInt                | IO     | I&T | CO | range 1..65535                    | -         | Reject | -
-13.26  | X#NodeArchitecture       | LO D   | I&T | SW | list                              | -         | -     | -
+13.26  | X#NodeArchitecture       | LO D   | I&T | SW | text                              | -         | -     | -
 `
 
 // The row of the second list, from a key's row.

@@ -402,9 +402,10 @@ const rows: readonly Key[] = [
   { ...marker, name: 'OFMarkInt', type: 'range', min: 1, max: 65_535 },
   { ...marker, name: 'IFMarkInt', type: 'range', min: 1, max: 65_535 },
   {
+    // A list, of which nothing more is said than that all of it together has 255 bytes at most.
     ...declared,
     name: 'X#NodeArchitecture',
-    type: 'list',
+    type: 'text',
     use: 'leading-only',
     sender: 'both',
     stages: operational,

@@ -54,7 +54,7 @@ export const TEXT_LIMITS: TextLimits = Object.freeze({ bytes: 65_536, pairs: 102
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const encoder = new TextEncoder()
 const KEY = /^[A-Za-z][A-Za-z0-9.\-+@_]*$/
-const EXTENSION = /^X[-#][A-Za-z0-9.\-+@_#]+$/
+const EXTENSION = /^X[-#][A-Za-z0-9.\-+@_]+$/
 const EQUALS = 0x3d
 
 const isKeyName = (name: string): boolean => (isExtensionKey(name) ? EXTENSION : KEY).test(name)
