@@ -9,12 +9,13 @@ import { refusal, sendLoginResponse } from './outbound/login-response.ts'
 import { Session } from './session.ts'
 import { within } from './time-limit.ts'
 
-/** Refuses the login with a status, says so to the observer, and ends the connection. */
+/** Refuses the login with a status, perhaps with keys that are answered in it, tells the observer, and ends the connection. */
 export function refuseLogin(
   connection: Connection,
   request: LoginRequest,
   status: number,
   reason: string,
+  text?: Buffer,
 ): void {
   connection.port.observe({
     type: 'login-failed',
@@ -25,7 +26,7 @@ export function refuseLogin(
   })
   connection.port.watch.counters.fail(loginStatusText(status))
   connection.port.door.refused(connection.peer, status)
-  sendLoginResponse(connection, request, refusal(status), 0, 0)
+  sendLoginResponse(connection, request, refusal(status, text), 0, 0)
   connection.step('loginFailed')
   void connection.end('fault', true)
 }

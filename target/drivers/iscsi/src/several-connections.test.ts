@@ -205,7 +205,7 @@ describe('the end of a connection', () => {
 
   // Requirement: RFC 7143, Connection Reinstatement: a login with the CID of a connection logs that out and takes its place.
   for (const others of [0, 1]) {
-    // Requirement: RFC 7143, 6.3.4/1 and 11.14.5/1.
+    // Requirement: RFC 7143, 6.3.4/1 and 11.14.5/1 and 6.3.4/4.
     test(`a login with its CID takes its place, beside ${others} others`, () =>
       withBench({}, async bench => {
         const { session, first } = await RawSession.open(bench)

@@ -81,7 +81,7 @@ function redirect(connection: Connection, request: LoginRequest, { status, addre
   })
   connection.port.watch.counters.redirected++
   const text = Buffer.from(encodeText(addresses.map(value => ({ key: 'TargetAddress', value }))))
-  sendLoginResponse(connection, request, { ...refusal(status), text }, 0, 0)
+  sendLoginResponse(connection, request, refusal(status, text), 0, 0)
   connection.step('loginFailed')
   void connection.end('fault', true)
 }

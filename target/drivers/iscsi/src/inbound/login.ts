@@ -30,7 +30,7 @@ export function receiveLogin(
   const reply = login.receive(request)
   if (connection.port.control.rehearsals.swallows(connection, request)) return
   if (reply.status !== LoginStatus.success) {
-    refuseLogin(connection, request, reply.status, reply.failure)
+    refuseLogin(connection, request, reply.status, reply.failure, reply.text)
     return
   }
   if (login.complete) admitLogin(connection, login, request, reply)

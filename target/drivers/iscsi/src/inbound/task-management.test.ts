@@ -85,6 +85,7 @@ describe('task management', () => {
       await again.end()
     }))
 
+  // Requirement: RFC 7143, 13.24/2.
   test('the functions of RFC 7144 are there where the login settled on iSCSIProtocolLevel 2', () =>
     withBench({}, async bench => {
       const old = await bench.peer()

@@ -121,12 +121,11 @@ function answerVendorKeys(
   reply: TextPair[],
 ): string | null {
   const { target, identity } = connection.session!
-  const from = {
-    initiator: identity.initiator,
-    target: target?.name ?? '',
-    stage: 'full-feature',
-    authenticated: true,
-  } as const
+  const { initiator } = identity
+  const from =
+    target === null
+      ? null
+      : ({ initiator, target: target.name, stage: 'full-feature', authenticated: true } as const)
   try {
     return vendorKeys.answer(pairs, from, reply)
   } catch (error) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The security stage: which method, and CHAP's steps in their order (RFC 7143, 12.1).
-import { LoginStatus, parseList, type TextPair } from '@lunkit/spec'
+import { KeyAnswer, LoginStatus, parseList, type TextPair } from '@lunkit/spec'
 import type { Chap } from '../access/options.ts'
 import { type AuthFailure, ChapExchange, type ChapStep } from './chap.ts'
+import { isAnswerOnly } from './negotiate.ts'
 
 const AUTH_KEYS: ReadonlySet<string> = new Set([
   'AuthMethod',
@@ -18,6 +19,15 @@ export const isAuthKey = (name: string): boolean => AUTH_KEYS.has(name)
 const failed = (failure: string): AuthFailure => ({ status: LoginStatus.authenticationFailure, failure })
 /** Keys that do not fit their step (RFC 7143, 9.2). */
 const unfit = (failure: string): AuthFailure => ({ status: LoginStatus.initiatorError, failure })
+
+/** The initiator's keys of each step of CHAP, and those that it may leave out (RFC 7143, 12.1.3). */
+const STEPS: Readonly<
+  Record<ChapExchange['stage'], { readonly keys: readonly string[]; readonly mayLack: readonly string[] }>
+> = {
+  algorithm: { keys: ['CHAP_A'], mayLack: [] },
+  response: { keys: ['CHAP_N', 'CHAP_R', 'CHAP_I', 'CHAP_C'], mayLack: ['CHAP_I', 'CHAP_C'] },
+  done: { keys: [], mayLack: [] },
+}
 
 /** Authentication of one login. */
 export class Authentication {
@@ -56,45 +66,49 @@ export class Authentication {
     if (given.size !== pairs.length) return unfit('A key of authentication came twice')
     const offer = given.get('AuthMethod')
     if (offer !== undefined) {
+      given.delete('AuthMethod')
       const failure = this.#choose(offer)
       if (failure !== null) return failure
       into.push({ key: 'AuthMethod', value: this.#method! })
     }
     if (transit && !this.#optional && this.#exchange !== null && this.#method === null)
       return failed('Initiator offers no authentication')
-    const chapKeys = given.size - (offer === undefined ? 0 : 1)
-    return chapKeys === 0 ? null : this.#chap(given, into)
+    // The first step may come with the offer, or after its answer.
+    return given.size === 0 && (offer !== undefined || this.done) ? null : this.#chap(given, into)
   }
 
   #choose(offer: string): AuthFailure | null {
     if (this.#method !== null) return unfit('AuthMethod came twice')
+    if (isAnswerOnly(offer)) return unfit(`AuthMethod is offered as ${offer}`)
     const wanted = this.#exchange === null ? ['None'] : this.#optional ? ['None', 'CHAP'] : ['CHAP']
     // The initiator's order decides (RFC 7143, 6.2).
     const method = (parseList(offer) ?? []).find(one => wanted.includes(one))
-    if (method === undefined) return failed(`AuthMethod offers no ${wanted.join(' or ')}`)
+    if (method === undefined) {
+      const answer = { key: 'AuthMethod', value: KeyAnswer.reject }
+      return { ...failed(`AuthMethod offers no ${wanted.join(' or ')}`), answer }
+    }
     this.#method = method === 'CHAP' ? 'CHAP' : 'None'
     return null
   }
 
+  /** Each step has its keys, none left out: a response that does not come MUST NOT be answered (RFC 7143, 9.2). */
   #chap(given: ReadonlyMap<string, string>, into: TextPair[]): AuthFailure | null {
     const exchange = this.#exchange
-    if (exchange === null || this.#method !== 'CHAP') return unfit('Keys of CHAP came without the method')
-    const algorithms = given.get('CHAP_A')
-    const name = given.get('CHAP_N')
-    const response = given.get('CHAP_R')
-    let step: ChapStep
-    if (algorithms !== undefined && exchange.stage === 'algorithm' && name === undefined) {
-      step = exchange.choose(algorithms)
-    } else if (name !== undefined && response !== undefined && exchange.stage === 'response') {
-      if (algorithms !== undefined) return unfit('CHAP_A came twice')
-      step = exchange.verify(name, response, given.get('CHAP_I') ?? null, given.get('CHAP_C') ?? null)
-    } else if (exchange.stage === 'response' && algorithms === undefined) {
-      return { status: LoginStatus.missingParameter, failure: 'CHAP_N or CHAP_R is missing' }
-    } else {
-      return unfit('Keys of CHAP came in a wrong order')
-    }
+    if (exchange === null || this.#method !== 'CHAP')
+      return given.size === 0 ? null : unfit('Keys of CHAP came without the method')
+    const { keys, mayLack } = STEPS[exchange.stage]
+    const stray = [...given.keys()].find(key => !keys.includes(key))
+    if (stray !== undefined) return unfit(`${stray} came in a wrong order`)
+    const missing = keys.find(key => !given.has(key) && !mayLack.includes(key))
+    if (missing !== undefined)
+      return { status: LoginStatus.missingParameter, failure: `${missing} is missing` }
+    const value = (key: string): string | null => given.get(key) ?? null
+    const step: ChapStep =
+      exchange.stage === 'algorithm'
+        ? exchange.choose(value('CHAP_A')!)
+        : exchange.verify(value('CHAP_N')!, value('CHAP_R')!, value('CHAP_I'), value('CHAP_C'))
     if (!step.ok) return step
-    for (const [key, value] of step.reply) into.push({ key, value })
+    for (const [key, text] of step.reply) into.push({ key, value: text })
     return null
   }
 }

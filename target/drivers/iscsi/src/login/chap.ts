@@ -8,6 +8,7 @@ import {
   parseBinary,
   parseList,
   parseNumber,
+  type TextPair,
 } from '@lunkit/spec'
 import type { Chap } from '../access/options.ts'
 
@@ -36,6 +37,8 @@ export function chapResponse(
 export interface AuthFailure {
   readonly status: number
   readonly failure: string
+  /** A key that is answered in the refusal. */
+  readonly answer?: TextPair
 }
 
 /** What the target sends next, or why there is nothing to send. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Login as the target runs it: any number of requests, one answer to each, by the rows of `rows.ts`.
 import { isDeepStrictEqual } from 'node:util'
-import { type KeyStage, LoginStatus, type TextPair } from '@lunkit/spec'
+import { encodeText, type KeyStage, LoginStatus, type TextPair } from '@lunkit/spec'
 import type { NexusView, Target } from '@lunkit/target-api'
 import type { Arrival, Who } from '../access/facts.ts'
 import type { Chap } from '../access/options.ts'
@@ -228,9 +228,14 @@ export class Login {
     const refusal = this.#identify()
     if (fault !== null) return failed(statusOf(fault), fault.reason)
     if (refusal !== null) return refusal
+    if ((this.#negotiation.value('SessionType') === 'Discovery') !== this.discovery)
+      return wrong('Key SessionType came after the session was identified')
     const authentication = this.#authentication!
     const failure = authentication.receive(auth, row.to !== row.at, reply)
-    if (failure !== null) return failed(failure.status, `${failure.failure}${this.#askedBy()}`)
+    if (failure !== null) {
+      const text = failure.answer === undefined ? NOTHING : Buffer.from(encodeText([failure.answer]))
+      return { ...failed(failure.status, `${failure.failure}${this.#askedBy()}`), text }
+    }
     const vendor = this.#answerVendorKeys(text.pairs, row.at, reply)
     if (vendor !== null) return vendor
     if (row.at === 'operational' && !this.declared) {
@@ -246,7 +251,9 @@ export class Login {
   #answerVendorKeys(pairs: readonly TextPair[], stage: KeyStage, reply: TextPair[]): LoginReply | null {
     if (this.#vendorKeys === null) return null
     const authenticated = this.#authentication!.done
-    const from = { initiator: this.initiator, target: this.target?.name ?? '', stage, authenticated }
+    const { initiator, target } = this
+    const isUsed = target !== null && stage !== 'security'
+    const from = isUsed ? { initiator, target: target.name, stage, authenticated } : null
     try {
       const fault = this.#vendorKeys.answer(pairs, from, reply)
       return fault === null ? null : wrong(fault)

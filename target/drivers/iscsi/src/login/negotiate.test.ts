@@ -76,7 +76,6 @@ const TABLE: readonly (readonly [string, string])[] = [
   ['X-org.example.odd=1', 'NotUnderstood'],
   ['X#odd=1', 'NotUnderstood'],
   ['NoSuchKey=1', 'NotUnderstood'],
-  ['NoSuchKey=NotUnderstood', ''],
   ['maxburstlength=8192', 'NotUnderstood'],
 ]
 
@@ -106,6 +105,9 @@ describe('negotiation', () => {
       'TargetAlias=mine',
       'TargetAddress=1.2.3.4',
       'TargetPortalGroupTag=1',
+      'NoSuchKey=NotUnderstood',
+      'X-org.example.odd=Reject',
+      'X#NodeArchitecture=Irrelevant',
     ]) {
       assert.match(
         answers([offer], 'security')
@@ -117,23 +119,36 @@ describe('negotiation', () => {
     }
   })
 
-  test('a key in a stage to which it does not belong is refused', () => {
-    assert.deepEqual(answers(['MaxBurstLength=8192'], 'security'), ['MaxBurstLength=Reject'])
-    assert.deepEqual(answers(['SendTargets=All'], 'operational'), ['SendTargets=Reject'])
-    assert.deepEqual(answers(['HeaderDigest=CRC32C'], 'full-feature'), ['HeaderDigest=Reject'])
+  test('a key in a stage to which it does not belong is a fault in login, and refused after it', () => {
+    for (const [offer, stage] of [
+      ['MaxBurstLength=8192', 'security'],
+      ['MaxRecvDataSegmentLength=8192', 'security'],
+      ['SendTargets=All', 'operational'],
+      ['AuthMethod=None', 'operational'],
+      ['CHAP_N=alice', 'operational'],
+    ] as const) {
+      assert.match(answers([offer], stage)[0]!, /^!.* is not for the \w+ stage$/, offer)
+    }
+    for (const offer of ['HeaderDigest=CRC32C', 'AuthMethod=None', 'CHAP_A=5']) {
+      assert.deepEqual(answers([offer], 'full-feature'), [`${offer.split('=')[0]}=Reject`])
+    }
   })
 
-  test('a key that comes twice is a fault, but the same declaration again is not', () => {
+  test('a key that comes twice is a fault, but a name that is declared again is not', () => {
     const one = new Negotiation(ours)
     const name = 'InitiatorName=iqn.2026-11.test.lunkit:a'
     assert.deepEqual(answers([name], 'security', one), [])
     assert.deepEqual(answers([name], 'operational', one), [])
     assert.match(answers(['InitiatorName=iqn.2026-11.test.lunkit:b'], 'operational', one)[0]!, /twice/)
+    const size = new Negotiation(ours)
+    assert.deepEqual(answers(['MaxRecvDataSegmentLength=8192'], 'operational', size), [])
+    assert.match(answers(['MaxRecvDataSegmentLength=8192'], 'operational', size)[0]!, /twice/)
     const two = new Negotiation(ours)
     assert.equal(answers(['MaxBurstLength=8192'], 'operational', two).length, 1)
     assert.match(answers(['MaxBurstLength=8192'], 'operational', two)[0]!, /^!Key MaxBurstLength came twice/)
   })
 
+  // Requirement: RFC 7143, 6.2/22.
   test('irrelevance follows from what is settled, in whatever order it comes', () => {
     assert.deepEqual(answers(['MaxBurstLength=8192', 'SessionType=Discovery'], 'operational'), [
       'MaxBurstLength=Irrelevant',
@@ -145,6 +160,7 @@ describe('negotiation', () => {
     ])
   })
 
+  // Requirement: RFC 7143, 6.2/22.
   test('FirstBurstLength is not above MaxBurstLength, in whatever order they come', () => {
     for (const offers of [
       ['FirstBurstLength=65536', 'MaxBurstLength=8192'],

@@ -51,6 +51,7 @@ const ANSWERS_ONLY: ReadonlySet<string> = new Set([
   KeyAnswer.irrelevant,
   KeyAnswer.notUnderstood,
 ])
+export const isAnswerOnly = (value: string): boolean => ANSWERS_ONLY.has(value)
 
 /** One negotiation: a login, or one text exchange after it. */
 export class Negotiation {
@@ -116,26 +117,27 @@ export class Negotiation {
 
   answer({ key: name, value }: TextPair, stage: KeyStage): Answer {
     const key = keyByName(name)
-    if (key === undefined || (key.kind === 'negotiated' && !this.#knows(key))) {
-      return value === KeyAnswer.notUnderstood ? SILENT : reply(name, KeyAnswer.notUnderstood)
-    }
+    // These are answers, and nothing was asked (RFC 7143, 6.2). An alias may be any words.
+    if (isAnswerOnly(value) && key?.type !== 'local-name') return fault(name, `is offered as ${value}`)
+    if (key === undefined) return reply(name, KeyAnswer.notUnderstood)
     const before = this.#offers.get(name)
     this.#offers.set(name, value)
     // Keys that may be repeated are a target's.
     if (before !== undefined) {
       // Real initiators declare their names again in the next stage; that changes nothing.
-      if (key.kind === 'declarative' && before === value) return SILENT
+      if (key.kind === 'declarative' && before === value && key.stages.includes('security')) return SILENT
       return fault(name, 'came twice')
     }
     if (key.sender === 'target') return fault(name, 'is not for an initiator to send')
-    if (!(key.initiatorStages ?? key.stages).includes(stage)) return reply(name, KeyAnswer.reject)
+    if (!(key.initiatorStages ?? key.stages).includes(stage)) {
+      // Of login alone it is said that a key in the wrong stage is an error (RFC 7143, 6.3).
+      return stage === 'full-feature'
+        ? reply(name, KeyAnswer.reject)
+        : fault(name, `is not for the ${stage} stage`)
+    }
     if (key.use === 'leading-only' && !this.leading && key.kind === 'negotiated')
       return reply(name, KeyAnswer.reject)
     return key.kind === 'declarative' ? this.#declare(key, value) : this.#negotiate(key, value)
-  }
-
-  #knows(key: Key): boolean {
-    return key.rule === 'refuse' || key.name in this.#wishes
   }
 
   #declare(key: Key, value: string): Answer {
@@ -146,8 +148,6 @@ export class Negotiation {
   }
 
   #negotiate(key: Key, value: string): Answer {
-    // These are answers, never offers (RFC 7143, 6.2).
-    if (ANSWERS_ONLY.has(value)) return fault(key.name, `is offered as ${value}`)
     if (key.rule === 'refuse') return reply(key.name, key.answer ?? KeyAnswer.reject)
     if (isIrrelevant(key, name => this.settled.get(name))) return reply(key.name, KeyAnswer.irrelevant)
     const result = this.#result(key, value)
@@ -157,7 +157,8 @@ export class Negotiation {
   }
 
   #want(name: string): Want {
-    const wish = this.#wishes[name]!
+    const wish = this.#wishes[name]
+    if (wish === undefined) throw new RangeError(`Key ${name} is negotiated elsewhere`)
     return isDependent(wish) ? wish.want(one => this.value(one)) : wish
   }
 

@@ -1,25 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// Extension keys (`X-…`, `X#…`), which the application may understand where the standard says nothing (RFC 7143, 13.22).
-import {
-  DEFAULT_VALUE_BYTES,
-  isExtensionKey,
-  KeyAnswer,
-  type KeyStage,
-  keyByName,
-  type TextPair,
-} from '@lunkit/spec'
+// Private extension keys (`X-…`), which the application may understand where the standard says nothing (RFC 7143, 13.22).
+import { DEFAULT_VALUE_BYTES, KeyAnswer, type KeyStage, type TextPair } from '@lunkit/spec'
+import { isAnswerOnly } from './negotiate.ts'
 
 /** Who sends an extension key, and when. */
 export interface VendorKeyFacts {
   readonly initiator: string
-  /** Name of the target; empty in a discovery session. */
+  /** Name of the target. */
   readonly target: string
   readonly stage: KeyStage
   /** The initiator has proved who it is, or nobody asks for that. */
   readonly authenticated: boolean
 }
 
-/** Gives the answer to a key, up to 255 bytes; undefined for a key that it does not understand. */
+/**
+ * Gives the answer to a key, up to 255 bytes; undefined for a key that it does not understand. Not asked in discovery
+ * sessions and in the security stage, which have no such keys (RFC 7143, 12 and 13.22).
+ */
 export type VendorKey = (key: string, value: string, from: VendorKeyFacts) => string | undefined
 
 /** Keys of one negotiation that the application sees; those after them are not understood. */
@@ -27,8 +24,8 @@ const MOST_KEYS = 64
 /** Control characters: a text with them is no text (RFC 7143, 6.1). */
 const UNSENDABLE = /\p{Cc}/u
 
-/** Whether a key is for the application. */
-export const isVendorKey = (name: string): boolean => isExtensionKey(name) && keyByName(name) === undefined
+/** Whether a key is for the application. `X#` is no longer for anybody's use (RFC 7143, 14). */
+export const isVendorKey = (name: string): boolean => name.startsWith('X-')
 
 /** The extension keys of one login or text exchange. */
 export class VendorKeys {
@@ -40,14 +37,15 @@ export class VendorKeys {
   }
 
   /**
-   * Answers the extension keys among the pairs. Returns what is wrong with them, or null. Throws what the application
-   * throws, and Error if its answer cannot be sent.
+   * Answers the extension keys among the pairs; `from` is null where none are used. Returns what is wrong with them, or null.
+   * Throws what the application throws, and Error if its answer cannot be sent.
    */
-  answer(pairs: readonly TextPair[], from: VendorKeyFacts, into: TextPair[]): string | null {
+  answer(pairs: readonly TextPair[], from: VendorKeyFacts | null, into: TextPair[]): string | null {
     for (const { key, value } of pairs) {
-      if (!isVendorKey(key) || value === KeyAnswer.notUnderstood) continue
+      if (!isVendorKey(key)) continue
+      if (isAnswerOnly(value)) return `Key ${key} is offered as ${value}`
       if (this.#seen.has(key)) return `Key ${key} came twice`
-      if (this.#seen.size >= MOST_KEYS) {
+      if (from === null || this.#seen.size >= MOST_KEYS) {
         into.push({ key, value: KeyAnswer.notUnderstood })
         continue
       }

@@ -5,12 +5,12 @@ import type { Connection } from '../connection.ts'
 import type { LoginReply, LoginRequest } from '../login/login.ts'
 import { padded } from './pdu.ts'
 
-/** A reply that is nothing but a status. */
-export const refusal = (status: number): LoginReply => ({
+/** A reply that is nothing but a status, and perhaps text. */
+export const refusal = (status: number, text: Buffer = Buffer.alloc(0)): LoginReply => ({
   status,
   transit: false,
   continues: false,
-  text: Buffer.alloc(0),
+  text,
   failure: '',
 })
 
