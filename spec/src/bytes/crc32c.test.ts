@@ -27,6 +27,7 @@ function slow(bytes: Uint8Array): number {
   return ~reflected >>> 0
 }
 
+// Requirement: RFC 7143, 13.1/3.
 test('digests are those of RFC 7143, appendix A.4', () => {
   assert.equal(onTheWire(new Uint8Array(32)), 'aa36918a')
   assert.equal(onTheWire(new Uint8Array(32).fill(0xff)), '43aba862')

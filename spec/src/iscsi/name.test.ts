@@ -27,12 +27,14 @@ test('names of the three formats are taken', () => {
   assert.equal(named(`naa.${'6'.repeat(32)}`), `naa naa.${'6'.repeat(32)}`)
 })
 
+// Requirement: RFC 7143, 4.2.7.2/1.
 test('the normal form is lower case and Unicode form KC', () => {
   assert.equal(named('IQN.2026-11.org.Example:Disk'), 'iqn iqn.2026-11.org.example:disk')
   assert.equal(named('iqn.2026-11.org.example:Ｄisk'), 'iqn iqn.2026-11.org.example:disk')
   assert.equal(named('iqn.2026-11.org.example:a\u0308'), 'iqn iqn.2026-11.org.example:\u00e4')
 })
 
+// Requirement: RFC 7143, 4.2.7.2/1 and 4.2.7.4/1.
 test('other texts are refused with a cause', () => {
   assert.match(refused('disk'), /does not begin/)
   assert.match(refused(''), /does not begin/)
@@ -59,6 +61,7 @@ test('a lenient reader takes the signs that peers send, but none that ends a nam
   }
 })
 
+// Requirement: RFC 7143, 4.2.7.2/1.
 test('223 bytes are the most, counted in UTF-8 and after normalisation', () => {
   const head = 'iqn.2026-11.org.example:'
   assert.ok(named(head + 'a'.repeat(223 - head.length)))

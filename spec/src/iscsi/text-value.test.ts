@@ -22,6 +22,7 @@ test('booleans are Yes and No', () => {
   assert.equal(encodeBoolean(false), 'No')
 })
 
+// Requirement: RFC 7143, 6.1/10.
 test('numbers are decimal or hexadecimal', () => {
   assert.equal(parseNumber('0'), 0)
   assert.equal(parseNumber('262144'), 262_144)
@@ -47,6 +48,7 @@ test('numbers are decimal or hexadecimal', () => {
   }
 })
 
+// Requirement: RFC 7143, 6.1/11.
 test('a range has two numbers in order', () => {
   assert.deepEqual(parseRange('1~65535'), [1, 65_535])
   assert.deepEqual(parseRange('0x10~0x10'), [16, 16])

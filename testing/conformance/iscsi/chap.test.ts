@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { LOGIN_RESPONSE, LoginStage, LoginStatus } from '@lunkit/spec'
+import { driver } from '@lunkit/target-driver-iscsi'
 import { type BenchOptions, type IscsiBench, TARGET, withBench } from '../../kit/iscsi-bench.ts'
 import { fieldsOf, INITIATOR, keysOf, type RawPdu, type RawPeer } from '../../kit/raw-peer.ts'
 import { ping } from '../../kit/raw-requests.ts'
@@ -76,6 +77,31 @@ describe('AuthMethod', () => {
           LoginStatus.authenticationFailure,
         )
         await other.end()
+      }
+    }))
+
+  // Requirement: RFC 7143, 6.3.2/1.
+  test('a list of which nothing suits is answered Reject, and the login ends as a failure of authentication', () =>
+    withBench(ONE_WAY, async bench => {
+      for (const AuthMethod of ['KRB5,SRP', 'None', 'Z-org.example.method', '']) {
+        const peer = await bench.connect()
+        const pdu = await secured(peer, { ...NAMES, AuthMethod }, 1)
+        assert.equal(statusOf(pdu), LoginStatus.authenticationFailure)
+        assert.deepEqual(keysOf(pdu), { AuthMethod: 'Reject' })
+        await peer.end()
+      }
+    }))
+
+  // Requirement: RFC 7143, 9.2/6.
+  test('no method sends a password: what is offered comes to CHAP, and the secret is in nothing that is sent', () =>
+    withBench(BOTH_WAYS, async bench => {
+      const { peer, keys } = await challenged(bench)
+      const own = { CHAP_I: '77', CHAP_C: `0x${'5a'.repeat(24)}` }
+      const last = keysOf(await secured(peer, { ...rightAnswer(keys), ...own }, 1))
+      const said = JSON.stringify([keys, last, bench.events])
+      for (const secret of [SECRET, OWN_SECRET]) {
+        assert.ok(!said.includes(secret))
+        assert.ok(!said.includes(Buffer.from(secret).toString('hex')))
       }
     }))
 
@@ -169,6 +195,43 @@ describe('CHAP', () => {
       }
     }))
 
+  // Requirement: RFC 7143, 9.2/5.
+  test('whoever leaves out its response is told so, and gets none from the target', () =>
+    withBench(BOTH_WAYS, async bench => {
+      const tries: readonly ((keys: Record<string, string>) => Keys)[] = [
+        () => ({}),
+        () => ({ CHAP_N: 'alice' }),
+        keys => ({ CHAP_I: keys['CHAP_I']!, CHAP_C: keys['CHAP_C']! }),
+        keys => ({ CHAP_N: 'alice', CHAP_I: keys['CHAP_I']!, CHAP_C: keys['CHAP_C']! }),
+      ]
+      for (const make of tries) {
+        for (const transit of [0, 1]) {
+          const { peer, keys } = await challenged(bench)
+          const pdu = await secured(peer, make(keys), transit)
+          assert.equal(statusOf(pdu), LoginStatus.missingParameter)
+          assert.equal(pdu.data.length, 0)
+          await peer.end()
+        }
+      }
+      const silent = await bench.connect()
+      await secured(silent, { ...NAMES, AuthMethod: 'CHAP' })
+      assert.equal(statusOf(await secured(silent, {})), LoginStatus.missingParameter)
+    }))
+
+  // Requirement: RFC 7143, 12.1.3/14.
+  test('challenges and responses of 1024 bytes are taken, longer ones are errors', () =>
+    withBench(BOTH_WAYS, async bench => {
+      const long = (bytes: number): string => `0x${'5a'.repeat(bytes)}`
+      const step = (more: Keys) => (keys: Record<string, string>) => ({ ...rightAnswer(keys), ...more })
+      assert.equal(await lastStep(bench, step({ CHAP_I: '1', CHAP_C: long(1024) })), LoginStatus.success)
+      assert.equal(
+        await lastStep(bench, step({ CHAP_I: '1', CHAP_C: long(1025) })),
+        LoginStatus.initiatorError,
+      )
+      assert.equal(await lastStep(bench, step({ CHAP_R: long(1024) })), LoginStatus.authenticationFailure)
+      assert.equal(await lastStep(bench, step({ CHAP_R: long(1025) })), LoginStatus.initiatorError)
+    }))
+
   // Requirement: RFC 7143, 9.2/1.
   test('keys out of their order and values that are none are errors of the initiator', () =>
     withBench(BOTH_WAYS, async bench => {
@@ -179,6 +242,7 @@ describe('CHAP', () => {
         keys => ({ ...rightAnswer(keys), CHAP_I: 'one', CHAP_C: '0x0011' }),
         keys => ({ ...rightAnswer(keys), CHAP_I: '1', CHAP_C: '0xnothing' }),
         keys => ({ ...rightAnswer(keys), CHAP_R: 'no binary' }),
+        keys => ({ ...rightAnswer(keys), AuthMethod: 'CHAP' }),
       ]
       for (const [at, make] of steps.entries()) {
         assert.equal(await lastStep(bench, make), LoginStatus.initiatorError, `step ${at}`)
@@ -190,6 +254,10 @@ describe('CHAP', () => {
         LoginStatus.initiatorError,
       )
       await early.end()
+      const eager = await bench.connect()
+      await secured(eager, { ...NAMES, AuthMethod: 'CHAP' })
+      assert.equal(statusOf(await secured(eager, { CHAP_A: '5', CHAP_I: '1' })), LoginStatus.initiatorError)
+      await eager.end()
     }))
 
   // Requirement: RFC 7143, 12.1.3/4 and 9.2.1/1.
@@ -245,6 +313,47 @@ describe('CHAP', () => {
       withBench({ access: { [TARGET]: { chap } } }, async () => undefined),
       /one secret for both directions/,
     )
+  })
+
+  // Requirement: RFC 7143, 9.2.1/11.
+  test('a secret of initiators is none of targets, over all targets, rules, discovery and ports', async () => {
+    const alice = { user: 'alice', secret: SECRET }
+    const proud = { user: 'carol', secret: 'carol has her own', mutual: { user: 'bob', secret: SECRET } }
+    const other = 'iqn.2026-11.test.lunkit:other'
+    const wrong: readonly BenchOptions[] = [
+      { access: { [TARGET]: { chap: alice }, [other]: { chap: proud } } },
+      { access: { [TARGET]: { chap: alice }, '*': { rules: [{ chap: proud }] } } },
+      { access: { [TARGET]: { rules: [{ chap: [alice] }, { chap: [proud] }] } } },
+      { access: { [TARGET]: { chap: proud } }, discoveryChap: alice },
+      { access: { [TARGET]: { chap: alice } }, discoveryChap: [proud] },
+    ]
+    for (const options of wrong) {
+      const opened = withBench(options, async () => undefined)
+      await assert.rejects(opened, /one secret for both directions.*'alice'.*'bob'/, JSON.stringify(options))
+    }
+    await withBench({ access: { [TARGET]: { chap: alice } } }, async bench => {
+      const options = { portals: [{ host: '127.0.0.1', port: 0 }], tpgt: 2, discoveryChap: proud }
+      await assert.rejects(driver.start(bench.engine, options), /one secret for both directions/)
+      assert.throws(() => bench.port.access.set({ discoveryChap: [alice, proud] }), /both directions/)
+      assert.deepEqual(bench.port.access.set({ discoveryChap: proud }), [])
+    })
+  })
+
+  // Requirement: RFC 7143, 9.2.1/10.
+  test('a secret counts in whole bytes, those of its UTF-8 form', () => {
+    const secret = 'ein gehütetes Wort'
+    const bytes = Buffer.from(secret, 'utf8')
+    assert.equal(bytes.length, secret.length + 1)
+    return withBench({ access: { [TARGET]: { chap: { user: 'alice', secret } } } }, async bench => {
+      const status = await lastStep(bench, keys => {
+        const challenge = Buffer.from(keys['CHAP_C']!.slice(2), 'hex')
+        const hash = createHash('md5').update(
+          Buffer.concat([Buffer.of(Number(keys['CHAP_I'])), bytes, challenge]),
+        )
+        return { CHAP_N: 'alice', CHAP_R: hex(hash.digest()) }
+      })
+      assert.equal(status, LoginStatus.success)
+    })
   })
 
   // Requirement: RFC 7143, 12.1.3/8.

@@ -2,10 +2,10 @@
 // RFC 7143, section 13: each key of login by its rule.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { LOGIN_RESPONSE, LoginStage } from '@lunkit/spec'
+import { KEYS, LOGIN_RESPONSE, LoginStage } from '@lunkit/spec'
 import { type IscsiBench, TARGET, withBench } from '../../kit/iscsi-bench.ts'
 import { fieldsOf, INITIATOR, keysOf } from '../../kit/raw-peer.ts'
-import { ping, read } from '../../kit/raw-requests.ts'
+import { ping, read, textRound } from '../../kit/raw-requests.ts'
 
 const NAMES = { InitiatorName: INITIATOR, TargetName: TARGET }
 const DISCOVERY = { InitiatorName: INITIATOR, SessionType: 'Discovery' }
@@ -70,7 +70,7 @@ const CASES: readonly Case[] = [
       ['Yes', 'Yes', 'No'],
     ],
   },
-  // Requirement: RFC 7143, 13.13/1.
+  // Requirement: RFC 7143, 13.13/1 and 6.1/10.
   {
     name: 'MaxBurstLength',
     offers: [
@@ -78,6 +78,9 @@ const CASES: readonly Case[] = [
       ['65537', '65536'],
       ['16777215', '65536'],
       ['16777216', 'Reject'],
+      ['18446744073709551615', 'Reject'],
+      ['18446744073709551616', 'Reject'],
+      ['0x10000000000000200', 'Reject'],
     ],
   },
   // Requirement: RFC 7143, 13.14/1.
@@ -178,10 +181,25 @@ const CASES: readonly Case[] = [
       ['No', 'Reject', 'No'],
     ],
   },
-  // Requirement: RFC 7143, 13.25/1.
-  { name: 'IFMarkInt', offers: [['1~65535', 'Reject']] },
-  // Requirement: RFC 7143, 13.25/1.
-  { name: 'OFMarkInt', offers: [['1~65535', 'Reject']] },
+  // Requirement: RFC 7143, 13.25/1 and 13.25/3 and 6.2.2/3.
+  {
+    name: 'IFMarkInt',
+    offers: [
+      ['1~65535', 'Reject'],
+      ['2048', 'Reject'],
+      ['65535~1', 'Reject'],
+      ['No', 'Reject'],
+    ],
+  },
+  // Requirement: RFC 7143, 13.25/1 and 13.25/3.
+  {
+    name: 'OFMarkInt',
+    offers: [
+      ['1~65535', 'Reject'],
+      ['65535~1', 'Reject'],
+      ['No', 'Reject'],
+    ],
+  },
   // Requirement: RFC 7143, 13.22/1.
   { name: 'X-org.example.key', offers: [['anything', 'NotUnderstood']] },
 ]
@@ -271,12 +289,85 @@ describe('keys of login', () => {
       assert.deepEqual(told, plain)
     }))
 
-  // Requirement: RFC 7143, 6.2/12.
-  test('keys that mean nothing in a discovery session are irrelevant there', () =>
+  // Requirement: RFC 7143, 6.2/12 and 13.21/4.
+  test('keys that mean nothing in a discovery session are irrelevant there, each by its name', () =>
     withBench({}, async bench => {
-      const keys = { MaxConnections: '1', InitialR2T: 'Yes', ImmediateData: 'Yes', MaxBurstLength: '1024' }
+      const keys = {
+        MaxConnections: '4',
+        InitialR2T: 'Yes',
+        ImmediateData: 'Yes',
+        MaxBurstLength: '1024',
+        FirstBurstLength: '1024',
+        MaxOutstandingR2T: '2',
+        DataPDUInOrder: 'Yes',
+        DataSequenceInOrder: 'No',
+        TaskReporting: 'RFC3720,ResponseFence',
+        iSCSIProtocolLevel: '2',
+      }
       const answer = await answered(bench, keys, DISCOVERY)
       for (const key of Object.keys(keys)) assert.equal(answer[key], 'Irrelevant', key)
+    }))
+
+  // Requirement: RFC 7143, 13.21/3.
+  test('a discovery session has one connection, whatever is offered', () =>
+    withBench({}, async bench => {
+      const peer = await bench.connect()
+      const round = { transit: 1, csg: LoginStage.operational, nsg: LoginStage.fullFeature }
+      const first = await peer.loginRound(round, { ...DISCOVERY, MaxConnections: '4' })
+      const { tsih } = fieldsOf(LOGIN_RESPONSE, first)
+      for (const names of [DISCOVERY, NAMES]) {
+        const other = await bench.connect()
+        const pdu = await other.loginRound({ ...round, tsih, cid: 2 }, names)
+        const { statusClass, transit } = fieldsOf(LOGIN_RESPONSE, pdu)
+        assert.deepEqual([statusClass, transit], [2, 0])
+        await other.end()
+      }
+      assert.equal((await textRound(peer, { SendTargets: 'All' })).keys['TargetName'], TARGET)
+    }))
+
+  // Requirement: RFC 7143, 13.26/2 and 9.4/2 and 9.4/3.
+  test('X#NodeArchitecture: 255 bytes at most, told by no event, and not sent', () =>
+    withBench({ vendorKey: () => 'mine' }, async bench => {
+      const value = `${'b'.repeat(127)},${'c'.repeat(127)}`
+      const answer = await answered(bench, { 'X#NodeArchitecture': value })
+      assert.equal('X#NodeArchitecture' in answer, false)
+      assert.ok(await isRefused(bench, { ...NAMES, 'X#NodeArchitecture': `${value}c` }))
+      assert.doesNotMatch(JSON.stringify(bench.events), /bbb/)
+    }))
+
+  // Requirement: RFC 7143, 13.22/3.
+  test('private keys mean nothing in a discovery session, and nobody is asked', () => {
+    const asked: string[] = []
+    const vendorKey = (key: string): string => {
+      asked.push(key)
+      return 'mine'
+    }
+    return withBench({ vendorKey }, async bench => {
+      const key = 'X-org.example.key'
+      assert.equal((await answered(bench, { [key]: '1' }))[key], 'mine')
+      assert.deepEqual(asked.splice(0), [key])
+      assert.equal((await answered(bench, { [key]: '1' }, DISCOVERY))[key], 'NotUnderstood')
+      const peer = await bench.connect()
+      await peer.login()
+      assert.equal((await textRound(peer, { [key]: '1' })).keys[key], 'NotUnderstood')
+      assert.deepEqual(asked, [])
+    })
+  })
+
+  // Requirement: RFC 7143, 14/2.
+  test('names with X# are nothing that the application is asked for, but for the one of the standard', () =>
+    withBench({ vendorKey: () => 'mine' }, async bench => {
+      assert.equal((await answered(bench, { 'X#Registered': '1' }))['X#Registered'], 'NotUnderstood')
+    }))
+
+  // Requirement: RFC 7143, 6.1/9.
+  test('names of keys begin with a capital letter, but for the one of RFC 7144', () =>
+    withBench({}, async bench => {
+      const small = KEYS.map(({ name }) => name).filter(name => !/^[A-Z]/.test(name))
+      assert.deepEqual(small, ['iSCSIProtocolLevel'])
+      const told = await answered(bench, { MaxBurstLength: '512', iSCSIProtocolLevel: '2' })
+      const others = Object.keys(told).filter(name => !/^[A-Z]/.test(name))
+      assert.deepEqual(others, ['iSCSIProtocolLevel'])
     }))
 
   // Requirement: RFC 7143, 13.1/2.

@@ -38,7 +38,7 @@ async function refused(
 }
 
 describe('PDUs around login', () => {
-  // Requirement: RFC 7143, 6.3/1.
+  // Requirement: RFC 7143, 6.3/1 and 4.2.4/2.
   test('another PDU before login closes the connection without an answer', () =>
     withBench({}, async bench => {
       const peer = await bench.connect()
@@ -46,7 +46,7 @@ describe('PDUs around login', () => {
       assert.deepEqual(await peer.end(), [])
     }))
 
-  // Requirement: RFC 7143, 6.3/2.
+  // Requirement: RFC 7143, 6.3/2 and 4.2.4/2.
   test('another PDU in the middle of login is answered by a login reject', () =>
     withBench({}, async bench => {
       const peer = await bench.connect()
@@ -56,7 +56,7 @@ describe('PDUs around login', () => {
       assert.deepEqual(await peer.end(), [])
     }))
 
-  // Requirement: RFC 7143, 6.3/9.
+  // Requirement: RFC 7143, 6.3/9 and 4.2.4/3.
   test('a Login Request after login is a protocol error', () =>
     withBench({}, async bench => {
       const peer = await bench.peer()
@@ -66,7 +66,7 @@ describe('PDUs around login', () => {
 })
 
 describe('stages', () => {
-  // Requirement: RFC 7143, 11.13/1 and 11.13/5.
+  // Requirement: RFC 7143, 11.13/1 and 11.13/5 and 6.3/18.
   test('T answers T, the next stage is the one asked for, the rest comes back as it was', () =>
     withBench({}, async bench => {
       const peer = await bench.connect()

@@ -83,7 +83,7 @@ describe('task management', () => {
       }
     }))
 
-  // Requirement: RFC 7143, 4.2.3.3/2.
+  // Requirement: RFC 7143, 4.2.3.3/2 and 13.23/2.
   test('a function for many tasks waits for commands before it, and none of them runs behind its answer', () =>
     withBench({}, async bench => {
       const peer = await bench.peer()
@@ -100,7 +100,7 @@ describe('task management', () => {
       assert.equal((await ping(peer)).expCmdSn, first + 2)
     }))
 
-  // Requirement: RFC 7143, 4.2.3.3/3.
+  // Requirement: RFC 7143, 4.2.3.3/3 and 13.23/2.
   test('answers of tasks that ended before stand before the response', () =>
     withBench({}, async bench => {
       const peer = await bench.peer()

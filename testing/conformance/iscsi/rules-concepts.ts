@@ -4,6 +4,9 @@ import { type Rule, section } from './rule.ts'
 
 const FAST_ABORT = 'FastAbort is not offered: TaskReporting settles on another value'
 
+const TWO_NODES =
+  'target and initiator are programs of their own here, each with the name that it is given: whoever runs both as one node names both'
+
 const AT_ONCE =
   'not so: initiators in wide use send no more data once they have asked for a reset, and would wait for its answer in vain; tasks end at once, and what still comes for them is dropped'
 
@@ -63,6 +66,12 @@ export const CONCEPTS: readonly Rule[] = [
     FAST_ABORT,
   ]),
   ...section(
+    '4.2.4',
+    ['initiator', 'The first PDU of a connection is a login request, and after login there is none.'],
+    ['target', 'Before a login, and in it, nothing but Login Requests is taken.'],
+    ['target', 'A connection has one login, at its beginning: Login PDUs come at no other time.'],
+  ),
+  ...section(
     '4.2.5.1',
     ['target', 'Everything that belongs to a request comes on the connection where the request came.'],
     ['target', 'Data of a write is taken on the connection of its command only.'],
@@ -83,6 +92,12 @@ export const CONCEPTS: readonly Rule[] = [
     ['target', 'Names are compared in their normal form, in which letters are small.'],
     ['target', 'The types iqn., eui. and naa. are taken, and what is no name is refused.'],
   ),
+  ...section('4.2.7.1', ['both', 'A node that is initiator and target has one name for both.', TWO_NODES]),
+  ...section('4.2.7.2', [
+    'both',
+    'Names are UTF-8 in form C, have small letters and none of the characters that are forbidden, and 223 bytes at most.',
+  ]),
+  ...section('4.2.7.4', ['both', 'A name that begins with iqn. goes on with a year, a month and a domain.']),
   ...section(
     '4.3',
     ['target', 'A discovery session takes SendTargets and the logout of the session; all else is rejected.'],
@@ -91,9 +106,5 @@ export const CONCEPTS: readonly Rule[] = [
   ...section('4.4.3', [
     'target',
     'There is one session for an initiator name, ISID, target and portal group: a new one ends the old.',
-  ]),
-  ...section('4.2.4', [
-    'initiator',
-    'The first PDU of a connection is a login request, and after login there is none.',
   ]),
 ]

@@ -2,11 +2,28 @@
 // Rules of RFC 7143, section 13 and appendix C: each text key, and SendTargets.
 import { type Rule, section } from './rule.ts'
 
+const NO_EXTENSION = 'there is no extension digest here'
+
 export const KEY_RULES: readonly Rule[] = [
+  ...section(
+    '13',
+    [
+      'initiator',
+      'Keys that hold for the session go on its first connection alone, and end the login if they come on another.',
+    ],
+    ['target', 'Keys for the leading connection alone are refused on others, and change nothing there.'],
+    ['target', 'Keys for full feature phase are refused in login.'],
+  ),
   ...section(
     '13.1',
     ['target', 'Digests: of the values offered the first of None and CRC32C.'],
     ['target', 'With CRC32C every PDU of full feature phase has its digest, in both directions.'],
+    ['both', 'CRC32C gives the values that are known for it.'],
+    [
+      'both',
+      'Extension digests have names of the form that is set for them, and are offered beside CRC32C.',
+      NO_EXTENSION,
+    ],
   ),
   ...section('13.2', ['target', 'MaxConnections: the smaller one.']),
   ...section(
@@ -18,6 +35,7 @@ export const KEY_RULES: readonly Rule[] = [
     '13.4',
     ['target', 'TargetName comes with the first request of a normal login.'],
     ['initiator', 'TargetName goes with the first request of a normal login, and not again.'],
+    ['target', 'A target sends it in answers to SendTargets alone.'],
   ),
   ...section(
     '13.5',
@@ -25,7 +43,12 @@ export const KEY_RULES: readonly Rule[] = [
     ['initiator', 'InitiatorName goes with the first request of every login, and not again.'],
   ),
   ...section('13.6', ['target', 'TargetAlias is declared, and no initiator sends it.']),
-  ...section('13.8', ['target', 'An IPv6 address stands in brackets, with port and portal group behind it.']),
+  ...section(
+    '13.8',
+    ['target', 'An IPv6 address stands in brackets, with port and portal group behind it.'],
+    ['target', 'An address in a redirection has no portal group.'],
+    ['target', 'An address in an answer to SendTargets has one.'],
+  ),
   ...section('13.9', [
     'target',
     'The first whole answer to a login with a TargetName tells the portal group tag.',
@@ -39,6 +62,7 @@ export const KEY_RULES: readonly Rule[] = [
     '13.11',
     ['target', 'ImmediateData: Yes if both say so.'],
     ['target', 'With ImmediateData=No no data comes with a command.'],
+    ['target', 'Of the four combinations with InitialR2T each allows its own kinds of unsolicited data.'],
   ),
   ...section(
     '13.12',
@@ -79,20 +103,46 @@ export const KEY_RULES: readonly Rule[] = [
     '13.21',
     ['target', 'SessionType is Normal or Discovery.'],
     ['initiator', 'A discovery session has none of the keys that it makes irrelevant.'],
+    ['target', 'A discovery session has one connection.'],
+    ['target', 'Each key that a discovery session makes meaningless is answered Irrelevant there.'],
+    ['target', 'What kind a session is has been said when its target is named.'],
   ),
   ...section(
     '13.22',
     ['target', 'Private keys that are not known are answered NotUnderstood.'],
     ['initiator', 'No private key is sent.'],
+    ['target', 'Private keys mean nothing in discovery sessions.'],
   ),
-  ...section('13.23', ['target', 'TaskReporting: of the values offered the first that the target knows.']),
-  ...section('13.24', ['target', 'iSCSIProtocolLevel: the smaller one, from 0 to 31.']),
+  ...section(
+    '13.23',
+    ['target', 'TaskReporting: of the values offered the first that the target knows.'],
+    ['target', 'Where FastAbort is not agreed on, functions for many tasks follow the standard procedure.'],
+  ),
+  ...section(
+    '13.24',
+    ['target', 'iSCSIProtocolLevel: the smaller one, from 0 to 31.'],
+    ['target', 'Where nothing is said the level is 1, and nothing of RFC 7144 is there.'],
+  ),
   ...section(
     '13.25',
     ['target', 'Keys of markers are answered Reject (or No), never NotUnderstood.'],
     ['initiator', 'Keys of markers are not offered.'],
+    ['target', 'IFMarkInt and OFMarkInt are answered Reject, never No.'],
   ),
-  ...section('13.26', ['target', 'X#NodeArchitecture changes nothing.']),
+  ...section(
+    '13.26',
+    ['target', 'X#NodeArchitecture changes nothing.'],
+    ['target', 'All of it together has 255 bytes at most.'],
+  ),
+  ...section(
+    '14',
+    [
+      'initiator',
+      'No extension of the public formats is used, and no private one for another purpose than its own.',
+    ],
+    ['target', 'Names with X# mean nothing, but for X#NodeArchitecture.'],
+  ),
+  ...section('15', ['target', 'The port is 3260 where none is given, and never 860 by itself.']),
   ...section(
     'C',
     ['target', 'A discovery session can be had at every portal, and serves SendTargets.'],
@@ -104,13 +154,5 @@ export const KEY_RULES: readonly Rule[] = [
     ['target', 'Nothing, in a normal session, gives the target of the session and no other.'],
     ['target', 'An answer has TargetName, followed by its TargetAddress keys, and no other key.'],
   ),
-  ...section('13', [
-    'initiator',
-    'Keys that hold for the session go on its first connection alone, and end the login if they come on another.',
-  ]),
   ...section('13.7', ['initiator', 'InitiatorAlias is declared, and no target sends it.']),
-  ...section('14', [
-    'initiator',
-    'No extension of the public formats is used, and no private one for another purpose than its own.',
-  ]),
 ]

@@ -19,6 +19,12 @@ export const LOGIN: readonly Rule[] = [
       'initiator',
       'Names of its keys begin with a capital letter, its numbers have their form, its values at most 255 bytes.',
     ],
+    [
+      'target',
+      'Names of keys begin with a capital letter, but for iSCSIProtocolLevel, which RFC 7144 calls so.',
+    ],
+    ['both', 'A number from 2^64 on is no value.'],
+    ['both', 'A range goes upward.'],
   ),
   ...section(
     '6.2',
@@ -64,6 +70,30 @@ export const LOGIN: readonly Rule[] = [
       'Where the default of a key that was not agreed on is none of the values offered, the login ends.',
     ],
     ['initiator', 'The next request goes when the last one has been answered.'],
+    ['target', 'There is one Text or Login Response to each request, and none goes out unasked.'],
+    [
+      'target',
+      'Results rest on what was exchanged on the connection: what was not negotiated has its default, whatever another connection has.',
+    ],
+    ['target', 'A stage of login, or a text exchange, that fails changes nothing.'],
+    [
+      'target',
+      'Rules between keys are checked when all keys of a text are known, whatever order they came in.',
+    ],
+  ),
+  ...section(
+    '6.2.1',
+    ['target', 'None is an answer only where it was offered.'],
+    ['target', 'An answer of the initiator to what was not offered is a protocol error.'],
+  ),
+  ...section(
+    '6.2.2',
+    ['initiator', 'A boolean is settled without an answer where the strict value was offered.'],
+    [
+      'initiator',
+      'An answer is one of the values, or within the range, that was offered; a boolean keeps to its rule.',
+    ],
+    ['target', 'A range is answered by a number within it, or by Reject.'],
   ),
   ...section(
     '6.3',
@@ -88,6 +118,13 @@ export const LOGIN: readonly Rule[] = [
       'A response ends a stage only if the request asked for it, and leads to the stage that was named.',
     ],
     ['initiator', 'It sends no key twice in one login.'],
+    ['target', 'A key that may not come in the stage ends the login as an error of the initiator.'],
+    ['target', 'Keys of authentication are settled in login: after it they are refused.'],
+    ['target', 'The response that ends a login answers a request that asked for full feature phase.'],
+    [
+      'target',
+      'A declaration that comes again, and is no name, ends the login as an error of the initiator.',
+    ],
   ),
   ...section(
     '6.3.1',
@@ -98,10 +135,22 @@ export const LOGIN: readonly Rule[] = [
     ],
   ),
   ...section(
+    '6.3.2',
+    [
+      'target',
+      'Methods of which none suits are answered Reject, and the login ends as a failure of authentication.',
+    ],
+    [
+      'target',
+      'A login that goes straight from the security stage into full feature phase gets its TSIH as well.',
+    ],
+  ),
+  ...section(
     '6.3.4',
     ['target', 'A login with the CID of a connection of the session logs that out and takes its place.'],
     ['target', 'A login with the TSIH of a session joins it, up to MaxConnections, and gets that TSIH.'],
     ['target', 'At level 2 the one connection of a session can be replaced although there may be no other.'],
+    ['target', 'Below level 2 the tasks of a connection that is replaced end, and none of them is answered.'],
   ),
   ...section(
     '6.3.5',
@@ -129,6 +178,7 @@ export const LOGIN: readonly Rule[] = [
     ['target', 'A request that belongs to no exchange is rejected.'],
     ['target', 'A request with the reserved tag is rejected.'],
     ['initiator', 'All requests of an exchange have one task tag and one I bit.'],
+    ['target', 'An exchange belongs to its connection, and ends with it.'],
   ),
   ...section(
     '11.11',
@@ -137,6 +187,7 @@ export const LOGIN: readonly Rule[] = [
     ['target', 'C=1 comes with F=0.'],
     ['target', 'The response has the tag of its request.'],
     ['target', 'A response is no longer than the initiator takes.'],
+    ['target', 'A response with a transfer tag has the LUN that goes with it.'],
   ),
   ...section(
     '11.12',
@@ -177,6 +228,8 @@ export const LOGIN: readonly Rule[] = [
     ['initiator', 'The version of the first response holds for the whole login; another than 0 ends it.'],
     ['initiator', 'After a status class other than 0 the connection is closed.'],
     ['initiator', 'A redirection is followed, also after authentication.'],
+    ['target', 'The TSIH of a new session is told in the response that ends its login, and in no other.'],
+    ['target', 'A response whose text goes on has T=0.'],
   ),
   ...section(
     '11.14',
@@ -207,14 +260,6 @@ export const LOGIN: readonly Rule[] = [
     ['target', 'A logout for recovery at level 2 lets another connection take over the commands.'],
     ['target', 'Where Time2Retain is zero, nothing is left to take over after a logout for recovery.'],
     ['initiator', 'After a logout the initiator closes the connection of the CID, or all of the session.'],
-  ),
-  ...section(
-    '6.2.2',
-    ['initiator', 'A boolean is settled without an answer where the strict value was offered.'],
-    [
-      'initiator',
-      'An answer is one of the values, or within the range, that was offered; a boolean keeps to its rule.',
-    ],
   ),
   ...section('11.14.2', ['initiator', 'A logout has neither an additional header nor data.']),
 ]

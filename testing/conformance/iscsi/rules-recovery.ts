@@ -97,5 +97,6 @@ export const RECOVERY: readonly Rule[] = [
     ['initiator', 'A login that takes too long is given up, and its connection is closed.'],
     ['initiator', 'A logout of the session closes all its connections, those in login included.'],
     ['initiator', 'To be asked for a logout again, while one is under way, changes nothing.'],
+    ['target', 'A connection that does not log in, or too slowly, is closed.'],
   ),
 ]

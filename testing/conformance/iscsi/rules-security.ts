@@ -4,6 +4,9 @@ import { type Rule, section } from './rule.ts'
 
 const IPSEC = 'IPsec belongs to the system below: it is set up there, and nothing of it is in this program'
 const NOT_OFFERED = 'the method is not offered; AuthMethod settles on CHAP or None'
+const NO_EXTENSION = 'there is no extension method and no extension digest here'
+const TWO_NODES =
+  'target and initiator are programs of their own here, each with its own secrets: none is read by both'
 const TOOL = 'secrets come from files; whoever writes them has a source of random bytes of his own'
 
 const WISHED =
@@ -19,6 +22,8 @@ export const SECURITY: readonly Rule[] = [
     ['target', 'A response that is wrong by its content is a failure of authentication.'],
     ['initiator', 'An answer that does not fit its step ends the connection.'],
     ['initiator', 'No secret goes over the wire.'],
+    ['target', 'A response that is left out is a missing parameter, and the target gives none of its own.'],
+    ['target', 'No password goes over the wire, whatever method is agreed on.'],
   ),
   ...section(
     '9.2.1',
@@ -34,10 +39,28 @@ export const SECURITY: readonly Rule[] = [
       'A target that answers as the initiator itself would have fails, and the connection closes.',
     ],
     ['initiator', 'Its challenge is never that of the target.'],
+    ['target', 'A secret is whole bytes.'],
+    [
+      'target',
+      'No secret proves an initiator and a target, over all targets, their rules, discovery and all ports.',
+    ],
+    ['both', 'A process that is initiator and target has other secrets and users for each.', TWO_NODES],
   ),
   ...section('9.2.2', ['both', 'SRP uses groups of at least 768 bits.', NOT_OFFERED]),
   ...section('9.2.3', ['both', 'Kerberos V5 messages are verified.', NOT_OFFERED]),
   ...section('9.3', ['both', 'IPsec protects packets.', IPSEC]),
+  ...section(
+    '9.4',
+    ['initiator', 'X#NodeArchitecture is not sent.'],
+    ['target', 'Nobody is told X#NodeArchitecture: there is nothing to switch off.'],
+    ['target', 'What an initiator tells by it is in no log.'],
+  ),
+  ...section(
+    '12',
+    ['initiator', 'Operational keys come after the security stage; there they end the login.'],
+    ['target', 'A key of the operational stage is refused in the security stage.'],
+    ['target', 'In the security stage the target has no other keys than those that may come there.'],
+  ),
   ...section(
     '12.1',
     ['target', 'Of the methods offered the first that suits is taken; if none suits the login fails.'],
@@ -51,6 +74,11 @@ export const SECURITY: readonly Rule[] = [
       'What it offers is CHAP and None, in this order, and CHAP alone where the target has to prove itself.',
     ],
     ['initiator', 'A method that was not offered ends the login.'],
+    [
+      'both',
+      'Extension methods, and their keys, have names of the form that is set for them, and are offered beside CHAP.',
+      NO_EXTENSION,
+    ],
   ),
   ...section('12.1.1', ['both', 'Kerberos.', NOT_OFFERED]),
   ...section('12.1.2', ['both', 'SRP.', NOT_OFFERED]),
@@ -72,10 +100,6 @@ export const SECURITY: readonly Rule[] = [
       'initiator',
       'A challenge of the target has 1 to 1024 bytes, its identifier one; those of the initiator keep to that.',
     ],
+    ['target', 'A challenge or response of more than 1024 bytes is refused.'],
   ),
-  ...section('12', [
-    'initiator',
-    'Operational keys come after the security stage; there they end the login.',
-  ]),
-  ...section('9.4', ['initiator', 'X#NodeArchitecture is not sent.']),
 ]

@@ -6,6 +6,7 @@ import { DATA_IN, Opcode, parseText, RESERVED_TAG, RejectReason } from '@lunkit/
 import { type IscsiBench, TARGET, withBench } from '../../kit/iscsi-bench.ts'
 import { fieldsOf, type RawPeer, text } from '../../kit/raw-peer.ts'
 import { ping, read, rejected, sendText, textRound } from '../../kit/raw-requests.ts'
+import { RawSession } from '../../kit/raw-session.ts'
 
 async function discovery(bench: IscsiBench): Promise<RawPeer> {
   const peer = await bench.connect()
@@ -146,10 +147,45 @@ describe('text exchanges', () => {
     }))
 })
 
+describe('an exchange that goes on', () => {
+  // Requirement: RFC 7143, 11.11/6.
+  test('its responses have a transfer tag and a LUN, which the next request has as well', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer()
+      const open = await textRound(peer, { InitiatorAlias: 'one' }, { final: 0 })
+      assert.deepEqual(Buffer.from(open.lun), Buffer.alloc(8))
+      const next = await textRound(
+        peer,
+        { InitiatorAlias: 'one' },
+        { final: 0, ttt: open.ttt, lun: open.lun },
+      )
+      assert.notEqual(next.ttt, RESERVED_TAG)
+      assert.equal((await textRound(peer, {}, { ttt: next.ttt, lun: next.lun })).ttt, RESERVED_TAG)
+    }))
+
+  // Requirement: RFC 7143, 11.10/4.
+  test('belongs to its connection, and ends with it', () =>
+    withBench({}, async bench => {
+      const { session, first } = await RawSession.open(bench, { ErrorRecoveryLevel: '2' })
+      const second = await session.join(2)
+      first.cmdSn = second.cmdSn = session.cmdSn
+      const open = await textRound(first, { MaxRecvDataSegmentLength: '512' }, { final: 0 })
+      sendText(second, { ttt: open.ttt })
+      await rejected(second, RejectReason.protocolError)
+      await first.close()
+      const again = await session.join(1)
+      again.cmdSn = session.cmdSn
+      sendText(again, { ttt: open.ttt })
+      await rejected(again, RejectReason.protocolError)
+      read(session.next(again), 0, 2)
+      assert.equal((await again.receive(Opcode.dataIn)).data.length, 1024)
+    }))
+})
+
 const round = (peer: RawPeer, ttt: number): ReturnType<typeof textRound> => textRound(peer, {}, { ttt })
 
 describe('SendTargets', () => {
-  // Requirement: RFC 7143, C/1 and C/2 and C/5 and 13.3/1.
+  // Requirement: RFC 7143, C/1 and C/2 and C/5 and 13.3/1 and 13.8/3.
   test('All in a discovery session: every target with its addresses and portal group', () =>
     withBench({}, async bench => {
       bench.engine.addTarget({ name: `${TARGET}.two` })
@@ -189,7 +225,7 @@ describe('SendTargets', () => {
       assert.deepEqual(await pairs(await discovery(bench), 'All'), [])
     }))
 
-  // Requirement: RFC 7143, 13.8/1.
+  // Requirement: RFC 7143, 13.8/1 and 13.8/3.
   test('an IPv6 address stands in brackets', () =>
     withBench(
       {

@@ -175,7 +175,7 @@ describe('sessions', () => {
 })
 
 describe('before login', () => {
-  // Requirement: RFC 7143, 4.2.4/1.
+  // Requirement: RFC 7143, 4.2.4/2.
   test('another PDU first closes the connection, one in the middle is told why', () =>
     withBench({}, async bench => {
       const first = await bench.connect()
@@ -189,7 +189,7 @@ describe('before login', () => {
       assert.equal(bench.of('peer-fault').length, 2)
     }))
 
-  // Requirement: RFC 7143, 8.1.2/1.
+  // Requirement: RFC 7143, 8.1.2/4.
   test('a login that takes too long ends', () =>
     withBench({ limits: { loginTimeoutMs: 80 } }, async bench => {
       const silent = await bench.connect()

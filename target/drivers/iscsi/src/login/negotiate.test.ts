@@ -148,7 +148,7 @@ describe('negotiation', () => {
     assert.match(answers(['MaxBurstLength=8192'], 'operational', two)[0]!, /^!Key MaxBurstLength came twice/)
   })
 
-  // Requirement: RFC 7143, 6.2/22.
+  // Requirement: RFC 7143, 6.2/28.
   test('irrelevance follows from what is settled, in whatever order it comes', () => {
     assert.deepEqual(answers(['MaxBurstLength=8192', 'SessionType=Discovery'], 'operational'), [
       'MaxBurstLength=Irrelevant',
@@ -160,7 +160,7 @@ describe('negotiation', () => {
     ])
   })
 
-  // Requirement: RFC 7143, 6.2/22.
+  // Requirement: RFC 7143, 6.2/28.
   test('FirstBurstLength is not above MaxBurstLength, in whatever order they come', () => {
     for (const offers of [
       ['FirstBurstLength=65536', 'MaxBurstLength=8192'],
