@@ -114,7 +114,7 @@ describe('command numbers', () => {
       assert.equal((await ping(peer)).expCmdSn, expCmdSn)
     }))
 
-  // Requirement: RFC 7143, 11.19/5.
+  // Requirement: RFC 7143, 11.19/5 and 11.19/6 and 11.4/14.
   test('a window that opens without an answer is told by a NOP-In that wants none', () =>
     withBench({ engineLimits: { tasksPerSession: 1 } }, async bench => {
       const peer = await bench.peer()
@@ -125,8 +125,9 @@ describe('command numbers', () => {
       await bench.until(() => bench.store.aborts > 0)
       bench.store.release()
       const both = [await peer.receive(), await peer.receive()]
-      const told = fieldsOf(NOP_IN, both.find(({ opcode }) => opcode === Opcode.nopIn)!)
-      assert.deepEqual([told.itt, told.ttt], [RESERVED_TAG, RESERVED_TAG])
+      const news = both.find(({ opcode }) => opcode === Opcode.nopIn)!
+      const told = fieldsOf(NOP_IN, news)
+      assert.deepEqual([told.itt, told.ttt, news.data.length], [RESERVED_TAG, RESERVED_TAG, 0])
       assert.ok(told.maxCmdSn >= told.expCmdSn)
       await ping(peer)
     }))

@@ -264,7 +264,7 @@ describe('NOP', () => {
       assert.ok((await ping(peer, {}, data)).data.equals(data.subarray(0, 512)))
     }))
 
-  // Requirement: RFC 7143, 11.19/3 and 11.19/4.
+  // Requirement: RFC 7143, 11.19/3 and 11.19/4 and 11.19/6 and 11.19/7.
   test('the ping of the target, and its answer, which is not answered', () =>
     withBench({ nop: { intervalMs: 30, timeoutMs: 60_000 } }, async bench => {
       const peer = await bench.peer()
@@ -273,6 +273,8 @@ describe('NOP', () => {
       assert.equal(itt, RESERVED_TAG)
       assert.notEqual(ttt, RESERVED_TAG)
       assert.equal(pdu.data.length, 0)
+      // Every target has LUN 0.
+      assert.ok(Buffer.from(lun).equals(Buffer.alloc(8)))
       sendPing(peer, { itt: RESERVED_TAG, ttt, lun })
       await ping(peer)
     }))

@@ -131,7 +131,7 @@ describe('digests', () => {
 })
 
 describe('failed negotiations', () => {
-  // Requirement: RFC 7143, 7.12/1.
+  // Requirement: RFC 7143, 7.12/1 and 11.17/6.
   test('a text exchange that fails changes nothing', () =>
     withBench({}, async bench => {
       const peer = await bench.peer()

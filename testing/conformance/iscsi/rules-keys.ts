@@ -87,6 +87,10 @@ export const KEY_RULES: readonly Rule[] = [
     ['target', 'MaxOutstandingR2T: the smaller one.'],
     ['target', 'No more R2Ts are outstanding for a command.'],
     ['target', 'It is 1 above ErrorRecoveryLevel 0 with data sequences in order.'],
+    [
+      'target',
+      'An R2T is outstanding until the last of its data; data that comes unasked does not count as one.',
+    ],
   ),
   ...section(
     '13.18',
@@ -96,7 +100,8 @@ export const KEY_RULES: readonly Rule[] = [
   ...section(
     '13.19',
     ['target', 'DataSequenceInOrder: Yes if one of both says so.'],
-    ['target', 'With Yes the sequences of a command follow each other without gap or overlap.'],
+    ['target', 'With Yes no sequence of a command begins before the one that came before it.'],
+    ['target', 'Above level 0, with Yes, no R2T but the last one is sent again.'],
   ),
   ...section('13.20', ['target', 'ErrorRecoveryLevel: the smaller one.']),
   ...section(

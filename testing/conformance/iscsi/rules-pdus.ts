@@ -27,11 +27,20 @@ export const PDUS: readonly Rule[] = [
     ['target', 'Overflow and underflow are never both set; without either the residual count is zero.'],
     ['target', 'A device error waits for the end of the data that the initiator still sends.'],
     ['target', 'SenseLength stands before sense data and counts it.'],
-    ['target', 'ExpDataSN is the number of R2T or Data-In PDUs that went before.'],
+    ['target', 'ExpDataSN is the number of Data-In PDUs that went before; R2Ts do not count.'],
     ['target', 'The SNACK Tag is zero unless an R-Data SNACK gave another.'],
     ['target', 'Faults of data end a command with the sense codes that the standard lists for them.'],
     ['initiator', 'Status and flags of a non-zero Response are ignored.'],
     ['target', 'Data that the device cuts at an allocation length is no overflow.'],
+    ['target', 'Residuals are exact: of reads, of writes, and in each direction of a command with both.'],
+    ['target', 'Where an allocation length leaves data short of what was expected, that is an underflow.'],
+    ['target', 'CHECK CONDITION always comes with sense data.'],
+    [
+      'target',
+      'A response that is not “completed” has no residual bits and ExpDataSN zero; the target sends none of the kind.',
+    ],
+    ['target', 'A response that is sent again keeps its StatSN.'],
+    ['target', 'A new MaxCmdSN that an initiator waits for and nothing else tells is told by a NOP-In.'],
   ),
   ...section(
     '11.5',
@@ -78,6 +87,7 @@ export const PDUS: readonly Rule[] = [
     ['target', 'Data-Out without data is taken.'],
     ['target', 'Data-In with the A bit has a transfer tag, and the LUN of its command.'],
     ['initiator', 'Data-In without data is taken.'],
+    ['target', 'A command with data in both directions has its status in a response.'],
   ),
   ...section(
     '11.8',
@@ -100,6 +110,8 @@ export const PDUS: readonly Rule[] = [
     ['target', 'Connections that will be dropped are told so before.'],
     ['initiator', 'A logout that was asked for comes within the time that was given.'],
     ['initiator', 'It closes the connection, or the session, and does not only remove it for recovery.'],
+    ['target', 'Event 5 comes only where FastAbort was agreed on.'],
+    ['target', 'A SCSI event has the LUN of its unit.'],
   ),
   ...section(
     '11.16',
@@ -112,6 +124,13 @@ export const PDUS: readonly Rule[] = [
     ['target', 'R-Data SNACK brings data cut anew, and a response with its tag.'],
     ['initiator', 'Data-In with the A bit is acknowledged once nothing before it is missing.'],
     ['initiator', 'Data of before a change of MaxRecvDataSegmentLength is asked for by R-Data SNACK.'],
+    [
+      'target',
+      'What is sent again has the current ExpCmdSN and MaxCmdSN, an R2T the current StatSN as well.',
+    ],
+    ['target', 'Above level 0 every kind of SNACK is served.'],
+    ['target', 'After R-Data SNACKs the last response has the last tag, and a status SNACK brings that one.'],
+    ['target', 'All responses of one command on a connection have the same StatSN.'],
   ),
   ...section(
     '11.17',
@@ -122,6 +141,8 @@ export const PDUS: readonly Rule[] = [
       'A task that a Reject ends has its SCSI Response, behind the last data that the initiator sends.',
     ],
     ['target', 'A tag that is in use is rejected as a task in progress.'],
+    ['target', 'The Reject of a Data/R2T SNACK as a protocol error tells the number that would come next.'],
+    ['target', 'Reason 0Bh, which has been given up, is not sent.'],
   ),
   ...section(
     '11.18',
@@ -137,5 +158,7 @@ export const PDUS: readonly Rule[] = [
     ['target', 'A ping of the target has the reserved task tag, a transfer tag and no data.'],
     ['target', 'The answer to a ping of the target is not answered.'],
     ['target', 'A NOP-In that only tells numbers has both reserved tags.'],
+    ['target', 'A NOP-In that is no echo has no data.'],
+    ['target', 'A NOP-In with a transfer tag has a LUN that is right.'],
   ),
 ]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rules of RFC 7143, sections 7 and 8: retry, Reject, discovery sessions, digests, sequences and failed negotiations.
+// Rules of RFC 7143, sections 7, 8 and 10: retry, Reject, discovery sessions, digests, sequences and failures of all kinds.
 import { type Rule, section } from './rule.ts'
 
 const CONFINED =
@@ -9,10 +9,16 @@ const OPEN_DISCOVERY =
   'discovery may be open to all, so that anybody could end the sessions of others: it ends discovery sessions only'
 
 export const RECOVERY: readonly Rule[] = [
-  ...section('7.1.5', [
+  ...section('7.1.4', ['target', 'In login nothing is recovered: a SNACK or a TASK REASSIGN ends it.']),
+  ...section('7.1.4.3', [
     'target',
-    'ErrorRecoveryLevel 0 is always served, and a level that is answered is one that is served.',
+    'A connection whose TCP fails is closed, and what is left of it waits for the initiator.',
   ]),
+  ...section(
+    '7.1.5',
+    ['target', 'ErrorRecoveryLevel 0 is always served, and a level that is answered is one that is served.'],
+    ['target', 'A level brings the lower ones with it: at level 2 all of level 1 is served.'],
+  ),
   ...section(
     '7.2.1',
     ['target', 'A command that comes again while it is under way is dropped without a word.'],
@@ -30,6 +36,7 @@ export const RECOVERY: readonly Rule[] = [
     ],
     ['target', 'A command whose connection was not logged out is still allegiant.'],
     ['target', 'The response to TASK REASSIGN comes before anything of the command.'],
+    ['target', 'A command that was taken over answers with SNACK Tag 0, whatever tag it had.'],
   ),
   ...section(
     '7.3',
@@ -37,6 +44,14 @@ export const RECOVERY: readonly Rule[] = [
     ['target', 'A command that was rejected has no other answer.'],
     ['target', 'The CmdSN of a numbered request that was rejected does not count as received.'],
     ['initiator', 'The gap that a rejected command leaves is filled.'],
+    [
+      'target',
+      'Functions and text exchanges under way end by their response, too, whatever PDU of theirs is rejected.',
+    ],
+    [
+      'target',
+      'Above level 0 a Data-Out that is rejected counts in its sequence: those behind it are no gap.',
+    ],
   ),
   ...section(
     '7.4.1',
@@ -71,6 +86,8 @@ export const RECOVERY: readonly Rule[] = [
       'A PDU with a wrong data digest is dropped, and its task is recovered or ends with an error.',
     ],
     ['target', 'Above level 0 data that was lost is asked for by another R2T.'],
+    ['target', 'A SNACK for data brings the data, or a Reject that says “SNACK reject”.'],
+    ['target', 'A command without a status whose SNACK is rejected so ends with the sense code for that.'],
   ),
   ...section(
     '7.9',
@@ -93,10 +110,31 @@ export const RECOVERY: readonly Rule[] = [
     ['initiator', 'A text exchange that is rejected changes nothing.'],
   ),
   ...section(
+    '7.14',
+    ['target', 'After a failed connection recovery is waited for, its tasks end, or the session does.'],
+    ['target', 'Immediate commands of a failed connection end at once and cannot be taken over.'],
+    ['target', 'A new session of the initiator port goes before the recovery of a connection.'],
+    ['target', 'A logout that closes a failed connection ends its commands.'],
+  ),
+  ...section('7.15', ['target', 'A session in trouble is reinstated by a login of its initiator port.']),
+  ...section(
     '8.1.2',
     ['initiator', 'A login that takes too long is given up, and its connection is closed.'],
     ['initiator', 'A logout of the session closes all its connections, those in login included.'],
     ['initiator', 'To be asked for a logout again, while one is under way, changes nothing.'],
     ['target', 'A connection that does not log in, or too slowly, is closed.'],
   ),
+  ...section(
+    '8.3.4',
+    [
+      'target',
+      'A session without connections is reinstated even while somebody tries to go on with it, whose try then fails.',
+    ],
+    ['target', 'A try to go on with it that fails leaves the session as it was.'],
+  ),
+  ...section('10.2', ['target', 'Sense data comes with the response, without being asked for.']),
+  ...section('10.7', [
+    'target',
+    'Data that still comes for tasks that a function has ended is dropped without a word.',
+  ]),
 ]

@@ -15,7 +15,8 @@ export function answerTask(engine: Engine, task: Task): void {
   if (one.startedAt > 0) session.port.watch.dog.ended(one, task, false)
   const { recovery } = session
   if (connection === null || connection.over) {
-    if (connection === null && recovery !== null) recovery.answerTask(engine, one, task, answerOf(task))
+    if (connection === null && recovery !== null && !one.immediate)
+      recovery.answerTask(engine, one, task, answerOf(task))
     else {
       session.endTask(one)
       engine.responseSent(task)
@@ -42,17 +43,17 @@ export function answerTask(engine: Engine, task: Task): void {
     recovery.answerTask(engine, one, task, answerOf(task))
     return
   }
-  const sequences = one.r2tsSent
+  // R2Ts and Data-In of one command share their numbers.
+  const first = bidirectional ? one.r2tsSent : 0
   // First out of the table, so that the answer opens the window for the next command.
   session.endTask(one)
   const residual = residualOf(task)
   const length = Math.min(task.inLength, task.expectedIn)
   if (length === 0) {
-    respond(connection, task, residual, sequences, bidiResidual)
+    respond(connection, task, residual, 0, bidiResidual)
   } else {
     // RFC 7143, 11.7.3: status comes with data of plain reads only.
     const collapse = task.status === Status.good && task.senseLength === 0 && !bidirectional
-    const first = bidirectional ? sequences : 0
     const count = sendDataIn(connection, task, length, collapse, residual, first)
     if (count < 0) {
       reportLack(session.port, task)
@@ -61,7 +62,7 @@ export function answerTask(engine: Engine, task: Task): void {
       return
     }
     if (!collapse) {
-      respond(connection, task, residual, first + count, bidiResidual)
+      respond(connection, task, residual, count, bidiResidual)
     }
   }
   connection.out.endTask(task)
@@ -81,11 +82,11 @@ function respond(
   connection: Connection,
   task: Task,
   residual: number,
-  sequences: number,
+  dataIns: number,
   bidiResidual: number,
 ): void {
   const { tag, status, sense, senseLength } = task
-  sendScsiResponse(connection, tag, status, residual, sequences, sense, senseLength, bidiResidual)
+  sendScsiResponse(connection, tag, status, residual, dataIns, sense, senseLength, bidiResidual)
 }
 
 /** What the command had more than the initiator expected, or less (negative), in the direction it expected. */

@@ -113,6 +113,7 @@ async function end(peer: RawPeer) {
 const data = Buffer.from(Array.from({ length: 32 }, (_, index) => index))
 const turned = (length: number): Buffer => Buffer.from(Array.from({ length }, (_, index) => 255 - index))
 
+// Requirement: RFC 7143, 11.7/14 and 11.4/9.
 test('immediate data, and a status of its own with both residuals', () =>
   withPeer({}, async peer => {
     const cdb = SWAP.cdb.write({ opcode: SWAP.opcode, out: 16, in: 12 })
@@ -132,7 +133,7 @@ test('R2T and Data-In are numbered in one row', () =>
     peer.sendPdu(DATA_OUT, { opcode: Opcode.dataOut, final: 1, itt, ttt }, data)
     const read = await peer.receive(Opcode.dataIn)
     assert.deepEqual([read.data, fieldsOf(DATA_IN, read).dataSn], [turned(16), 1])
-    assert.deepEqual(await end(peer), { status: Status.good, out: 0, into: -4, expDataSn: 2 })
+    assert.deepEqual(await end(peer), { status: Status.good, out: 0, into: -4, expDataSn: 1 })
   }))
 
 test('a CDB of 32 bytes and the read length, in either order of the segments', () =>

@@ -11,6 +11,13 @@ export const DATA_UNEXPECTED: SenseCode = sense(
   0x0c,
   'UNEXPECTED UNSOLICITED DATA',
 )
+/** A SNACK was refused while its command had no status. */
+export const SNACK_REJECTED: SenseCode = sense(
+  SenseKey.abortedCommand,
+  0x11,
+  0x13,
+  'READ ERROR - FAILED RETRANSMISSION REQUEST',
+)
 /** Too little or too much, a gap or an overlap. */
 export const DATA_INCORRECT: SenseCode = sense(
   SenseKey.abortedCommand,

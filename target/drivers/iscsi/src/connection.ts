@@ -267,10 +267,10 @@ export class Connection {
   // ---- Faults ----
 
   /** Refuses one PDU: Reject with its header, and an event. Too many of them end the connection. */
-  reject(reason: number, header: Buffer, at: number, fault: string): void {
+  reject(reason: number, header: Buffer, at: number, fault: string, number = 0): void {
     if (this.#over) return
     this.#report(header, at, `${fault} (${rejectReasonText(reason)})`, 'reject')
-    sendReject(this, reason, header, at)
+    sendReject(this, reason, header, at, number)
     // Above recovery level 0 what was damaged on its way is sent again: that is no fault of the peer.
     if (reason === RejectReason.dataDigestError && this.session?.recovery) return
     if (++this.#faults >= MOST_FAULTS) this.fatal(header, at, 'Too many PDUs had to be rejected')

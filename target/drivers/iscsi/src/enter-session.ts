@@ -123,6 +123,8 @@ function join(
   port.admit(connection)
   if (login.proved) port.door.proved(connection.peer)
   session.join(connection)
+  // A login is a logout for recovery of the connection that had its CID (RFC 7143, 6.3.4).
+  if (session.recovery?.level === 2) session.recovery.release(request.cid)
   connection.step('loginDone')
   sendLoginResponse(connection, request, reply, session.identity.tsih, 1)
   connection.acknowledged = connection.statSn

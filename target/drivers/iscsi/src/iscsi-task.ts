@@ -50,6 +50,10 @@ export class IscsiTask {
   movedAt = 0
   /** CID of the connection that was lost, for a task without one. */
   lostCid = -1
+  /** That connection was logged out since: another may take the task over. */
+  released = false
+  /** Above error recovery level 0: the command was an immediate one. */
+  immediate = false
   /** A PDU of the running sequence was lost: the rest is asked for again when the sequence ends. */
   skipping = false
   /** Sequences that were asked for again. */
@@ -106,6 +110,7 @@ export class IscsiTask {
     this.fault = null
     this.answered = false
     this.lostCid = -1
+    this.released = false
     this.skipping = false
     this.repeats = 0
   }
@@ -113,6 +118,7 @@ export class IscsiTask {
   /** Its connection is gone: nothing that was on its way counts. */
   strand(): void {
     this.lostCid = this.connection!.cid
+    this.released = false
     this.connection = null
     this.unsolicited = false
     this.skipping = false

@@ -122,6 +122,7 @@ describe('messages', () => {
     }))
 
   // Requirement: RFC 7143, 11.9.1: a SCSI event carries the LUN and sense data of its condition.
+  // Requirement: RFC 7143, 11.9/8.
   test('a changed list of LUNs and a changed capacity are told at once, each once, where that is asked for', () =>
     withBench({ asyncEvents: true }, async bench => {
       const peer = await bench.peer()

@@ -44,8 +44,11 @@ function recoverOne(connection: Connection, tag: number, gone: number): void {
     return
   }
   if (one !== connection) void one?.end('lost')
+  recovery.release(gone)
   sendLogoutResponse(connection, tag, LogoutResponse.closed)
-  if (one === connection) void connection.end('lost', true)
+  if (one !== connection) return
+  void connection.end('lost', true)
+  recovery.release(gone)
 }
 
 /** The last connection takes the session with it; of one that was lost only the commands are left. */

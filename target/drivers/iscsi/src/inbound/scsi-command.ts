@@ -70,6 +70,7 @@ export function receiveScsiCommand(
   connection.counters.commands++
   const one = session.begin(connection, task, tag, task.expectedOut)
   if (writes || session.recovery !== null) one.keepLun(header, at + 8)
+  if (session.recovery !== null) one.immediate = immediate.get(header, at) === 1
   if (length > 0 || unfinished) {
     one.fault = dataFault(session, expected, length, unfinished)
     if (one.fault !== null)

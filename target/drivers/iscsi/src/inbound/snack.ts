@@ -2,6 +2,7 @@
 // SNACK: what the initiator did not get is sent again, what it has is forgotten (RFC 7143, 11.16).
 import { RESERVED_TAG, RejectReason, SNACK, SnackType } from '@lunkit/spec'
 import { serialDistance } from '../command-window.ts'
+import { SNACK_REJECTED } from '../condition.ts'
 import type { Connection } from '../connection.ts'
 import { repeatR2T } from '../outbound/r2t.ts'
 import type { KeptCommand } from '../recovery/kept-command.ts'
@@ -17,15 +18,10 @@ interface Run {
   readonly count: number
 }
 
-const within = (number: number, { first, count }: Run): boolean => {
-  const distance = serialDistance(number, first)
-  return distance >= 0 && (count === 0 || distance < count)
-}
-
 export function receiveSnack(connection: Connection, header: Buffer, at: number): void {
   const { recovery } = connection.session!
   if (recovery === null) {
-    connection.reject(RejectReason.snackReject, header, at, 'SNACK needs a higher error recovery level')
+    refuse(connection, header, at)
     return
   }
   if (type.get(header, at) === SnackType.dataAck) connection.counters.dataAcks++
@@ -36,8 +32,35 @@ export function receiveSnack(connection: Connection, header: Buffer, at: number)
   else {
     const isAck = type.get(header, at) === SnackType.dataAck
     const reason = isAck ? RejectReason.invalidDataAck : RejectReason.protocolError
-    connection.reject(reason, header, at, fault)
+    const number = nextNumber(connection, recovery, header, at)
+    connection.reject(fault === TOO_LONG ? RejectReason.snackReject : reason, header, at, fault, number)
   }
+}
+
+const TOO_LONG = 'Data was sent in longer pieces than the initiator takes now'
+
+/** Without recovery nothing is sent again: a command whose R2T was asked for ends by that (RFC 7143, 7.8). */
+function refuse(connection: Connection, header: Buffer, at: number): void {
+  const kind = type.get(header, at)
+  const one = kind === SnackType.status ? undefined : connection.session!.tasks.get(itt.get(header, at))
+  const own = one?.connection === connection ? one : undefined
+  if (own !== undefined && own.r2tsDone === own.r2tsSent) {
+    const fault = 'Nothing was sent for the command that is not done with'
+    connection.reject(RejectReason.protocolError, header, at, fault, own.r2tsSent)
+    return
+  }
+  connection.reject(RejectReason.snackReject, header, at, 'SNACK needs a higher error recovery level')
+  if (own !== undefined) own.fault ??= SNACK_REJECTED
+}
+
+/** The DataSN or R2TSN that a command would send next, where data or an R2T was asked for; else 0. */
+function nextNumber(connection: Connection, recovery: Recovery, header: Buffer, at: number): number {
+  if (type.get(header, at) !== SnackType.dataOrR2t) return 0
+  const tag = itt.get(header, at)
+  const command = ownCommand(connection, recovery, tag)
+  if (command !== null) return command.endSn
+  const one = connection.session!.tasks.get(tag)
+  return one?.connection === connection ? one.r2tsSent : 0
 }
 
 /** Does what is asked for; or returns what is wrong. */
@@ -109,8 +132,7 @@ function pieces(connection: Connection, command: KeptCommand, run: Run): string 
   if (count > command.count || command.piece(first) === null || command.piece(last) === null) {
     return `DataSN ${first} was not sent, or is acknowledged`
   }
-  if (command.pieceBytes > connection.sendLimit)
-    return 'Data was sent in longer pieces than the initiator takes now'
+  if (command.pieceBytes > connection.sendLimit) return TOO_LONG
   for (let i = 0; i < count; i++) {
     sendPiece(connection, command, command.piece((first + i) >>> 0)!)
     connection.counters.resentData++
@@ -123,12 +145,13 @@ function r2t(connection: Connection, tag: number, run: Run): string | null {
   const one = connection.session!.tasks.get(tag)
   if (one === undefined || one.connection !== connection)
     return 'SNACK belongs to no command of this connection'
-  const last = one.r2tsSent - 1
-  if (one.r2tsDone < one.r2tsSent && within(last, run)) {
-    if (run.count > 0 && run.first + run.count > one.r2tsSent) return 'Run goes beyond what was sent'
-    repeatR2T(connection, one)
-    return null
-  }
+  const all = run.first === 0 && run.count === 0
+  const isOutstanding = one.r2tsDone < one.r2tsSent
   // Nothing of it is lost: the command runs, and has sent nothing that is not done with.
-  return run.first === 0 && run.count === 0 ? null : `R2TSN ${run.first} was not sent, or is done with`
+  if (all && !isOutstanding) return null
+  if (!all && !(isOutstanding && run.first === one.r2tsSent - 1 && run.count <= 1)) {
+    return `R2TSN ${run.first} was not sent, or is done with, or is not all that is asked for`
+  }
+  repeatR2T(connection, one)
+  return null
 }

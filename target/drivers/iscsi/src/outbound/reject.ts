@@ -12,7 +12,14 @@ const NUMBERED: ReadonlySet<number> = new Set([
   Opcode.logoutRequest,
 ])
 
-export function sendReject(connection: Connection, reason: number, header: Buffer, headerAt: number): void {
+/** `number` is the next DataSN or R2TSN of a command, where a SNACK for it is refused (RFC 7143, 11.17.2). */
+export function sendReject(
+  connection: Connection,
+  reason: number,
+  header: Buffer,
+  headerAt: number,
+  number = 0,
+): void {
   // One with a wrong data digest was not counted.
   if (reason !== RejectReason.dataDigestError && isNumbered(header, headerAt)) {
     connection.session!.window.giveBack(NOP_OUT.field.cmdSn.get(header, headerAt))
@@ -22,6 +29,7 @@ export function sendReject(connection: Connection, reason: number, header: Buffe
   writeHead(arena, at, Opcode.reject, BHS_LENGTH, RESERVED_TAG)
   REJECT.field.reason.set(arena, at, reason)
   countStatus(connection, arena, at)
+  REJECT.field.dataSn.set(arena, at, number)
   header.copy(arena, at + connection.headerBytes, headerAt, headerAt + BHS_LENGTH)
   sealAnswer(connection, arena, at, BHS_LENGTH)
   connection.counters.rejects++

@@ -8,7 +8,7 @@ const { status, overflow, underflow, expDataSn, residualCount } = SCSI_RESPONSE.
 const { bidiOverflow, bidiUnderflow, bidiResidualCount } = SCSI_RESPONSE.field
 
 /**
- * `sequences` counts the Data-In or R2T PDUs sent before; `residual` is what the command had more (positive) or less
+ * `dataIns` counts the Data-In PDUs sent before; `residual` is what the command had more (positive) or less
  * (negative) than the initiator expected; of a bidirectional command the residual of its data-out, and `bidiResidual` that
  * of its data-in.
  */
@@ -17,7 +17,7 @@ export function sendScsiResponse(
   itt: number,
   code: number,
   residual: number,
-  sequences: number,
+  dataIns: number,
   sense: Buffer,
   senseLength: number,
   bidiResidual = 0,
@@ -34,7 +34,7 @@ export function sendScsiResponse(
     bidiResidualCount.set(arena, at, Math.abs(bidiResidual))
   }
   countStatus(connection, arena, at)
-  expDataSn.set(arena, at, sequences)
+  expDataSn.set(arena, at, dataIns)
   residualCount.set(arena, at, residual < 0 ? -residual : residual)
   if (length > 0) {
     const data = at + connection.headerBytes

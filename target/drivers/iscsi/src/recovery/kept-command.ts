@@ -27,30 +27,35 @@ export class KeptCommand {
   readonly lunLow: number
   /** Names the command in Data-In PDUs that ask for an acknowledgement. */
   readonly tag: number
-  /** R2Ts that were sent for it. */
-  readonly r2ts: number
+  /** An immediate command is not taken over (RFC 7143, 7.14). */
+  readonly immediate: boolean
   /** Data for the initiator; its own copy. */
   readonly data: Buffer
   readonly answer: Answer
   /** Whose it is; null while it has no connection. */
   connection: Connection | null
-  /** CID of the connection that was lost. */
+  /** CID of the connection that was lost, and whether that was logged out since: then another may take it over. */
   lostCid = -1
+  released = false
   /** StatSN of the answer; -1 before it is sent. */
   statSn = -1
+  /** Its answer has gone out, on whichever connection: nobody lacks it who does not ask for it. */
+  sent = false
   /** Longest piece of data, in bytes, and the number of pieces, in the numbering that holds. */
   pieceBytes = 0
   count = 0
   /** DataSN of the first piece that is not acknowledged, and its offset. R2Ts have used up the numbers before the first. */
   ackedSn: number
   ackedOffset = 0
+  /** DataSN of the very first piece. */
+  readonly #firstSn: number
   /** Where that numbering begins. */
   #cutSn = 0
   #cutOffset = 0
   #maxBurst = 1
 
   constructor(one: IscsiTask, tag: number, data: Buffer, firstSn: number, answer: Answer) {
-    this.r2ts = one.r2tsSent
+    this.immediate = one.immediate
     this.itt = one.itt
     this.lunHigh = one.lunHigh
     this.lunLow = one.lunLow
@@ -58,6 +63,7 @@ export class KeptCommand {
     this.tag = tag
     this.data = data
     this.ackedSn = firstSn
+    this.#firstSn = firstSn
     this.answer = answer
   }
 
@@ -75,7 +81,12 @@ export class KeptCommand {
     this.count = this.#piecesTo(this.data.length)
   }
 
-  /** DataSN behind the last piece: what the response tells as ExpDataSN. */
+  /** Pieces in all, acknowledged ones included: what the response tells as ExpDataSN. */
+  get pieces(): number {
+    return (this.endSn - this.#firstSn) >>> 0
+  }
+
+  /** DataSN behind the last piece. */
   get endSn(): number {
     return (this.#cutSn + this.count) >>> 0
   }

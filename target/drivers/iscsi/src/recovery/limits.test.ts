@@ -23,7 +23,7 @@ import {
 } from '@lunkit/testing/kit/iscsi-bench.ts'
 import { fieldsOf, type RawPeer } from '@lunkit/testing/kit/raw-peer.ts'
 import { RawSession } from '@lunkit/testing/kit/raw-session.ts'
-import { KEYS, read, takeOver, write } from './recovery.test-kit.ts'
+import { KEYS, logoutForRecovery, read, takeOver, write } from './recovery.test-kit.ts'
 
 const LEVEL_2 = {
   ErrorRecoveryLevel: '2',
@@ -88,6 +88,8 @@ test('of many connections that were lost the latest are remembered', () =>
         await lost(bench, cid - 1)
       }
       assert.equal(await takeOver(session, first, tags[0]!), IscsiTaskResponse.taskDoesNotExist)
+      logoutForRecovery(session, first, 69)
+      await session.receive(first, Opcode.logoutResponse)
       assert.equal(await takeOver(session, first, tags.at(-1)!), IscsiTaskResponse.functionComplete)
     },
     { DefaultTime2Wait: '3600' },

@@ -25,7 +25,16 @@ import {
 } from '@lunkit/testing/kit/iscsi-bench.ts'
 import { fieldsOf, type RawPeer } from '@lunkit/testing/kit/raw-peer.ts'
 import { RawSession } from '@lunkit/testing/kit/raw-session.ts'
-import { dataOut, KEYS, logoutForRecovery, read, readAnswer, takeOver, write } from './recovery.test-kit.ts'
+import {
+  dataOut,
+  KEYS,
+  logoutForRecovery,
+  loseFor,
+  read,
+  readAnswer,
+  takeOver,
+  write,
+} from './recovery.test-kit.ts'
 
 const LEVEL_2 = {
   ErrorRecoveryLevel: '2',
@@ -58,8 +67,7 @@ describe('a read', () => {
       bench.store.held = true
       const itt = read(session, first, 0, 2)
       await bench.until(() => bench.store.underWay === 1)
-      await first.close()
-      await lost(bench)
+      await loseFor(session, first, second)
       assert.equal(await takeOver(session, second, itt), functionComplete)
       bench.store.release()
       const whole = Buffer.alloc(2 * BLOCK)
@@ -74,8 +82,7 @@ describe('a read', () => {
       bench.store.held = true
       const itt = read(session, first, 0, 2)
       await bench.until(() => bench.store.underWay === 1)
-      await first.close()
-      await lost(bench)
+      await loseFor(session, first, second)
       bench.store.release()
       bench.store.held = false
       await bench.until(() => bench.store.underWay === 0)
@@ -86,12 +93,11 @@ describe('a read', () => {
 
   // Requirement: RFC 7143, 11.5/9.
   test('with an ExpDataSN that cannot be is sent as if there were none', () =>
-    level2(async (session, first, bench) => {
+    level2(async (session, first) => {
       const second = await session.join(2)
       const itt = read(session, first, 0, 2)
       await readAnswer(session, first)
-      await first.close()
-      await lost(bench)
+      await loseFor(session, first, second)
       assert.equal(await takeOver(session, second, itt, 99), functionComplete)
       const { pieces } = await readAnswer(session, second)
       assert.deepEqual(
@@ -108,8 +114,7 @@ describe('a read', () => {
       const second = await session.join(2)
       const itt = read(session, first, 0, 6)
       await readAnswer(session, first)
-      await first.close()
-      await lost(bench)
+      await loseFor(session, first, second)
       assert.equal(await takeOver(session, second, itt, 4), functionComplete)
       const whole = Buffer.alloc(6 * BLOCK)
       const { pieces, response } = await readAnswer(session, second, whole)
@@ -132,8 +137,7 @@ describe('a write', () => {
       // What follows on the connection shows that the data has arrived.
       session.next(first).command(testUnitReady())
       await session.receive(first, Opcode.scsiResponse)
-      await first.close()
-      await lost(bench)
+      await loseFor(session, first, second)
       assert.equal(await takeOver(session, second, itt), functionComplete)
       const next = fieldsOf(R2T, await second.receive(Opcode.r2t))
       assert.deepEqual([next.r2tSn, next.bufferOffset, next.desiredLength], [1, BLOCK, 1024])
@@ -151,8 +155,7 @@ describe('a write', () => {
       const second = await session.join(2)
       const itt = write(session, first, 0, 1, data.subarray(0, BLOCK))
       await first.receive(Opcode.scsiResponse)
-      await first.close()
-      await lost(bench)
+      await loseFor(session, first, second)
       const writes = () => bench.store.calls.filter(call => call.startsWith('write')).length
       assert.equal(writes(), 1)
       assert.equal(await takeOver(session, second, itt), functionComplete)
@@ -237,6 +240,7 @@ describe('allegiance', () => {
       await lost(bench)
       assert.equal(bench.port.connections.sessions, 1)
       const second = await session.join(2)
+      await loseFor(session, first, second)
       assert.equal(await takeOver(session, second, itt), functionComplete)
       await session.receive(second, Opcode.scsiResponse)
       session.next(second).command(testUnitReady())
@@ -244,12 +248,11 @@ describe('allegiance', () => {
     }))
 
   test('an abort of a command that nobody took over forgets its answer', () =>
-    level2(async (session, first, bench) => {
+    level2(async (session, first) => {
       const second = await session.join(2)
       const itt = read(session, first, 0, 1)
       await readAnswer(session, first)
-      await first.close()
-      await lost(bench)
+      await loseFor(session, first, second)
       const { cmdSn, expStatSn } = session.next(second)
       second.sendPdu(TASK_MANAGEMENT_REQUEST, {
         opcode: Opcode.taskManagementRequest,

@@ -19,17 +19,21 @@ export function reassign(
   if (recovery.level < 2) return { response: IscsiTaskResponse.reassignmentNotSupported, go: null }
   const command = recovery.command(itt)
   if (command !== undefined) {
-    if (command.connection !== null) return { response: IscsiTaskResponse.taskStillAllegiant, go: null }
+    if (!command.released) return { response: IscsiTaskResponse.taskStillAllegiant, go: null }
     // A number that cannot be is ignored (RFC 7143, 11.5.6).
     if (expDataSn !== 0) command.acknowledge(expDataSn)
     command.connection = connection
+    command.released = false
     connection.counters.reassigned++
     return { response: IscsiTaskResponse.functionComplete, go: () => sendKept(connection, command) }
   }
   const one = session.tasks.get(itt)
-  if (one === undefined) return { response: IscsiTaskResponse.taskDoesNotExist, go: null }
-  if (one.connection !== null) return { response: IscsiTaskResponse.taskStillAllegiant, go: null }
+  // An immediate command of a lost connection is about to end.
+  if (one === undefined || (one.immediate && one.connection === null))
+    return { response: IscsiTaskResponse.taskDoesNotExist, go: null }
+  if (!one.released) return { response: IscsiTaskResponse.taskStillAllegiant, go: null }
   one.connection = connection
+  one.released = false
   connection.counters.reassigned++
   return { response: IscsiTaskResponse.functionComplete, go: () => resumeFetch(connection, one) }
 }

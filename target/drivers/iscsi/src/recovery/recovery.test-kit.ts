@@ -6,7 +6,9 @@ import {
   DATA_OUT,
   IscsiTaskFunction,
   LOGOUT_REQUEST,
+  LOGOUT_RESPONSE,
   LogoutReason,
+  LogoutResponse,
   Opcode,
   REJECT,
   RESERVED_TAG,
@@ -89,6 +91,20 @@ export function logoutForRecovery(session: RawSession, peer: RawPeer, cid: numbe
     cmdSn,
     expStatSn,
   } as never)
+}
+
+/** A connection is lost, and logged out for recovery on another one: its commands may be taken over. */
+export async function loseFor(
+  session: RawSession,
+  gone: RawPeer,
+  heir: RawPeer,
+  cid = 1,
+): Promise<ReturnType<typeof LOGOUT_RESPONSE.read>> {
+  await gone.close()
+  logoutForRecovery(session, heir, cid)
+  const answer = fieldsOf(LOGOUT_RESPONSE, await session.receive(heir, Opcode.logoutResponse))
+  assert.equal(answer.response, LogoutResponse.closed)
+  return answer
 }
 
 /** Asks for a command to be taken over; the response. */

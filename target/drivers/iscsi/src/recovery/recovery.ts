@@ -113,6 +113,7 @@ export class Recovery {
     this.#lastTag = (this.#lastTag + 1) % RESERVED_TAG
     const command = new KeptCommand(one, this.#lastTag, data, firstSn, answer)
     command.lostCid = one.lostCid
+    command.released = one.released
     this.#commands.set(command.itt, command)
     // Only between bursts is anything asked for.
     if (data.length > this.#session.parameters.maxBurst) this.#byTag.set(command.tag, command)
@@ -172,6 +173,7 @@ export class Recovery {
   strand(connection: Connection): void {
     const session = this.#session
     const { port, parameters } = session
+    this.#endImmediate(connection)
     for (const one of [...session.tasks.all()]) {
       if (one.connection !== connection) continue
       one.strand()
@@ -184,6 +186,7 @@ export class Recovery {
       if (command.connection !== connection) continue
       command.connection = null
       command.lostCid = connection.cid
+      command.released = false
       command.statSn = -1
     }
     const seconds = parameters.time2Wait + parameters.time2Retain
@@ -193,6 +196,32 @@ export class Recovery {
       void this.giveUp(oldest)
     }
     this.#lost.set(connection.cid, port.clock + port.ticks(seconds * 1000))
+  }
+
+  /** Immediate commands are not recovered (RFC 7143, 7.14). */
+  #endImmediate(connection: Connection): void {
+    const luns = new Set<number>()
+    for (const command of this.#commands.values()) {
+      if (command.connection !== connection || !command.immediate) continue
+      if (!command.sent) luns.add(decodedLun(command))
+      this.drop(command)
+    }
+    const isOne = (one: IscsiTask): boolean => one.connection === connection && one.immediate
+    for (const { one } of this.#waiting) if (isOne(one)) luns.add(one.lun)
+    this.#giveUpWaiting(isOne)
+    const tasks = [...this.#session.tasks.all()].filter(isOne)
+    for (const one of tasks) one.strand()
+    if (tasks.length > 0 || luns.size > 0) void endTasks(this.#session, tasks, luns)
+  }
+
+  /** A lost connection was logged out for recovery, or replaced: its commands may be taken over from now on. */
+  release(cid: number): void {
+    for (const command of this.#commands.values()) {
+      if (command.connection === null && command.lostCid === cid) command.released = true
+    }
+    for (const one of this.#session.tasks.all()) {
+      if (one.connection === null && one.lostCid === cid) one.released = true
+    }
   }
 
   /** The connection was logged out: nothing that it answered is asked for again. */
@@ -224,7 +253,7 @@ export class Recovery {
     const luns = new Set<number>()
     for (const command of this.#commands.values()) {
       if (command.connection !== null || command.lostCid !== cid) continue
-      luns.add(decodedLun(command))
+      if (!command.sent) luns.add(decodedLun(command))
       this.drop(command)
     }
     const isLost = (one: IscsiTask): boolean => one.connection === null && one.lostCid === cid

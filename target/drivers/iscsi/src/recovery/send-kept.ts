@@ -20,7 +20,7 @@ export function sendKept(connection: Connection, command: KeptCommand): void {
     command.itt,
     status,
     residual,
-    sequences(command),
+    command.pieces,
     sense,
     sense.length,
     bidiResidual,
@@ -36,9 +36,6 @@ function sendPieces(connection: Connection, command: KeptCommand): void {
     sendPiece(connection, command, command.piece(number)!)
   }
 }
-
-/** R2Ts and Data-In PDUs that the initiator should have. */
-const sequences = (command: KeptCommand): number => (command.data.length > 0 ? command.endSn : command.r2ts)
 
 export function sendPiece(connection: Connection, command: KeptCommand, piece: Piece): void {
   const { number, offset, length, endsBurst } = piece
@@ -57,7 +54,7 @@ export function sendRecut(connection: Connection, command: KeptCommand, snackTag
   const answer = connection.answers!.get(command.statSn)
   if (answer === undefined) return
   SCSI_RESPONSE.field.snackTag.set(answer.header, 0, snackTag)
-  SCSI_RESPONSE.field.expDataSn.set(answer.header, 0, sequences(command))
+  SCSI_RESPONSE.field.expDataSn.set(answer.header, 0, command.pieces)
   sendAgain(connection, answer)
 }
 

@@ -38,6 +38,7 @@ export class SentAnswers {
   attach(command: KeptCommand): void {
     this.#last!.command = command
     command.statSn = this.#last!.statSn
+    command.sent = true
   }
 
   get(statSn: number): SentAnswer | undefined {
