@@ -258,7 +258,7 @@ test('a function names a unit where it is for one and no task; it has no further
   }
 })
 
-// Requirement: RFC 7143, 4.2.3.5/1 and 11.9/8.
+// Requirement: RFC 7143, 4.2.3.5/1 and 11.9/10.
 test('a message that tasks of a unit are ended is acknowledged by a NOP-Out with its LUN', async () => {
   await using target = await serve((pdu, peer) => {
     if (pdu.opcode === Opcode.scsiCommand) peer.respond(pdu)
@@ -275,7 +275,7 @@ test('a message that tasks of a unit are ended is acknowledged by a NOP-Out with
   assert.equal((await session.execute(ready)).status, 0)
 })
 
-// Requirement: RFC 7143, 11.9/7.
+// Requirement: RFC 7143, 11.9/9.
 test('a wish to negotiate is followed by one text request at once, on the same connection', async () => {
   const texts: number[] = []
   await using target = await serve((pdu, peer) => {

@@ -28,12 +28,24 @@ export const CONCEPTS: readonly Rule[] = [
     ['initiator', 'No numbered request goes out beyond MaxCmdSN.'],
     ['initiator', 'A pair of MaxCmdSN and ExpCmdSN with MaxCmdSN below ExpCmdSN less one is ignored.'],
     ['initiator', 'MaxCmdSN and ExpCmdSN that are older than those known change nothing.'],
+    ['initiator', 'CmdSN grows by one with each numbered request, over all connections of the session.'],
+    [
+      'initiator',
+      'An immediate request carries the number that the next one will have, and does not use it up.',
+    ],
+    [
+      'initiator',
+      'After a command was sent again its number does not come around before a later one is acknowledged there.',
+    ],
+    ['initiator', 'Functions act as SCSI wants it: what they have ended says nothing more to its user.'],
   ),
   ...section(
     '4.2.2.2',
     ['target', 'StatSN grows by one with each answer of a connection, whatever kind it is.'],
     ['target', 'PDUs that only show StatSN (R2T, a NOP-In of the target itself) do not use it up.'],
     ['initiator', 'ExpStatSN tells the target how far its answers have come.'],
+    ['initiator', 'ExpStatSN does not pass a response that has not come.'],
+    ['initiator', 'A StatSN that is too far ahead of what has come is followed by recovery.'],
   ),
   ...section('4.2.2.3', [
     'target',
@@ -59,6 +71,9 @@ export const CONCEPTS: readonly Rule[] = [
       'The response comes when the tasks have ended, and answers of the tasks do not come after it.',
     ],
     ['initiator', 'R2Ts of affected tasks are still answered until the response has come.'],
+    ['initiator', 'The tasks of a function are over with it, also where no response to it comes.'],
+    ['initiator', 'A response to a function that comes when its tasks are over already is dropped.'],
+    ['initiator', 'Responses of its tasks that come behind that of the function are dropped.'],
   ),
   ...section('4.2.3.4', [
     'both',
@@ -107,4 +122,9 @@ export const CONCEPTS: readonly Rule[] = [
     'target',
     'There is one session for an initiator name, ISID, target and portal group: a new one ends the old.',
   ]),
+  ...section('4.2.3.5', [
+    'initiator',
+    'A message that tasks are ended (event 5) is answered, though it may not come.',
+  ]),
+  ...section('4.2.1', ['initiator', 'A session works with a single connection.']),
 ]

@@ -112,6 +112,14 @@ export const PDUS: readonly Rule[] = [
     ['initiator', 'It closes the connection, or the session, and does not only remove it for recovery.'],
     ['target', 'Event 5 comes only where FastAbort was agreed on.'],
     ['target', 'A SCSI event has the LUN of its unit.'],
+    [
+      'initiator',
+      'A wish to negotiate is followed by a text request on that connection, within the time given.',
+    ],
+    [
+      'initiator',
+      'The end of tasks (event 5) is acknowledged by a NOP-Out without a task tag, with the LUN that came.',
+    ],
   ),
   ...section(
     '11.16',
@@ -161,4 +169,15 @@ export const PDUS: readonly Rule[] = [
     ['target', 'A NOP-In that is no echo has no data.'],
     ['target', 'A NOP-In with a transfer tag has a LUN that is right.'],
   ),
+  ...section(
+    '11.5.1',
+    ['initiator', 'An ABORT TASK goes on the connection of its task.'],
+    ['initiator', 'While ABORT TASK SET or CLEAR TASK SET goes on, all transfer tags are answered.'],
+    ['initiator', 'Nothing of its tasks comes to their user behind the response to a function.'],
+  ),
+  ...section('11.5.2', ['initiator', 'A request for a function has neither an additional header nor data.']),
+  ...section('11.5.4', [
+    'initiator',
+    'A function that is not about one task has the reserved tag as the one referred to.',
+  ]),
 ]
