@@ -273,6 +273,18 @@ describe('logins of every kind', async () => {
     assert.equal(tsihs.length, 10)
   })
 
+  // Requirement: RFC 7143, 6.3.3/1.
+  test('where the operational stage has nothing more to settle, full feature phase is asked for', () => {
+    for (const login of byConnection(logins)) {
+      const [last] = login.slice(-1).map(read)
+      assert.deepEqual(
+        [last!.transit, last!.csg, last!.nsg],
+        [1, LoginStage.operational, LoginStage.fullFeature],
+      )
+      assert.equal(login.length, 2)
+    }
+  })
+
   // Requirement: RFC 7143, 7.4.1/2 and 13.21/2.
   test('a discovery session has level 0 and no key that it makes irrelevant', () => {
     const [login] = byConnection(logins).filter(isDiscovery)

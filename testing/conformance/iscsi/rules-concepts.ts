@@ -106,6 +106,7 @@ export const CONCEPTS: readonly Rule[] = [
     ['target', 'Names of up to 223 bytes are taken.'],
     ['target', 'Names are compared in their normal form, in which letters are small.'],
     ['target', 'The types iqn., eui. and naa. are taken, and what is no name is refused.'],
+    ['initiator', 'Names of up to 223 bytes go out in their normal form; what is no name does not.'],
   ),
   ...section('4.2.7.1', ['both', 'A node that is initiator and target has one name for both.', TWO_NODES]),
   ...section('4.2.7.2', [
@@ -127,4 +128,8 @@ export const CONCEPTS: readonly Rule[] = [
     'A message that tasks are ended (event 5) is answered, though it may not come.',
   ]),
   ...section('4.2.1', ['initiator', 'A session works with a single connection.']),
+  ...section('4.2.8', [
+    'initiator',
+    'What was settled on a session or a connection does not go over to another one; the TSIH stays.',
+  ]),
 ]

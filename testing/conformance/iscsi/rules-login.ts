@@ -80,6 +80,7 @@ export const LOGIN: readonly Rule[] = [
       'target',
       'Rules between keys are checked when all keys of a text are known, whatever order they came in.',
     ],
+    ['initiator', 'A text of 8192 bytes and more is taken.'],
   ),
   ...section(
     '6.2.1',
@@ -151,6 +152,10 @@ export const LOGIN: readonly Rule[] = [
     ['target', 'A login with the TSIH of a session joins it, up to MaxConnections, and gets that TSIH.'],
     ['target', 'At level 2 the one connection of a session can be replaced although there may be no other.'],
     ['target', 'Below level 2 the tasks of a connection that is replaced end, and none of them is answered.'],
+    [
+      'initiator',
+      'The CID of a connection is taken again only where that one has failed, with the TSIH of the session.',
+    ],
   ),
   ...section(
     '6.3.5',
@@ -159,6 +164,10 @@ export const LOGIN: readonly Rule[] = [
       'A login with the names and the ISID of a session and TSIH zero ends that session and its tasks.',
     ],
     ['target', 'The new session begins when the tasks of the old one have ended.'],
+    [
+      'initiator',
+      'A session takes the place of another only where that one has failed, with its ISID and TSIH zero.',
+    ],
   ),
   ...section('6.3.6', [
     'target',
@@ -172,6 +181,7 @@ export const LOGIN: readonly Rule[] = [
     ['target', 'What a text exchange has settled holds from its end.'],
     ['target', 'A response with F=1 has no key that needs an answer.'],
     ['initiator', 'An answer with a key twice ends the exchange and the connection.'],
+    ['initiator', 'A text request that is whole has F=1.'],
   ),
   ...section(
     '11.10',
@@ -262,4 +272,5 @@ export const LOGIN: readonly Rule[] = [
     ['initiator', 'After a logout the initiator closes the connection of the CID, or all of the session.'],
   ),
   ...section('11.14.2', ['initiator', 'A logout has neither an additional header nor data.']),
+  ...section('6.3.3', ['initiator', 'A request that has nothing more to settle asks for the next stage.']),
 ]

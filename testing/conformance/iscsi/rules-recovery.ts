@@ -18,6 +18,7 @@ export const RECOVERY: readonly Rule[] = [
     '7.1.5',
     ['target', 'ErrorRecoveryLevel 0 is always served, and a level that is answered is one that is served.'],
     ['target', 'A level brings the lower ones with it: at level 2 all of level 1 is served.'],
+    ['initiator', 'A level is offered only if it and all below it are served.'],
   ),
   ...section(
     '7.2.1',

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a URL to a disk that can be read and written, or to a session with a target.
 import { type CommandOptions, RequestError, Unit } from '@lunkit/initiator-core'
+import { parseIscsiName } from '@lunkit/spec'
 import { type SessionOptions, settleOptions } from './options.ts'
 import { type Portal, parsePortal } from './portal.ts'
 import { Session } from './session.ts'
@@ -74,7 +75,15 @@ export async function openSession(
       `Option portal cannot be used: '${portal ?? ''}' is no host[:port]`,
     )
   }
-  return Session.open({ portal: at, target }, settleOptions(options))
+  // Names are compared in their normal form (RFC 7143, 4.2.7), and so sent.
+  const name = parseIscsiName(target, true)
+  if (!name.ok) {
+    throw new RequestError(
+      'OPTION_INVALID',
+      `Option target cannot be used: it is no iSCSI name: ${name.cause}`,
+    )
+  }
+  return Session.open({ portal: at, target: name.name }, settleOptions(options))
 }
 
 function merge(where: string | ConnectOptions, more: ConnectOptions): ConnectOptions {

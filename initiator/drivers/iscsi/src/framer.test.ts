@@ -104,6 +104,7 @@ test('a place that is too small is never written to', () => {
   assert.equal(place.toString(), '......')
 })
 
+// Requirement: RFC 7143, 13.12/4.
 test('a data segment longer than agreed is refused before its data', () => {
   const { framer, seen } = collect()
   const stream = wire([{ itt: 1 }, { itt: 2, data: new Uint8Array(1001) }], false, false)

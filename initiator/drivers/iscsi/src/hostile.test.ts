@@ -171,6 +171,7 @@ const WRITES: Readonly<Record<string, Answer>> = {
 }
 
 for (const [name, answer] of Object.entries(WRITES)) {
+  // Requirement: RFC 7143, 13.13/4.
   test(`a write meets ${name}`, async () => {
     await using target = await ScriptedTarget.logsIn(answer, { InitialR2T: 'Yes', ImmediateData: 'No' })
     await using session = await openSession(target.options)

@@ -60,7 +60,7 @@ test('the first request names the initiator, the target and the kind of session'
   })
 })
 
-// Requirement: RFC 7143, 6.2/19 and 6.2/22 and 11.12/7.
+// Requirement: RFC 7143, 6.2/19 and 6.2/22 and 6.2/29 and 11.12/7.
 test('a text longer than a segment goes in pieces', async () => {
   const names = Array.from({ length: 200 }, (_, i) => `X-org.example.${'k'.repeat(40)}.${i}`)
   const offers = text(Object.fromEntries(names.map(name => [name, '1'])))
@@ -228,6 +228,9 @@ test('options that cannot be are refused by name', async () => {
     [{ chap: { user: 'a', secret: '' } }, 'CHAP_SECRET_INVALID'],
     [{ chap: { user: 'a', secret }, mutual: { secret } }, 'CHAP_SECRET_INVALID'],
     [{ portal: 'a b' }, 'OPTION_INVALID'],
+    [{ target: 'disk' }, 'OPTION_INVALID'],
+    [{ target: 'iqn.2000-01.org.example:a\0b' }, 'OPTION_INVALID'],
+    [{ target: `iqn.2000-01.org.example:${'x'.repeat(200)}` }, 'OPTION_INVALID'],
     [{ reconnect: { attempts: 1, delays: [] } }, 'OPTION_INVALID'],
   ] as const) {
     await assert.rejects(openSession({ ...base, ...options }), { code }, JSON.stringify(options))

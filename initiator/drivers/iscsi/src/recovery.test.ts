@@ -27,6 +27,7 @@ function answerRead(pdu: Pdu, peer: Peer, fill: number): void {
   peer.sendStatus(DATA_IN, fields, Buffer.alloc(512, fill))
 }
 
+// Requirement: RFC 7143, 6.3.5/3.
 test('what may be repeated is repeated after a lost connection, in order; the rest fails and says so', async () => {
   const seen: string[] = []
   await using target = await ScriptedTarget.logsIn((pdu, peer) => {

@@ -124,6 +124,11 @@ export class Peer {
     if (keys.DataDigest === 'CRC32C') this.dataDigest = 4
   }
 
+  /** Answers a login request with these fields and this text. */
+  answerLogin({ itt }: Pdu, values: Record<string, unknown>, text: Uint8Array): void {
+    this.sendStatus(LOGIN_RESPONSE, { opcode: Opcode.loginResponse, itt, ...values }, text)
+  }
+
   /** Ends a command with a status. */
   respond({ itt }: Pdu, values: Record<string, unknown> = {}, data?: Uint8Array): void {
     this.sendStatus(SCSI_RESPONSE, { opcode: Opcode.scsiResponse, final: 1, itt, ...values }, data)

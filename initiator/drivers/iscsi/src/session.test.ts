@@ -136,6 +136,7 @@ const BURSTS: readonly (readonly [
   ['No', 'Yes', 768, 1024],
 ]
 for (const [InitialR2T, ImmediateData, first, before] of BURSTS) {
+  // Requirement: RFC 7143, 13.10/3 and 13.11/4 and 13.12/3 and 13.13/4 and 13.14/6.
   test(`write data within the limits, InitialR2T=${InitialR2T}, ImmediateData=${ImmediateData}`, async () => {
     const got = Buffer.alloc(4096)
     const seen: [ttt: number, dataSn: number, offset: number, length: number, final: number][] = []
