@@ -20,6 +20,7 @@ const COMMANDS = {
   write: { summary: 'write a file or standard input to a LUN', load: () => import('./commands/write.ts') },
   copy: { summary: 'copy between LUNs and files', load: () => import('./commands/copy.ts') },
   ping: { summary: 'measure the round trip to a LUN', load: () => import('./commands/ping.ts') },
+  secret: { summary: 'make a CHAP secret', load: () => import('./commands/secret.ts') },
 } as const
 
 const EXAMPLES = `

@@ -7,7 +7,6 @@ const NOT_OFFERED = 'the method is not offered; AuthMethod settles on CHAP or No
 const NO_EXTENSION = 'there is no extension method and no extension digest here'
 const TWO_NODES =
   'target and initiator are programs of their own here, each with its own secrets: none is read by both'
-const TOOL = 'secrets come from files; whoever writes them has a source of random bytes of his own'
 
 const WISHED =
   'who names algorithms without MD5 does so to keep it out: to offer it all the same would be to weaken the login unasked'
@@ -29,7 +28,7 @@ export const SECURITY: readonly Rule[] = [
     '9.2.1',
     ['both', 'CHAP is there, with authentication of the target as well.'],
     ['both', 'Secrets of up to 128 random bits are taken.'],
-    ['both', 'Secrets of 128 random bits can be made, and none are made in another way.', TOOL],
+    ['both', 'Secrets of 128 random bits can be made, and none are made in another way.'],
     ['both', 'One secret is not for both directions.'],
     ['target', 'A response that the target itself would have given is a failure of authentication.'],
     ['target', 'A challenge that comes back as the challenge of the initiator closes the connection.'],
