@@ -3,7 +3,6 @@
 
 const DECIMAL = /^(?:0|[1-9][0-9]*)$/
 const HEXADECIMAL = /^0[xX][0-9a-fA-F]+$/
-const HEX_BINARY = /^0[xX](?:[0-9a-fA-F]{2})+$/
 const BASE64_BINARY = /^0[bB](?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
 
@@ -36,14 +35,15 @@ export function parseList(text: string): readonly string[] | null {
 }
 
 /**
- * A large binary value, `0x` with an even number of hexadecimal digits or `0b` with Base64 (RFC 4648, section 4), or
- * null if it is neither, empty, or longer than `maxBytes`.
+ * A large binary value, `0x` with hexadecimal digits or `0b` with Base64 (RFC 4648, section 4), or null if it is neither,
+ * empty, or longer than `maxBytes`. Of an odd number of digits the first alone is the first byte (RFC 7143, 6.1).
  */
 export function parseBinary(text: string, maxBytes: number): Uint8Array | null {
-  if (HEX_BINARY.test(text)) {
-    const length = (text.length - 2) / 2
+  if (HEXADECIMAL.test(text)) {
+    const length = (text.length - 1) >> 1
     if (length > maxBytes) return null
-    return Uint8Array.from({ length }, (_, i) => Number.parseInt(text.slice(2 + i * 2, 4 + i * 2), 16))
+    const digits = text.slice(2).padStart(2 * length, '0')
+    return Uint8Array.from({ length }, (_, i) => Number.parseInt(digits.slice(i * 2, i * 2 + 2), 16))
   }
   if (text.length === 2 || !BASE64_BINARY.test(text)) return null
   const digits = text.slice(2).replaceAll('=', '')

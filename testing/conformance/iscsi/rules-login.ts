@@ -25,6 +25,10 @@ export const LOGIN: readonly Rule[] = [
     ],
     ['both', 'A number from 2^64 on is no value.'],
     ['both', 'A range goes upward.'],
+    [
+      'both',
+      'A hexadecimal binary has four bits for each digit: of an odd number the first is a byte alone.',
+    ],
   ),
   ...section(
     '6.2',
