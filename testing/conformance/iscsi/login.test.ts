@@ -114,6 +114,12 @@ describe('stages', () => {
   test('who leaves out the security stage is refused where it is needed', () =>
     withBench({ access: { [TARGET]: { chap: CHAP } } }, async bench => {
       assert.equal(await refused(bench, NAMES), LoginStatus.authenticationFailure)
+      // At once: without T, too, and without a word of what there is.
+      const peer = await bench.connect()
+      const pdu = await peer.loginRound({ csg: operational }, { ...NAMES, MaxBurstLength: '512' })
+      assert.equal(statusOf(pdu), LoginStatus.authenticationFailure)
+      assert.equal(pdu.data.length, 0)
+      await peer.end()
       const skip = { csg: security, transit: 1, nsg: fullFeature }
       assert.equal(await refused(bench, NAMES, skip), LoginStatus.authenticationFailure)
       assert.equal(

@@ -3,6 +3,8 @@
 import { type Rule, section } from './rule.ts'
 
 const NO_EXTENSION = 'there is no extension digest here'
+const TAG_ZERO =
+  'the tag is the relative port identifier as well, and SPC keeps zero of those: groups here begin at 1'
 
 export const KEY_RULES: readonly Rule[] = [
   ...section(
@@ -62,6 +64,7 @@ export const KEY_RULES: readonly Rule[] = [
     '13.9',
     ['target', 'The first whole answer to a login with a TargetName tells the portal group tag.'],
     ['initiator', 'Zero is a tag of a portal group.'],
+    ['target', 'A portal group may have tag zero.', TAG_ZERO],
   ),
   ...section(
     '13.10',

@@ -122,10 +122,7 @@ function answerVendorKeys(
 ): string | null {
   const { target, identity } = connection.session!
   const { initiator } = identity
-  const from =
-    target === null
-      ? null
-      : ({ initiator, target: target.name, stage: 'full-feature', authenticated: true } as const)
+  const from = target === null ? null : ({ initiator, target: target.name, stage: 'full-feature' } as const)
   try {
     return vendorKeys.answer(pairs, from, reply)
   } catch (error) {

@@ -236,6 +236,12 @@ export class Login {
       const text = failure.answer === undefined ? NOTHING : Buffer.from(encodeText([failure.answer]))
       return { ...failed(failure.status, `${failure.failure}${this.#askedBy()}`), text }
     }
+    // Who leaves out the proof hears nothing of what there is (RFC 7143, 6.3.1).
+    if (row.at === 'operational' && !authentication.done)
+      return failed(
+        LoginStatus.authenticationFailure,
+        `Initiator leaves out authentication${this.#askedBy()}`,
+      )
     const vendor = this.#answerVendorKeys(text.pairs, row.at, reply)
     if (vendor !== null) return vendor
     if (row.at === 'operational' && !this.declared) {
@@ -250,10 +256,8 @@ export class Login {
 
   #answerVendorKeys(pairs: readonly TextPair[], stage: KeyStage, reply: TextPair[]): LoginReply | null {
     if (this.#vendorKeys === null) return null
-    const authenticated = this.#authentication!.done
     const { initiator, target } = this
-    const isUsed = target !== null && stage !== 'security'
-    const from = isUsed ? { initiator, target: target.name, stage, authenticated } : null
+    const from = target !== null && stage !== 'security' ? { initiator, target: target.name, stage } : null
     try {
       const fault = this.#vendorKeys.answer(pairs, from, reply)
       return fault === null ? null : wrong(fault)

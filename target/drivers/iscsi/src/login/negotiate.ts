@@ -53,6 +53,9 @@ const ANSWERS_ONLY: ReadonlySet<string> = new Set([
 ])
 export const isAnswerOnly = (value: string): boolean => ANSWERS_ONLY.has(value)
 
+/** Keys that are not known, of which a negotiation remembers that they came. */
+const MOST_STRANGERS = 64
+
 /** One negotiation: a login, or one text exchange after it. */
 export class Negotiation {
   /** Results by key. */
@@ -61,6 +64,7 @@ export class Negotiation {
   /** Text of each key's offer, to tell a harmless repetition from a second negotiation. */
   readonly #offers: Map<string, string> = new Map()
   readonly #ranks: Map<string, number> = new Map()
+  readonly #strangers: Set<string> = new Set()
   /** Whether it is for a session's first connection; on others the keys of the session stand (RFC 7143, 13). */
   leading = true
 
@@ -119,7 +123,7 @@ export class Negotiation {
     const key = keyByName(name)
     // These are answers, and nothing was asked (RFC 7143, 6.2). An alias may be any words.
     if (isAnswerOnly(value) && key?.type !== 'local-name') return fault(name, `is offered as ${value}`)
-    if (key === undefined) return reply(name, KeyAnswer.notUnderstood)
+    if (key === undefined) return this.#meetStranger(name)
     const before = this.#offers.get(name)
     this.#offers.set(name, value)
     // Keys that may be repeated are a target's.
@@ -138,6 +142,13 @@ export class Negotiation {
     if (key.use === 'leading-only' && !this.leading && key.kind === 'negotiated')
       return reply(name, KeyAnswer.reject)
     return key.kind === 'declarative' ? this.#declare(key, value) : this.#negotiate(key, value)
+  }
+
+  /** A key that is not known: no better than others if it comes twice. */
+  #meetStranger(name: string): Answer {
+    if (this.#strangers.has(name)) return fault(name, 'came twice')
+    if (this.#strangers.size < MOST_STRANGERS) this.#strangers.add(name)
+    return reply(name, KeyAnswer.notUnderstood)
   }
 
   #declare(key: Key, value: string): Answer {

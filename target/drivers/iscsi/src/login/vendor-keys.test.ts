@@ -60,7 +60,7 @@ describe('extension keys', () => {
         ['not red', 'NotUnderstood', '8192', undefined],
       )
       assert.deepEqual(keysOf(await ask(peer, text({ [COLOR]: 'blue' }))), { [COLOR]: 'not blue' })
-      const from = { initiator: INITIATOR, target: TARGET, authenticated: true }
+      const from = { initiator: INITIATOR, target: TARGET }
       assert.deepEqual(asked, [
         [COLOR, 'red', { ...from, stage: 'operational' }],
         [COLOR, 'blue', { ...from, stage: 'full-feature' }],
@@ -68,20 +68,22 @@ describe('extension keys', () => {
     })
   })
 
-  test('of who has not proved himself are marked', async () => {
-    const proved: boolean[] = []
+  test('of who has not proved himself are not asked for', async () => {
+    let asked = 0
     await withBench(
       {
-        vendorKey: (_key, _value, from) => {
-          proved.push(from.authenticated)
-          return 'yes'
-        },
+        vendorKey: () => String(++asked),
         access: { [TARGET]: { chap: { user: 'alice', secret: 'a secret of hers' } } },
       },
       async bench => {
-        const peer = await bench.connect()
-        await peer.loginRound({ csg: LoginStage.operational }, { ...NAMES, [COLOR]: 'red' })
-        assert.deepEqual(proved, [false])
+        const early = await bench.connect()
+        const keys = { ...NAMES, AuthMethod: 'CHAP', [COLOR]: 'red' }
+        const answers = keysOf(await early.loginRound({ csg: LoginStage.security }, keys))
+        assert.equal(answers[COLOR], 'NotUnderstood')
+        const straight = await bench.connect()
+        const pdu = await straight.loginRound({ csg: LoginStage.operational }, { ...NAMES, [COLOR]: 'red' })
+        assert.equal(statusOf(pdu), LoginStatus.authenticationFailure)
+        assert.deepEqual([pdu.data.length, asked], [0, 0])
       },
     )
   })

@@ -8,9 +8,8 @@ export interface VendorKeyFacts {
   readonly initiator: string
   /** Name of the target. */
   readonly target: string
-  readonly stage: KeyStage
-  /** The initiator has proved who it is, or nobody asks for that. */
-  readonly authenticated: boolean
+  /** Who sends it has proved who it is by then, where anybody asks for that. */
+  readonly stage: Exclude<KeyStage, 'security'>
 }
 
 /**
