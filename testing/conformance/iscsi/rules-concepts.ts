@@ -132,4 +132,8 @@ export const CONCEPTS: readonly Rule[] = [
     'initiator',
     'What was settled on a session or a connection does not go over to another one; the TSIH stays.',
   ]),
+  ...section('4.2.5.3', [
+    'initiator',
+    'PDUs of a task that name another unit than its command are a protocol error.',
+  ]),
 ]

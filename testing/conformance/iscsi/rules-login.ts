@@ -262,6 +262,7 @@ export const LOGIN: readonly Rule[] = [
     ],
     ['initiator', 'After a logout of the session no connection of it has a new request.'],
     ['initiator', 'After the response the initiator closes the connection, or all of the session, whole.'],
+    ['initiator', 'Recovery of a connection begins by its logout, or by a login of its CID.'],
   ),
   ...section('11.14.5', [
     'target',

@@ -180,4 +180,10 @@ export const PDUS: readonly Rule[] = [
     'initiator',
     'A function that is not about one task has the reserved tag as the one referred to.',
   ]),
+  ...section(
+    '11.5.6',
+    ['initiator', 'Data of before a takeover that was not acknowledged is dropped.'],
+    ['initiator', 'ExpDataSN is 0 or that of the first Data-In that is not acknowledged.'],
+  ),
+  ...section('11.16.2', ['initiator', 'Data that is acknowledged is not asked for again.']),
 ]

@@ -10,10 +10,15 @@ const OPEN_DISCOVERY =
 
 export const RECOVERY: readonly Rule[] = [
   ...section('7.1.4', ['target', 'In login nothing is recovered: a SNACK or a TASK REASSIGN ends it.']),
-  ...section('7.1.4.3', [
-    'target',
-    'A connection whose TCP fails is closed, and what is left of it waits for the initiator.',
-  ]),
+  ...section(
+    '7.1.4.3',
+    ['target', 'A connection whose TCP fails is closed, and what is left of it waits for the initiator.'],
+    [
+      'initiator',
+      'A connection whose TCP fails is closed and logged out for recovery, and its commands are taken over.',
+    ],
+    ['initiator', 'Connections that a message says are dropped are taken as failed.'],
+  ),
   ...section(
     '7.1.5',
     ['target', 'ErrorRecoveryLevel 0 is always served, and a level that is answered is one that is served.'],
@@ -38,6 +43,9 @@ export const RECOVERY: readonly Rule[] = [
     ['target', 'A command whose connection was not logged out is still allegiant.'],
     ['target', 'The response to TASK REASSIGN comes before anything of the command.'],
     ['target', 'A command that was taken over answers with SNACK Tag 0, whatever tag it had.'],
+    ['initiator', 'TASK REASSIGN follows a logout for recovery that has succeeded.'],
+    ['initiator', 'ExpDataSN is 0 where no data has come.'],
+    ['initiator', 'Data before the ExpDataSN of a takeover is not asked for again.'],
   ),
   ...section(
     '7.3',
@@ -66,12 +74,17 @@ export const RECOVERY: readonly Rule[] = [
     ['target', 'A discovery session with a target ends another one of the same name, ISID and target.'],
     ['target', 'It ends a normal session of the same name, ISID and target as well.', OPEN_DISCOVERY],
   ),
-  ...section('7.5', [
-    'target',
-    'What a lost connection left is kept for Time2Wait and Time2Retain, and given up then.',
-  ]),
+  ...section(
+    '7.5',
+    ['target', 'What a lost connection left is kept for Time2Wait and Time2Retain, and given up then.'],
+    ['initiator', 'Recovery begins after Time2Wait, and is over or given up within Time2Retain.'],
+  ),
   ...section('7.6', ['target', 'Tasks that end with their connection do nothing more.']),
-  ...section('7.7', ['target', 'A format error ends all connections of the session.', CONFINED]),
+  ...section(
+    '7.7',
+    ['target', 'A format error ends all connections of the session.', CONFINED],
+    ['initiator', 'A malformed PDU of the target ends all connections, and the session is begun anew.'],
+  ),
   ...section(
     '7.8',
     ['target', 'A wrong header digest closes the connection.'],
@@ -116,8 +129,18 @@ export const RECOVERY: readonly Rule[] = [
     ['target', 'Immediate commands of a failed connection end at once and cannot be taken over.'],
     ['target', 'A new session of the initiator port goes before the recovery of a connection.'],
     ['target', 'A logout that closes a failed connection ends its commands.'],
+    [
+      'initiator',
+      'After a failed connection it is recovered within the session, or else the session is begun anew.',
+    ],
+    ['initiator', 'Where the target gives the session up, that goes before all recovery under way.'],
   ),
-  ...section('7.15', ['target', 'A session in trouble is reinstated by a login of its initiator port.']),
+  ...section(
+    '7.15',
+    ['target', 'A session in trouble is reinstated by a login of its initiator port.'],
+    ['initiator', 'Before a new session all connections are closed and all requests are ended.'],
+    ['initiator', 'The new session takes the place of the old one: its ISID is the same, its TSIH zero.'],
+  ),
   ...section(
     '8.1.2',
     ['initiator', 'A login that takes too long is given up, and its connection is closed.'],
@@ -137,5 +160,9 @@ export const RECOVERY: readonly Rule[] = [
   ...section('10.7', [
     'target',
     'Data that still comes for tasks that a function has ended is dropped without a word.',
+  ]),
+  ...section('8.2', [
+    'initiator',
+    'Where the session goes on, a failed connection is logged out, by a request or by a login of its CID.',
   ]),
 ]

@@ -89,7 +89,7 @@ const options = (target: ScriptedTarget, connections: number) => ({
 })
 
 // Requirement: RFC 7143, Recovery Classes: a login under the CID of the lost connection takes its place, with its last ExpStatSN.
-// Requirement: RFC 7143, 11.5/5.
+// Requirement: RFC 7143, 11.5/5 and 6.3.4/5 and 11.14/10 and 8.2/1.
 // Requirement: RFC 7143, 6.3.4/5.
 test('the only connection is lost: it is made again under its CID, a task taken in is reassigned, one that is not is sent again', async () => {
   const seen: [Pdu, Peer][] = []
@@ -147,6 +147,7 @@ const half = ({ itt }: Pick<Pdu, 'itt'>, dataSn: number) => ({
 })
 
 // Requirement: RFC 7143, Connection Recovery: the lost connection is logged out for recovery, then its tasks are reassigned.
+// Requirement: RFC 7143, 7.1.4.3/2 and 7.2.2/6 and 11.14/10 and 8.2/1.
 test('one of two connections is lost: it is logged out on the other, and another one is added', async () => {
   const order: string[] = []
   const held: Pdu[] = []
@@ -265,6 +266,7 @@ const UNABLE: Readonly<Record<string, readonly [script: Script, keys?: Record<st
   'no task is retained': [() => {}, { DefaultTime2Retain: '0' }],
 }
 
+// Requirement: RFC 7143, 7.14/5.
 // Requirement: RFC 7143, Session Recovery: where connection recovery fails all connections end and a session is begun anew.
 for (const [name, [script, keys]] of Object.entries(UNABLE)) {
   test(`session recovery where ${name}`, async () => {
