@@ -5,6 +5,7 @@ import { describe, test } from 'node:test'
 import { openSession, type SessionEvent } from '@lunkit/initiator-driver-iscsi'
 import {
   encodeText,
+  keyByName,
   LOGIN_REQUEST,
   LOGIN_RESPONSE,
   LoginStage,
@@ -211,17 +212,24 @@ describe('an answer that breaks the rules ends the login and the connection', ()
 describe('answers that have to be taken', () => {
   // Requirement: RFC 7143, 6.2/20.
   test('keys that the target refuses or calls irrelevant keep their defaults', async () => {
+    const asked: string[] = []
+    await using plain = await ScriptedTarget.start(
+      operational((pdu, peer) => {
+        asked.push(...pairsOf(pdu).keys())
+        peer.login(pdu)
+      }),
+    )
+    await (await openSession(plain.options)).close()
+    const negotiated = asked.filter(key => keyByName(key)!.kind === 'negotiated')
+    assert.ok(negotiated.length > 10)
+    const words = (value: unknown): string =>
+      value === true ? 'Yes' : value === false ? 'No' : String(value)
     for (const word of ['Reject', 'Irrelevant']) {
-      await using target = await ScriptedTarget.logsIn(() => {}, {
-        MaxBurstLength: word,
-        MaxOutstandingR2T: word,
-        InitialR2T: word,
-        HeaderDigest: word,
-      })
-      await using session = await openSession({ ...target.options, headerDigest: 'prefer' })
-      const { maxBurstLength, initialR2T, headerDigest, keys } = session.settings
-      assert.deepEqual([maxBurstLength, initialR2T, headerDigest], [262_144, true, false])
-      assert.equal(keys.get('MaxOutstandingR2T'), '1')
+      for (const key of negotiated) {
+        await using target = await ScriptedTarget.logsIn(() => {}, { [key]: word })
+        await using session = await openSession(target.options)
+        assert.equal(session.settings.keys.get(key), words(keyByName(key)!.default), `${key}=${word}`)
+      }
     }
   })
 

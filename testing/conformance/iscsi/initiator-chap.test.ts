@@ -31,7 +31,7 @@ type Keys = Readonly<Record<string, string>>
 type Steps = readonly ((request: Map<string, string>) => Keys)[]
 
 /** A hash of algorithm 5 in the form of CHAP_R. */
-const respond = (identifier: number, secret: string, challenge: Uint8Array): string =>
+const respond = (identifier: number, secret: string | Uint8Array, challenge: Uint8Array): string =>
   encodeHexBinary(
     createHash('md5').update(Uint8Array.of(identifier)).update(secret).update(challenge).digest(),
   )
@@ -171,6 +171,19 @@ test('the challenge of this side is a new one each time, and never that of the t
     challenge = asked(target)[2]!.get('CHAP_C')!
     assert.ok(!seen.has(challenge))
     seen.add(challenge)
+  }
+})
+
+// Requirement: RFC 7143, 9.2.1/13.
+test('a secret is whole bytes, each of which counts', async () => {
+  const secret = Uint8Array.from({ length: 16 }, (_, i) => i * 17)
+  await using target = await steppingThrough([chosen, challenged()])
+  await (await openSession({ ...target.options, chap: { user: 'anna', secret } })).close()
+  const challenge = parseBinary(CHALLENGE, 1024)!
+  const own = asked(target)[2]!.get('CHAP_R')
+  assert.equal(own, respond(7, secret, challenge))
+  for (const other of [secret.subarray(1), secret.subarray(0, 15), secret.with(0, 1)]) {
+    assert.notEqual(own, respond(7, other, challenge))
   }
 })
 

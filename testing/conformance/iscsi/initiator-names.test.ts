@@ -17,7 +17,7 @@ describe('discovery', () => {
       peer.sendStatus(TEXT_RESPONSE, fields, Buffer.from(answer))
     })
 
-  // Requirement: RFC 7143, 6.4/7 and 13.3/3 and C/6.
+  // Requirement: RFC 7143, 6.4/7 and 13.3/3 and 13.21/6 and C/6.
   test('SendTargets is the one key of one request, after login', async () => {
     await using target = await answering(`TargetName=${NAME}\0`)
     await discover(target.portal)
@@ -29,6 +29,7 @@ describe('discovery', () => {
         [Opcode.logoutRequest, ''],
       ],
     )
+    assert.equal(target.peers.length, 1)
     assert.equal(BHS.field.final.get(requests[0]!.header, 0), 1)
     for (const { data } of target.heard.slice(0, -2)) assert.ok(!data.includes('SendTargets'))
   })

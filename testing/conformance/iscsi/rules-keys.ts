@@ -149,6 +149,7 @@ export const KEY_RULES: readonly Rule[] = [
     ['target', 'A discovery session has one connection.'],
     ['target', 'Each key that a discovery session makes meaningless is answered Irrelevant there.'],
     ['target', 'What kind a session is has been said when its target is named.'],
+    ['initiator', 'A discovery session has one connection.'],
   ),
   ...section(
     '13.22',

@@ -5,6 +5,9 @@ import { type Rule, section } from './rule.ts'
 const REAL_INITIATORS =
   'a name declared again with the same value is taken: real initiators repeat theirs in the next stage, and it changes nothing'
 
+const NO_NUMBER =
+  'the project has neither of them, so its ISIDs are random; one that has can give ISIDs made from its own'
+
 export const LOGIN: readonly Rule[] = [
   ...section(
     '6.1',
@@ -228,6 +231,11 @@ export const LOGIN: readonly Rule[] = [
     ['initiator', 'ISID, TSIH, CID and tag stay the same in a login.'],
     ['initiator', 'The first request names the initiator, and the target or the kind of session.'],
     ['initiator', 'No key of the standard is answered NotUnderstood.'],
+    [
+      'initiator',
+      'Who has an OUI or an enterprise number makes ISIDs from it, in network byte order.',
+      NO_NUMBER,
+    ],
   ),
   ...section(
     '11.13',

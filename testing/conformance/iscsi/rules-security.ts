@@ -44,6 +44,7 @@ export const SECURITY: readonly Rule[] = [
       'No secret proves an initiator and a target, over all targets, their rules, discovery and all ports.',
     ],
     ['both', 'A process that is initiator and target has other secrets and users for each.', TWO_NODES],
+    ['initiator', 'A secret is whole bytes.'],
   ),
   ...section('9.2.2', ['both', 'SRP uses groups of at least 768 bits.', NOT_OFFERED]),
   ...section('9.2.3', ['both', 'Kerberos V5 messages are verified.', NOT_OFFERED]),
