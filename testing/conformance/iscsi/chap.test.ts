@@ -92,6 +92,17 @@ describe('AuthMethod', () => {
       }
     }))
 
+  // Requirement: RFC 7143, 15/3.
+  test('methods that were given up are passed over, and nothing of their keys is known', () =>
+    withBench(ONE_WAY, async bench => {
+      const peer = await bench.connect()
+      const pdu = await secured(peer, { ...NAMES, AuthMethod: 'SPKM1,SPKM2,CHAP', SPKM_REQ: '0x00' })
+      assert.deepEqual([keysOf(pdu)['AuthMethod'], keysOf(pdu)['SPKM_REQ']], ['CHAP', 'NotUnderstood'])
+      const other = await bench.connect()
+      const refused = await secured(other, { ...NAMES, AuthMethod: 'SPKM1,SPKM2' })
+      assert.equal(statusOf(refused), LoginStatus.authenticationFailure)
+    }))
+
   // Requirement: RFC 7143, 9.2/6.
   test('no method sends a password: what is offered comes to CHAP, and the secret is in nothing that is sent', () =>
     withBench(BOTH_WAYS, async bench => {

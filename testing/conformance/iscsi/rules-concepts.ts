@@ -4,6 +4,8 @@ import { type Rule, section } from './rule.ts'
 
 const FAST_ABORT = 'FastAbort is not offered: TaskReporting settles on another value'
 
+const OWNERS = 'nothing here can know who owned a domain when: that is for those who give names'
+
 const TWO_NODES =
   'target and initiator are programs of their own here, each with the name that it is given: whoever runs both as one node names both'
 
@@ -113,7 +115,11 @@ export const CONCEPTS: readonly Rule[] = [
     'both',
     'Names are UTF-8 in form C, have small letters and none of the characters that are forbidden, and 223 bytes at most.',
   ]),
-  ...section('4.2.7.4', ['both', 'A name that begins with iqn. goes on with a year, a month and a domain.']),
+  ...section(
+    '4.2.7.4',
+    ['both', 'A name that begins with iqn. goes on with a year, a month and a domain.'],
+    ['both', 'The domain belonged to whoever gave the name in that month.', OWNERS],
+  ),
   ...section(
     '4.3',
     ['target', 'A discovery session takes SendTargets and the logout of the session; all else is rejected.'],

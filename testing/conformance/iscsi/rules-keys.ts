@@ -197,6 +197,7 @@ export const KEY_RULES: readonly Rule[] = [
     '15',
     ['target', 'The port is 3260 where none is given, and never 860 by itself.'],
     ['initiator', 'The port is 3260 where none is named; 860 is never taken unasked.'],
+    ['target', 'The methods SPKM1 and SPKM2 are not there, nor keys that begin with SPKM_.'],
   ),
   ...section(
     'C',

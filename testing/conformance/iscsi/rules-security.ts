@@ -12,6 +12,7 @@ const WISHED =
   'who names algorithms without MD5 does so to keep it out: to offer it all the same would be to weaken the login unasked'
 
 export const SECURITY: readonly Rule[] = [
+  ...section('9.1', ['both', 'IPsec is there beside the authentication in login.', IPSEC]),
   ...section(
     '9.2',
     [

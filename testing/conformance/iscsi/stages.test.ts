@@ -84,6 +84,18 @@ describe('keys in login', () => {
       assert.deepEqual(Object.keys(answer).sort(), ['AuthMethod', 'TargetAlias', 'TargetPortalGroupTag'])
     }))
 
+  // Requirement: RFC 7143, 6.2/2 and 6.4/3.
+  test('after login each key of the standard is known: refused, taken or answered', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer()
+      for (const { name, kind, type, sender } of KEYS) {
+        if (sender === 'target' || type === 'iscsi-name') continue
+        const { keys } = await textRound(peer, { [name]: VALUES[type] ?? '0x00' })
+        assert.notEqual(keys[name], 'NotUnderstood', name)
+        if (kind === 'negotiated') assert.equal(keys[name], 'Reject', name)
+      }
+    }))
+
   // Requirement: RFC 7143, 6.3/17.
   test('keys of authentication are refused after login, and the session goes on', () =>
     withBench({}, async bench => {
@@ -153,6 +165,24 @@ describe('the end of a login', () => {
       assert.deepEqual([last.statusClass, last.transit, last.nsg], [0, 1, fullFeature])
       assert.notEqual(last.tsih, 0)
       await ping(peer)
+    }))
+
+  // Requirement: RFC 7143, 6.2/25.
+  test('each request has one response, and StatSN tells of no other', () =>
+    withBench({}, async bench => {
+      const peer = await bench.connect()
+      const rounds = [
+        [{ csg: security }, NAMES],
+        [{ csg: security, transit: 1, nsg: operational }, { AuthMethod: 'None' }],
+        [{ csg: operational }, { MaxBurstLength: '4096', Unheard: '1' }],
+        [{ csg: operational, transit: 1, nsg: fullFeature }, {}],
+      ] as const
+      const numbers: number[] = []
+      for (const [fields, keys] of rounds) {
+        numbers.push(head(await peer.loginRound(fields, keys)).statSn)
+        assert.equal(peer.waiting, 0)
+      }
+      assert.equal((await ping(peer)).statSn, numbers[0]! + rounds.length)
     }))
 
   // Requirement: RFC 7143, 11.13/12.
