@@ -171,6 +171,7 @@ export class Bench {
         lun: 0,
         readonly: false,
         preventsRemoval: false,
+        faulted: false,
         attentions: [],
         takeAttention() {
           return this.attentions.shift() ?? null

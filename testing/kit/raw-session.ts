@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // A session of scripted initiators with several connections, which count one CmdSN together.
-import { BHS, keyByName, LOGIN_RESPONSE, LoginStage, Opcode, SCSI_RESPONSE, Status } from '@lunkit/spec'
+import {
+  BHS,
+  keyByName,
+  LOGIN_RESPONSE,
+  LoginStage,
+  NOP_IN,
+  NOP_OUT,
+  Opcode,
+  RESERVED_TAG,
+  SCSI_RESPONSE,
+  Status,
+} from '@lunkit/spec'
 import { type IscsiBench, TARGET, testUnitReady } from './iscsi-bench.ts'
 import { fieldsOf, INITIATOR, keysOf, type RawPdu, type RawPeer } from './raw-peer.ts'
 
@@ -74,6 +85,36 @@ export class RawSession {
   /** CmdSN of the next request. */
   get cmdSn(): number {
     return this.#cmdSn
+  }
+
+  /** Answers a ping of the target, which acknowledges what was received there. */
+  pong(peer: RawPeer, ping: RawPdu): void {
+    const { ttt } = fieldsOf(NOP_IN, ping)
+    const { expStatSn } = peer
+    peer.sendPdu(NOP_OUT, {
+      opcode: Opcode.nopOut,
+      immediate: 1,
+      final: 1,
+      itt: RESERVED_TAG,
+      ttt,
+      cmdSn: this.#cmdSn,
+      expStatSn,
+    } as never)
+  }
+
+  /** The next PDU of a connection that is no ping of the target; those are answered. */
+  async receiveAnswer(peer: RawPeer, opcode?: number): Promise<RawPdu> {
+    for (;;) {
+      const pdu = await this.receive(peer)
+      if (pdu.opcode !== Opcode.nopIn || fieldsOf(NOP_IN, pdu).ttt === RESERVED_TAG) {
+        if (opcode !== undefined && pdu.opcode !== opcode)
+          throw new Error(
+            `Target sent opcode 0x${pdu.opcode.toString(16)} instead of 0x${opcode.toString(16)}`,
+          )
+        return pdu
+      }
+      this.pong(peer, pdu)
+    }
   }
 
   /** The next PDU of a connection, whose StatSN is acknowledged by the next request there. */

@@ -141,6 +141,8 @@ export interface NexusUnit {
   readonly readonly: boolean
   /** Set by PREVENT ALLOW MEDIUM REMOVAL; cleared by the engine on resets and nexus loss. */
   preventsRemoval: boolean
+  /** It has an auto contingent allegiance at the unit (SAM-5): the engine's. */
+  readonly faulted: boolean
   /** The most urgent pending unit attention, which is thereby reported; or null. */
   takeAttention(): SenseCode | null
 }

@@ -49,10 +49,23 @@ export const CONCEPTS: readonly Rule[] = [
     ['initiator', 'ExpStatSN does not pass a response that has not come.'],
     ['initiator', 'A StatSN that is too far ahead of what has come is followed by recovery.'],
   ),
-  ...section('4.2.2.3', [
-    'target',
-    'The answer to a function for many tasks waits until answers on other connections are acknowledged.',
-  ]),
+  ...section(
+    '4.2.2.3',
+    [
+      'target',
+      'The answer to a function for many tasks waits until answers on other connections are acknowledged.',
+    ],
+    [
+      'target',
+      'Answers of the same unit that come after a fenced one wait until it is acknowledged, and keep their order.',
+    ],
+    ['target', 'A session of several connections can agree on ResponseFence.'],
+    [
+      'target',
+      'Fenced are unit attentions, functions for many tasks, CLEAR ACA, an ACA and the status that tells of it, and PREEMPT AND ABORT.',
+    ],
+    ['target', 'With a single connection no answer waits for another.'],
+  ),
   ...section(
     '4.2.2.4',
     ['target', 'Data-In PDUs of a command are numbered from 0 without a gap.'],
@@ -76,6 +89,8 @@ export const CONCEPTS: readonly Rule[] = [
     ['initiator', 'The tasks of a function are over with it, also where no response to it comes.'],
     ['initiator', 'A response to a function that comes when its tasks are over already is dropped.'],
     ['initiator', 'Responses of its tasks that come behind that of the function are dropped.'],
+    ['target', 'The response of a function for many tasks is fenced in the default procedure, too.'],
+    ['target', 'On other sessions the first answer that tells of a function is fenced.'],
   ),
   ...section('4.2.3.4', [
     'both',

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The end of a task: data-in and status to the initiator, or nothing for an aborted one.
-import { Status } from '@lunkit/spec'
+import { PERSISTENT_RESERVE_OUT_PREEMPT_AND_ABORT, SenseKey, Status } from '@lunkit/spec'
 import type { Engine, Task } from '@lunkit/target-api'
 import type { Connection } from './connection.ts'
 import type { IscsiTask } from './iscsi-task.ts'
@@ -9,7 +9,40 @@ import { sendScsiResponse } from './outbound/response.ts'
 import type { IscsiTargetPort } from './port.ts'
 import type { Answer } from './recovery/kept-command.ts'
 
+const { opcode: PREEMPTING, serviceAction: PREEMPT_AND_ABORT } = PERSISTENT_RESERVE_OUT_PREEMPT_AND_ABORT
+
 export function answerTask(engine: Engine, task: Task): void {
+  const one = task.driverData as IscsiTask
+  const { session } = one
+  if (session.several && (session.fence?.concerns(task.lun) || isFenced(task)) && !waitsForData(one, task)) {
+    session.sendInOrder({
+      lun: task.lun,
+      fenced: isFenced(task),
+      send() {
+        const { connection } = one
+        answerNow(engine, task)
+        return connection
+      },
+      drop() {
+        if (one.startedAt > 0) session.port.watch.dog.ended(one, task, false)
+        session.endTask(one)
+        engine.responseSent(task)
+      },
+    })
+  } else answerNow(engine, task)
+}
+
+/** An answer after which the initiator may take others for settled (RFC 7143, 4.2.2.3.4). */
+function isFenced({ cdb, status, senseCode, nexusUnit }: Task): boolean {
+  if (cdb[0] === PREEMPTING && (cdb[1]! & 0x1f) === PREEMPT_AND_ABORT) return true
+  if (status !== Status.checkCondition) return status === Status.acaActive
+  return senseCode?.key === SenseKey.unitAttention || nexusUnit.faulted
+}
+
+/** The initiator still sends data without being asked. One with data-in to send cannot wait for it: it is thrown away. */
+const waitsForData = (one: IscsiTask, task: Task): boolean => one.unsolicited && !isBidirectional(task)
+
+function answerNow(engine: Engine, task: Task): void {
   const one = task.driverData as IscsiTask
   const { session, connection } = one
   if (one.startedAt > 0) session.port.watch.dog.ended(one, task, false)
@@ -25,10 +58,10 @@ export function answerTask(engine: Engine, task: Task): void {
   }
   const bidirectional = isBidirectional(task)
   const bidiResidual = bidirectional ? task.inLength - task.expectedIn : 0
-  // One with data-in to send cannot wait: what still comes for it is thrown away.
-  if (one.unsolicited && !bidirectional) {
-    // The initiator still sends data without being asked: the answer waits for its end, the engine's task need not.
+  if (waitsForData(one, task)) {
+    // The answer waits for the end of the data, the engine's task need not.
     one.answered = true
+    one.fenced = session.several && isFenced(task)
     one.task = null
     one.held.length = 0
     if (one.early > 0) session.port.early.drop(one)

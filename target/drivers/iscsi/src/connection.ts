@@ -21,7 +21,6 @@ import { sendReject } from './outbound/reject.ts'
 import type { IscsiTargetPort } from './port.ts'
 import { portalText } from './portal.ts'
 import type { SentAnswers } from './recovery/sent-answers.ts'
-import { liftFences } from './response-fence.ts'
 import { SendQueue } from './send-queue.ts'
 import type { Session } from './session.ts'
 import type { PeerCertificate } from './tls/certificate.ts'
@@ -332,7 +331,7 @@ export class Connection {
     this.acknowledged = expStatSn
     const session = this.session!
     if (session.recovery !== null) session.recovery.acknowledge(this, expStatSn)
-    liftFences(session)
+    session.fence?.look()
   }
 
   /** From now on, in both directions. */

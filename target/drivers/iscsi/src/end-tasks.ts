@@ -24,8 +24,8 @@ export async function endTasks(
   tasks: readonly IscsiTask[],
   luns: Set<number> = new Set(),
 ): Promise<void> {
-  // Slots are used again: the LUNs are taken down before.
-  for (const one of tasks) luns.add(one.lun)
+  // What has been answered has ended by itself; slots are used again, so the LUNs are taken down before.
+  for (const { task } of tasks) if (task !== null) luns.add(task.lun)
   if (tasks.length > 0) await Promise.all(tasks.map(one => endTask(session, one)))
   const { nexus, port } = session
   if (nexus === null) return

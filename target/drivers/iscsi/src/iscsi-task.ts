@@ -72,6 +72,8 @@ export class IscsiTask {
   fault: SenseCode | null = null
   /** An answer that waits until the unsolicited data is through; the engine's task is gone by then. */
   answered = false
+  /** That answer has to be in order with those of other connections. */
+  fenced = false
   status = 0
   outLength = 0
   senseLength = 0

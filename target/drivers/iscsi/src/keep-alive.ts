@@ -21,6 +21,7 @@ export class KeepAlive {
   readonly #interval: number
   readonly #timeout: number
   readonly #dataTimeout: number
+  readonly #response: number
   /** Owed data is looked for so often, in ticks. */
   readonly #stride: number
   #timer: NodeJS.Timeout | null = null
@@ -36,6 +37,7 @@ export class KeepAlive {
     this.#interval = this.ticks(intervalMs)
     this.#timeout = this.ticks(timeoutMs)
     this.#dataTimeout = this.ticks(dataTimeoutMs)
+    this.#response = this.ticks(responseTimeoutMs)
     this.#stride = Math.max(1, Math.floor(this.#dataTimeout / TICKS))
   }
 
@@ -64,8 +66,9 @@ export class KeepAlive {
       if (this.clock >= connection.deadline) connection.socket.destroy()
     }
     port.watch.dog.tick(this.clock)
-    for (const { connections, recovery } of [...port.sessions.values()]) {
+    for (const { connections, fence, recovery } of [...port.sessions.values()]) {
       recovery?.expire(this.clock)
+      fence?.expire(this.clock, this.#response)
       for (const connection of [...connections.values()]) this.#listen(connection)
     }
     if (this.clock % this.#stride === 0) for (const session of [...port.sessions.values()]) this.#dun(session)

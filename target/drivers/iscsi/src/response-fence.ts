@@ -1,54 +1,124 @@
 // SPDX-License-Identifier: Apache-2.0
-// The answer to a function that ended many tasks waits until the initiator has acknowledged what other connections answered.
+// Responses that must come after all earlier ones of their nexus and before all later ones, on whatever connection (RFC 7143, 4.2.2.3).
 import { serialDistance } from './command-window.ts'
 import type { Connection } from './connection.ts'
 import { sendPing } from './outbound/nop-in.ts'
 import type { Session } from './session.ts'
 
-/** What must be acknowledged: by connection, the StatSN that the initiator must expect at least (RFC 7143, 4.2.2.3.3). */
-export class Fence {
+/** A response that the engine has handed over. */
+export interface Response {
+  /** Decoded; EVERY_LUN for one that concerns them all. */
+  readonly lun: number
+  readonly fenced: boolean
+  /** Sends it; returns the connection where it went. */
+  send(): Connection | null
+  /** Its session has ended: it is not sent any more. */
+  drop(): void
+}
+
+export const EVERY_LUN = -1
+
+/** The responses of one session that wait; there is none where nothing is fenced. */
+export class ResponseFence {
+  readonly #session: Session
+  /** In the order in which they were handed over. */
+  readonly #waiting: Response[] = []
+  /** A fenced one that has been sent, and is not acknowledged. */
+  #sent: Response | null = null
+  /** What must be acknowledged: by connection, the StatSN that the initiator must expect at least (4.2.2.3.3). */
   readonly #awaited: Map<Connection, number> = new Map()
-  readonly #then: () => void
-  /** What waited may end connections, which looks at all fences again. */
-  #lifted = false
+  /** Those of them that have been asked since. */
+  readonly #asked: Set<Connection> = new Set()
+  /** Acknowledgements of what went before the first of those that wait are awaited. */
+  #noted = false
+  /** Clock of the port when acknowledgements were last begun to be awaited. */
+  #since = 0
+  /** What is sent may end connections, which looks again. */
+  #looking = false
 
-  constructor(session: Session, own: Connection, then: () => void) {
-    this.#then = then
-    for (const connection of session.connections.values()) {
-      if (connection === own || connection.over) continue
-      if (serialDistance(connection.acknowledged, connection.statSn) >= 0) continue
-      this.#awaited.set(connection, connection.statSn)
+  constructor(session: Session) {
+    this.#session = session
+  }
+
+  /** Whether a response that is not fenced itself has to wait here. */
+  concerns(lun: number): boolean {
+    if (this.#sent !== null && meet(this.#sent.lun, lun)) return true
+    return this.#waiting.some(one => meet(one.lun, lun))
+  }
+
+  /** Takes a response, which is sent when its turn comes, perhaps at once. */
+  add(response: Response): void {
+    this.#waiting.push(response)
+    this.#hasten()
+    this.look()
+  }
+
+  /** Something was acknowledged, or a connection has gone: sends what may be sent now. */
+  look(): void {
+    if (this.#looking) return
+    this.#looking = true
+    while (this.#areAcknowledged() && this.#step());
+    this.#looking = false
+    if (this.#sent === null && this.#waiting.length === 0) this.#session.unfenced()
+  }
+
+  /** The port's clock has ticked: who acknowledges nothing for so many ticks does not hold up the others any longer. */
+  expire(clock: number, ticks: number): void {
+    if (this.#awaited.size === 0 || clock - this.#since < ticks) return
+    for (const connection of [...this.#awaited.keys()]) void connection.end('lost')
+  }
+
+  /** The session ends. */
+  close(): void {
+    this.#awaited.clear()
+    this.#sent = null
+    for (const one of this.#waiting.splice(0)) one.drop()
+  }
+
+  /** What is to be done now that nothing is awaited; false if there is nothing. */
+  #step(): boolean {
+    this.#sent = null
+    const first = this.#waiting[0]
+    if (first === undefined) return false
+    if (first.fenced && !this.#noted) {
+      this.#noted = true
+      for (const connection of this.#session.connections.values()) this.#await(connection)
+      this.#hasten()
+      return true
     }
+    this.#waiting.shift()
+    this.#noted = false
+    if (first.fenced) this.#sent = first
+    const connection = first.send()
+    if (first.fenced && connection !== null) this.#await(connection)
+    if (this.#waiting.length > 0) this.#hasten()
+    return true
   }
 
-  /** Connections that may be idle are asked for a sign of life, which acknowledges. */
-  hasten(): void {
-    for (const connection of this.#awaited.keys()) sendPing(connection)
+  #await(connection: Connection): void {
+    if (connection.over || serialDistance(connection.acknowledged, connection.statSn) >= 0) return
+    this.#awaited.set(connection, connection.statSn)
+    this.#asked.delete(connection)
+    this.#since = this.#session.port.clock
   }
 
-  /** Whether it is lifted now: then what waited has been done. */
-  look(): boolean {
-    if (this.#lifted) return true
+  #areAcknowledged(): boolean {
     for (const [connection, statSn] of this.#awaited) {
       if (connection.over || serialDistance(connection.acknowledged, statSn) >= 0)
         this.#awaited.delete(connection)
     }
-    if (this.#awaited.size > 0) return false
-    this.#lifted = true
-    this.#then()
-    return true
+    return this.#awaited.size === 0
+  }
+
+  /** Connections that may be idle are asked for a sign of life, which acknowledges. */
+  #hasten(): void {
+    for (const connection of this.#awaited.keys()) {
+      if (this.#asked.has(connection)) continue
+      this.#asked.add(connection)
+      sendPing(connection)
+    }
   }
 }
 
-/** Calls `then` when the answers sent so far on the session's other connections are acknowledged; perhaps at once. */
-export function fence(session: Session, own: Connection, then: () => void): void {
-  const one = new Fence(session, own, then)
-  if (one.look()) return
-  session.fences.push(one)
-  one.hasten()
-}
-
-/** Something was acknowledged, or a connection has gone. */
-export function liftFences(session: Session): void {
-  if (session.fences.length > 0) session.fences = session.fences.filter(one => !one.look())
-}
+const meet = (one: number, other: number): boolean =>
+  one === other || one === EVERY_LUN || other === EVERY_LUN

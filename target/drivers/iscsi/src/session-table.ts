@@ -123,6 +123,7 @@ export class SessionTable {
     session.nexus = null
     session.window.clear()
     session.recovery?.close()
+    session.fence?.close()
     if (nexus === null) session.draining = Promise.resolve()
     else {
       const draining = this.#port.engine.closeNexus(nexus, CLEARED)

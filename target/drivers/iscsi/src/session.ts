@@ -12,7 +12,7 @@ import type { SessionParameters } from './login/parameters.ts'
 import type { IscsiTargetPort } from './port.ts'
 import { Recovery } from './recovery/recovery.ts'
 import { SentAnswers } from './recovery/sent-answers.ts'
-import { type Fence, liftFences } from './response-fence.ts'
+import { type Response, ResponseFence } from './response-fence.ts'
 import { TaskTable } from './task-table.ts'
 
 /** Ended tasks whose data may still arrive are remembered, this many of them. */
@@ -63,8 +63,10 @@ export class Session {
   readonly tracks: boolean
   /** Null at error recovery level 0. */
   readonly recovery: Recovery | null
-  /** Answers that wait for acknowledgements. */
-  fences: Fence[] = []
+  /** It has several connections, so that answers may overtake each other; or answers still wait because it had. */
+  several = false
+  /** Answers that wait for acknowledgements; null where none does. */
+  fence: ResponseFence | null = null
   /** By initiator task tag. */
   readonly tasks: TaskTable = new TaskTable()
   readonly #slots: IscsiTask[] = []
@@ -114,6 +116,7 @@ export class Session {
   join(connection: Connection): void {
     if (this.recovery !== null) connection.answers = new SentAnswers()
     this.connections.set(connection.cid, connection)
+    this.several ||= this.connections.size > 1
     connection.open(this)
   }
 
@@ -126,7 +129,7 @@ export class Session {
     if (this.connections.get(connection.cid) === connection) this.connections.delete(connection.cid)
     this.past.add(connection.counters)
     this.window.forget(connection)
-    liftFences(this)
+    if (this.several) this.#lessen()
     if (this.ended) return this.drained
     if (this.draining !== null) return this.end(cause, true)
     if (this.#survives(connection, cause)) this.recovery!.strand(connection)
@@ -142,6 +145,29 @@ export class Session {
       cause,
     })
     return RESOLVED
+  }
+
+  // ---- The order of answers over connections ----
+
+  /** Sends an answer in its turn; while the session ends, at once. */
+  sendInOrder(response: Response): void {
+    if (this.draining !== null) {
+      response.send()
+      return
+    }
+    this.fence ??= new ResponseFence(this)
+    this.fence.add(response)
+  }
+
+  /** No answer waits any more. */
+  unfenced(): void {
+    this.fence = null
+    this.several = this.connections.size > 1
+  }
+
+  #lessen(): void {
+    if (this.fence === null) this.several = this.connections.size > 1
+    else this.fence.look()
   }
 
   /** Whether the commands of an ended connection may be taken over by another. */

@@ -28,7 +28,7 @@ const status = (pdu: Parameters<typeof fieldsOf>[1]) => fieldsOf(SCSI_RESPONSE, 
 
 async function answers(session: RawSession, peer: RawPeer): Promise<void> {
   session.next(peer).command(testUnitReady())
-  assert.equal(status(await session.receive(peer, Opcode.scsiResponse)), Status.good)
+  assert.equal(status(await session.receiveAnswer(peer, Opcode.scsiResponse)), Status.good)
 }
 
 /** The next command tells that others ended with a connection (RFC 7143, 11.14.5); the one after it runs. */

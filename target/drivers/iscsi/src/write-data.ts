@@ -132,6 +132,26 @@ function endFetch(one: IscsiTask): void {
 
 /** All data that the failed command announced is through: now its answer may go. */
 function finishAnswered(connection: Connection, one: IscsiTask): void {
+  const { session, itt } = one
+  const { fence, several } = session
+  if (!several || !(one.fenced || fence?.concerns(one.lun))) {
+    sendAnswered(connection, one)
+    return
+  }
+  session.sendInOrder({
+    lun: one.lun,
+    fenced: one.fenced,
+    send() {
+      // It may have been aborted, or its connection lost, meanwhile.
+      if (session.tasks.get(itt) !== one || !one.answered) return null
+      sendAnswered(connection, one)
+      return connection
+    },
+    drop: () => undefined,
+  })
+}
+
+function sendAnswered(connection: Connection, one: IscsiTask): void {
   const session = connection.session!
   if (session.recovery !== null) {
     session.recovery.answer(one, one.takeAnswer())

@@ -14,7 +14,7 @@ import { isKilled, type Parked, serialDistance } from '../command-window.ts'
 import type { Connection } from '../connection.ts'
 import { sendManagementResponse } from '../outbound/response.ts'
 import { reassign } from '../recovery/reassign.ts'
-import { fence } from '../response-fence.ts'
+import { EVERY_LUN } from '../response-fence.ts'
 import type { Session } from '../session.ts'
 import { holdFunction } from './held-functions.ts'
 
@@ -40,23 +40,37 @@ class RequestedManagement implements PendingManagement {
 
   answered(request: Management): void {
     const session = this.#connection.session!
-    const isComplete = request.response === ManagementResponse.complete
-    if (isComplete && MANY.has(request.fn) && session.connections.size > 1) {
-      fence(session, this.#connection, () => this.#send(request))
-    } else this.#send(request)
-    if (isComplete && request.fn === ManagementFunction.targetColdReset) {
-      session.port.dropTarget(request.nexus.target)
+    const fenced = request.response === ManagementResponse.complete && FENCED.has(request.fn)
+    const lun = EVERYWHERE.has(request.fn) ? EVERY_LUN : request.lun
+    if (!session.several || !(fenced || session.fence?.concerns(lun))) {
+      this.#send(request)
+      return
     }
+    session.sendInOrder({
+      lun,
+      fenced,
+      send: () => {
+        this.#send(request)
+        return this.#connection
+      },
+      drop: () => this.#end(request),
+    })
   }
 
   #send(request: Management): void {
-    const session = this.#connection.session!
-    session.managed.splice(session.managed.indexOf(this.#itt), 1)
     if (!this.#connection.over)
       sendManagementResponse(this.#connection, this.#itt, request.response, request.information)
+    this.#end(request)
+  }
+
+  /** What comes of it behind its answer. */
+  #end({ fn, nexus, response }: Management): void {
+    const session = this.#connection.session!
+    session.managed.splice(session.managed.indexOf(this.#itt), 1)
+    if (response !== ManagementResponse.complete) return
+    if (fn === ManagementFunction.targetColdReset) session.port.dropTarget(nexus.target)
     // Its connections end at once, whatever was agreed on taking them up again (RFC 7144, 6.3).
-    if (request.fn === ManagementFunction.nexusReset && request.response === ManagementResponse.complete)
-      void session.end('lost', true)
+    if (fn === ManagementFunction.nexusReset) void session.end('lost', true)
   }
 }
 
@@ -114,7 +128,7 @@ const QUERIES: ReadonlySet<number> = new Set([
   ManagementFunction.queryAsynchronousEvent,
 ])
 const ONE_TASK: ReadonlySet<number> = new Set([ManagementFunction.abortTask, ManagementFunction.queryTask])
-/** Functions that end many tasks: the answer must not overtake answers of theirs on other connections. */
+/** Functions that end many tasks. */
 const MANY: ReadonlySet<number> = new Set([
   ManagementFunction.abortTaskSet,
   ManagementFunction.clearTaskSet,
@@ -123,6 +137,14 @@ const MANY: ReadonlySet<number> = new Set([
   ManagementFunction.targetColdReset,
   ManagementFunction.nexusReset,
 ])
+/** Those of them that are not for one LUN. */
+const EVERYWHERE: ReadonlySet<number> = new Set([
+  ManagementFunction.targetWarmReset,
+  ManagementFunction.targetColdReset,
+  ManagementFunction.nexusReset,
+])
+/** Functions whose answer must not be overtaken, nor overtake, on other connections (RFC 7143, 4.2.2.3.4). */
+const FENCED: ReadonlySet<number> = new Set([...MANY, ManagementFunction.clearAca])
 /** Functions of all sessions, and those that RFC 7144 has added. */
 const LAST = ManagementFunction.targetColdReset
 const LAST_ADDED = ManagementFunction.queryAsynchronousEvent
@@ -195,10 +217,7 @@ const isParkedTask = (parked: Parked): boolean =>
 function killParked(session: Session, code: number, header: Buffer, at: number): void {
   if (code === ManagementFunction.clearAca) return
   const { window } = session
-  const everywhere =
-    code === ManagementFunction.targetWarmReset ||
-    code === ManagementFunction.targetColdReset ||
-    code === ManagementFunction.nexusReset
+  const everywhere = EVERYWHERE.has(code)
   const lun = decodeLun(header, at + 8)
   for (const [number, parked] of window.parked()) {
     if (!isParkedTask(parked) || serialDistance(number, cmdSn.get(header, at)) >= 0) continue

@@ -74,8 +74,7 @@ function model(offers: Offers): Record<string, string> {
     (offers[key] ?? '').split(',').find(one => taken.includes(one)) ?? null
 
   for (const key of ['HeaderDigest', 'DataDigest']) give(key, first(key, ['CRC32C', 'None']))
-  const connections = lower('MaxConnections', 1, 65_535, 8)
-  give('MaxConnections', connections)
+  give('MaxConnections', lower('MaxConnections', 1, 65_535, 8))
   const initialR2T = or('InitialR2T', false)
   give('InitialR2T', initialR2T)
   const immediate = offers['ImmediateData'] === 'Yes' || offers['ImmediateData'] === 'No'
@@ -92,8 +91,7 @@ function model(offers: Offers): Record<string, string> {
   give('ErrorRecoveryLevel', level)
   for (const key of ['DataPDUInOrder', 'DataSequenceInOrder']) give(key, or(key, true))
   give('MaxOutstandingR2T', lower('MaxOutstandingR2T', 1, 65_535, (level ?? 0) > 0 ? 1 : 16))
-  const reporting = (connections ?? 1) === 1 ? ['ResponseFence', 'RFC3720'] : ['RFC3720']
-  give('TaskReporting', first('TaskReporting', reporting))
+  give('TaskReporting', first('TaskReporting', ['ResponseFence', 'RFC3720']))
   give('iSCSIProtocolLevel', lower('iSCSIProtocolLevel', 0, 31, 2))
   for (const key of ['OFMarker', 'IFMarker', 'OFMarkInt', 'IFMarkInt']) give(key, 'Reject')
   if (offers['X-org.example.odd'] === '1') answers['X-org.example.odd'] = 'NotUnderstood'

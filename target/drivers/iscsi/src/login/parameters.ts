@@ -36,11 +36,7 @@ export function wishes(limits: Limits, preferences: Preferences = DEFAULT_PREFER
   return Object.freeze({
     HeaderDigest: digestWish(preferences.headerDigest),
     DataDigest: digestWish(preferences.dataDigest),
-    // An earlier request may have settled on fences, which a single connection has by itself.
-    MaxConnections: {
-      after: [],
-      want: value => (value('TaskReporting') === 'ResponseFence' ? 1 : limits.maxConnections),
-    },
+    MaxConnections: limits.maxConnections,
     InitialR2T: preferences.initialR2T,
     ImmediateData: preferences.immediateData,
     MaxBurstLength: limits.maxBurst,
@@ -71,11 +67,7 @@ export function wishes(limits: Limits, preferences: Preferences = DEFAULT_PREFER
           ? 0
           : limits.errorRecoveryLevel,
     },
-    // On one connection all answers are in order, which is all that response fences are for (RFC 7143, 4.2.2.3.3).
-    TaskReporting: {
-      after: ['MaxConnections'],
-      want: value => (value('MaxConnections') === 1 ? ['ResponseFence', 'RFC3720'] : ['RFC3720']),
-    },
+    TaskReporting: ['ResponseFence', 'RFC3720'],
     iSCSIProtocolLevel: SCSI_FEATURES_LEVEL,
   })
 }
