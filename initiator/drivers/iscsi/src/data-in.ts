@@ -35,6 +35,7 @@ export function finishDataIn(task: Task, header: Uint8Array, length: number): bo
 
 /** Ends a task with the status in a Data-In PDU. */
 export function finishByDataIn(task: Task, header: Uint8Array): void {
+  if (underflow.get(header, 0) === 1 && overflow.get(header, 0) === 1) throw bothWays()
   const count = residualCount.get(header, 0)
   settle(
     task,
@@ -48,6 +49,8 @@ export function finishByDataIn(task: Task, header: Uint8Array): void {
 /** Ends a task with its SCSI Response. Throws a TransportError if the response contradicts what was moved. */
 export function finishResponse(task: Task, header: Uint8Array, data: Uint8Array): void {
   const code = response.response.get(header, 0)
+  if (code > ScsiResponse.targetFailure && code < ScsiResponse.vendorSpecific)
+    throw broken(`answered a command with the reserved code ${code}`)
   if (code !== ScsiResponse.commandCompleted) {
     task.fail(
       new TransportError(
@@ -58,7 +61,7 @@ export function finishResponse(task: Task, header: Uint8Array, data: Uint8Array)
     return
   }
   if (response.underflow.get(header, 0) === 1 && response.overflow.get(header, 0) === 1) {
-    throw broken('reported an underflow and an overflow at once')
+    throw bothWays()
   }
   const sent = response.expDataSn.get(header, 0)
   // Some targets leave the number zero; one that is larger than what came means that data were lost.
@@ -99,5 +102,6 @@ export function senseOf(data: Uint8Array): Uint8Array {
 
 const broken = (what: string): TransportError =>
   new TransportError('TRANSPORT_PROTOCOL', `The target ${what}`)
+const bothWays = (): TransportError => broken('reported an underflow and an overflow at once')
 const missing = (what: string): TransportError =>
   new TransportError('TRANSPORT_DATA_MISSING', `The target reported success but data are missing: ${what}`)

@@ -37,7 +37,8 @@ export async function discover(where: string | Portal, options: NodeOptions = {}
     feature.connection.fail(new TransportError('TRANSPORT_TIMEOUT', silent))
   }, settled.loginTimeoutMs)
   try {
-    const asked = feature.exchanges.text(encodeText([{ key: 'SendTargets', value: 'All' }]))
+    const question = encodeText([{ key: 'SendTargets', value: 'All' }])
+    const asked = feature.exchanges.text(question, feature.settings.maxSendDataLength)
     const answer = await Promise.race([asked, lostWhileAsked.promise])
     const targets = readTargets(answer, feature.connection.portal)
     clearTimeout(limit)

@@ -13,16 +13,14 @@ import {
   TASK_MANAGEMENT_REQUEST,
   TASK_MANAGEMENT_RESPONSE,
   TEXT_REQUEST,
-  TEXT_RESPONSE,
 } from '@lunkit/spec'
 import type { Connection } from './connection.ts'
 import type { Links } from './links.ts'
 import type { Task } from './task.ts'
+import { exchangeText, readTextAnswer, type TextAnswer, type TextPiece } from './text-exchange.ts'
 
 /** Times that a request is sent whose data come damaged. */
 const MAX_TRIES = 8
-/** Longest answer to a text request, all pieces together. */
-const TEXT_BYTES = 16 * 1024 * 1024
 
 /** `response` is one of `LogoutResponse`; the times are seconds, and count only at ErrorRecoveryLevel 2. */
 export interface LogoutAnswer {
@@ -46,6 +44,7 @@ export class Exchanges {
   readonly #open = new Map<number, Exchange>()
   #loggedOut = false
   #gone: TransportError | null = null
+  #lastText: Promise<unknown> = Promise.resolve()
 
   constructor(connection: Connection, links: Links) {
     this.#connection = connection
@@ -150,40 +149,36 @@ export class Exchanges {
     )
   }
 
-  /** Sends a text and collects the answer over all its pieces. */
-  async text(text: Uint8Array): Promise<Uint8Array> {
-    const pieces: Uint8Array[] = []
-    let length = 0
-    let ttt: number = RESERVED_TAG
-    let send: Uint8Array | null = text
-    // The task tag stays the same over all pieces of one answer (RFC 7143, 11.10.3).
-    const tag = this.#links.tasks.otherTag()
-    for (;;) {
-      const answer = await this.#textPiece(tag, ttt, send)
-      length += answer.data.length
-      if (length > TEXT_BYTES) throw broken(`sent an answer to a text request of over ${TEXT_BYTES} bytes`)
-      pieces.push(answer.data)
-      if (answer.final) return Buffer.concat(pieces)
-      if (answer.ttt === RESERVED_TAG) throw broken('left a text answer open without a transfer tag')
-      ttt = answer.ttt
-      send = null
-    }
+  /**
+   * Sends a text in pieces of `limit` bytes at most, and collects the answer over all of its own. Comes after the one that is
+   * under way: a connection has one text request at a time (RFC 7143, 11.10).
+   */
+  text(text: Uint8Array, limit: number): Promise<Uint8Array> {
+    const { tasks } = this.#links
+    const mine = this.#lastText.then(async () => {
+      // The task tag stays the same over all pieces (RFC 7143, 11.10.3).
+      const tag = tasks.otherTag()
+      try {
+        return await exchangeText(piece => this.#textPiece(tag, piece), text, limit)
+      } finally {
+        tasks.freeOther(tag)
+      }
+    })
+    this.#lastText = mine.catch(() => undefined)
+    return mine
   }
 
-  #textPiece(tag: number, ttt: number, send: Uint8Array | null) {
+  #textPiece(tag: number, { text, isLast, lun, ttt }: TextPiece): Promise<TextAnswer> {
     return this.#ask(
       Opcode.textResponse,
       (header, at, itt) => {
         const { cmdSn, expStatSn } = this.#numbers
-        const common = { opcode: Opcode.textRequest, immediate: 1, final: 1, itt, cmdSn, expStatSn }
-        TEXT_REQUEST.write({ ...common, ttt }, header, at)
+        const common = { opcode: Opcode.textRequest, immediate: 1, itt, cmdSn, expStatSn }
+        const bits = { final: isLast ? 1 : 0, continue: isLast ? 0 : 1 }
+        TEXT_REQUEST.write({ ...common, ...bits, lun, ttt }, header, at)
       },
-      send,
-      (header, data) => ({
-        data,
-        final: TEXT_RESPONSE.field.final.get(header, 0) === 1,
-        ttt: TEXT_RESPONSE.field.ttt.get(header, 0),
-      }),
+      text,
+      readTextAnswer,
       tag,
     )
   }
@@ -216,11 +211,15 @@ export class Exchanges {
     write: (header: Uint8Array, at: number, itt: number) => void,
     data: Uint8Array | null,
     read: (header: Uint8Array, data: Uint8Array) => T,
-    itt: number = this.#links.tasks.otherTag(),
+    own?: number,
   ): Promise<T> {
     if (this.#gone !== null) return Promise.reject(this.#gone)
     if (this.isLoggedOut) return Promise.reject(loggedOut())
+    const { tasks } = this.#links
+    const itt = own ?? tasks.otherTag()
     const { promise, resolve, reject } = Promise.withResolvers<T>()
+    const free = (): void => tasks.freeOther(itt)
+    if (own === undefined) promise.then(free, free)
     const done = (header: Uint8Array, segment: Uint8Array): void => {
       try {
         resolve(read(header, segment))

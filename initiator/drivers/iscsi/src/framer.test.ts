@@ -46,8 +46,8 @@ function collect(place: Uint8Array | null = null) {
 const PDUS: readonly Given[] = [
   { itt: 1 },
   { itt: 2, data: Buffer.from('a') },
-  { itt: 3, ahs: 3 },
-  { itt: 4, ahs: 1, data: Buffer.from('four') },
+  { itt: 3 },
+  { itt: 4, data: Buffer.from('four') },
   { itt: 5, data: Buffer.from('x'.repeat(301)) },
   { itt: 6 },
 ]
@@ -112,8 +112,18 @@ test('a data segment longer than agreed is refused before its data', () => {
   assert.equal(seen.length, 1)
 })
 
+test('an additional header is refused, with its PDU', () => {
+  for (const digests of [false, true]) {
+    const { framer, seen } = collect()
+    framer.headerDigest = digests
+    const stream = wire([{ itt: 1 }, { itt: 2, ahs: 1 }], digests, false)
+    assert.throws(() => framer.push(stream, 0, stream.length), { code: 'TRANSPORT_PROTOCOL' })
+    assert.equal(seen.length, 1)
+  }
+})
+
 test('any flipped bit is found by the digests', () => {
-  const stream = wire([{ itt: 7, ahs: 1, data: Buffer.from('digest') }], true, true)
+  const stream = wire([{ itt: 7, data: Buffer.from('digest') }], true, true)
   for (let bit = 0; bit < stream.length * 8; bit++) {
     const broken = Buffer.from(stream)
     broken[bit >> 3]! ^= 1 << (bit & 7)

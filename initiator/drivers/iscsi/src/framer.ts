@@ -93,6 +93,10 @@ export class Framer {
       const found = crc32c(header, 0, end)
       if (want !== found) throw digestError('Header', want, found)
     }
+    // Answers have no additional header (RFC 7143, 11.2).
+    if (totalAhsLength.get(header, 0) !== 0) {
+      throw new TransportError('TRANSPORT_PROTOCOL', 'The target sent a PDU with an additional header')
+    }
     const length = dataSegmentLength.get(header, 0)
     this.#length = length
     this.#have = 0

@@ -15,6 +15,7 @@ import {
   rejectReasonText,
   SCSI_RESPONSE,
 } from '@lunkit/spec'
+import { refuseData, refuseReservedCode } from './answer-form.ts'
 import { sendCommand } from './command-out.ts'
 import { next } from './command-window.ts'
 import type { Connection, ConnectionHost } from './connection.ts'
@@ -160,7 +161,10 @@ export class FullFeature implements ConnectionHost {
   }
 
   place(header: Uint8Array, length: number, framer: Framer): Uint8Array | null {
-    if (DATA_IN.field.opcode.get(header, 0) !== Opcode.dataIn) return null
+    if (DATA_IN.field.opcode.get(header, 0) !== Opcode.dataIn) {
+      refuseData(header)
+      return null
+    }
     if (this.retransmission !== null) return this.#placeAgain(this.retransmission, header, length, framer)
     const task = this.task(header)
     if (task === null) return null
@@ -348,6 +352,7 @@ export class FullFeature implements ConnectionHost {
 
   /** Takes the numbers of a response that is no task's; returns whether it is to be dealt with now. */
   #isDue(header: Uint8Array): boolean {
+    refuseReservedCode(header)
     this.#numbers(header, this.retransmission === null)
     return this.retransmission === null || this.retransmission.isDue(header)
   }

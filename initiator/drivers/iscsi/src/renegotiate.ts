@@ -35,7 +35,8 @@ async function negotiate(link: FullFeature, mine: number): Promise<void> {
   try {
     for (; ; rounds++) {
       if (rounds === ROUNDS) throw broken(`did not come to an end in ${ROUNDS} text requests`)
-      const answer = await bounded(link, exchanges.text(encodeText(send)), 'a text request')
+      const asked = exchanges.text(encodeText(send), link.settings.maxSendDataLength)
+      const answer = await bounded(link, asked, 'a text request')
       if (rounds === 0) link.declarations++
       for (const pair of readPairs(answer)) {
         const use = keyByName(pair.key)?.use

@@ -13,6 +13,7 @@ export class TaskTable {
   readonly #slots: (Task | null)[] = []
   readonly #free: number[] = []
   readonly #buried = new Set<number>()
+  readonly #others = new Set<number>()
   #generation = 0
   size = 0
 
@@ -24,9 +25,17 @@ export class TaskTable {
     this.size++
   }
 
-  /** A tag for a request that is no task. */
+  /** A tag for a request that is no task; nothing else in the session has it until it is freed. */
   otherTag(): number {
-    return this.#tag(NO_SLOT)
+    let tag: number
+    do tag = this.#tag(NO_SLOT)
+    while (this.#others.has(tag))
+    this.#others.add(tag)
+    return tag
+  }
+
+  freeOther(tag: number): void {
+    this.#others.delete(tag)
   }
 
   #tag(slot: number): number {
