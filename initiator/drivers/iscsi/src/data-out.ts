@@ -40,7 +40,8 @@ export function sendSequence(
     const header = connection.staging
     field.opcode.set(header, put, Opcode.dataOut)
     if (end === to) field.final.set(header, put, 1)
-    field.lun.set(header, put, task.lun)
+    // The LUN goes with the transfer tag, and means nothing without one (RFC 7143, 11.7.4).
+    if (ttt !== RESERVED_TAG) field.lun.set(header, put, task.lun)
     field.itt.set(header, put, task.itt)
     field.ttt.set(header, put, ttt)
     field.expStatSn.set(header, put, connection.expStatSn)

@@ -9,7 +9,9 @@ const request = (mark: number, length = 0): Parked => ({
   connection: {} as Connection,
   header: Buffer.of(mark),
   data: [],
-  dataLength: length,
+  behind: [],
+  bytes: length,
+  isCrowded: false,
 })
 
 // Requirement: RFC 7143, Command Numbering and Acknowledging: commands are delivered in the order of CmdSN; what is

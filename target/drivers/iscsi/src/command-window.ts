@@ -9,7 +9,21 @@ export interface Parked {
   /** Basic and additional header. */
   readonly header: Buffer
   readonly data: Buffer[]
-  readonly dataLength: number
+  /** Unsolicited data that came behind it. */
+  readonly behind: DataBehind[]
+  /** Bytes that both count. */
+  bytes: number
+  /** There was no room for its data: it is answered with TASK SET FULL when its turn comes. */
+  isCrowded: boolean
+}
+
+/** A Data-Out whose command waits for its turn. */
+export interface DataBehind {
+  readonly header: Buffer
+  readonly data: Buffer[]
+  readonly length: number
+  /** Its data digest was wrong. */
+  readonly damaged: boolean
 }
 
 export const Turn = Object.freeze({
@@ -30,7 +44,7 @@ export class CommandWindow {
   /** Highest number allowed so far. It never falls: what was promised stays. */
   #max: number
   readonly #parked: Map<number, Parked> = new Map()
-  /** Data bytes of parked requests. */
+  /** Data bytes of parked requests, and what came behind them. */
   parkedBytes = 0
 
   constructor(first: number) {
@@ -71,7 +85,23 @@ export class CommandWindow {
 
   park(cmdSn: number, request: Parked): void {
     this.#parked.set(cmdSn, request)
-    this.parkedBytes += request.dataLength
+    this.parkedBytes += request.bytes
+  }
+
+  /** More has come for a parked request. */
+  addTo(request: Parked, behind: DataBehind, bytes: number): void {
+    request.behind.push(behind)
+    request.bytes += bytes
+    this.parkedBytes += bytes
+  }
+
+  /** A parked command will be refused for want of room: nothing of its data is kept. */
+  crowd(request: Parked): void {
+    request.isCrowded = true
+    request.data.length = 0
+    request.behind.length = 0
+    this.parkedBytes -= request.bytes
+    request.bytes = 0
   }
 
   /** The request that was counted last was refused, and so not received: its number is the next again (RFC 7143, 7.3). */
@@ -85,7 +115,7 @@ export class CommandWindow {
     const request = this.#parked.get(this.expected)
     if (request === undefined) return null
     this.#parked.delete(this.expected)
-    this.parkedBytes -= request.dataLength
+    this.parkedBytes -= request.bytes
     this.expected = (this.expected + 1) >>> 0
     return request
   }
@@ -100,13 +130,13 @@ export class CommandWindow {
     for (const [number, request] of this.#parked) {
       if (request.connection !== connection) continue
       this.#parked.delete(number)
-      this.parkedBytes -= request.dataLength
+      this.parkedBytes -= request.bytes
     }
   }
 
   /** The request with this number, parked or not here yet, does nothing when its turn comes. */
   kill(cmdSn: number): void {
-    this.parkedBytes -= this.#parked.get(cmdSn)?.dataLength ?? 0
+    this.parkedBytes -= this.#parked.get(cmdSn)?.bytes ?? 0
     this.#parked.set(cmdSn, KILLED)
   }
 
@@ -120,7 +150,9 @@ const KILLED: Parked = Object.freeze({
   connection: null,
   header: Buffer.alloc(0),
   data: [],
-  dataLength: 0,
+  behind: [],
+  bytes: 0,
+  isCrowded: false,
 })
 
 /** Whether a parked request was killed before its turn. */

@@ -8,6 +8,7 @@ import {
   Opcode,
   REJECT,
   RESERVED_TAG,
+  SCSI_COMMAND,
   SCSI_RESPONSE,
   Status,
   TEXT_REQUEST,
@@ -142,18 +143,18 @@ describe('additional headers', () => {
       await isServed(good)
     }))
 
-  test('of the greatest length on every PDU are stepped over after it', () =>
+  test('of the greatest length on every command are stepped over after it', () =>
     withBench({}, async bench => {
       const good = await bench.peer({ isid: OTHER })
       const peer = await bench.peer()
       for (let i = 0; i < 500; i++) {
         peer.sendPdu(
-          NOP_OUT,
-          { opcode: Opcode.nopOut, immediate: 1, final: 1, itt: i, ttt: RESERVED_TAG, cmdSn: peer.cmdSn },
+          SCSI_COMMAND,
+          { opcode: Opcode.scsiCommand, final: 1, itt: i, cmdSn: peer.cmdSn++, cdb: new Uint8Array(16) },
           undefined,
           LONGEST,
         )
-        await peer.receive(Opcode.nopIn)
+        await peer.receive(Opcode.scsiResponse)
       }
       await isServed(peer)
       await isServed(good)

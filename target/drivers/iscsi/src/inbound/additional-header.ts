@@ -22,7 +22,8 @@ export function extendedCdb(header: Buffer, at: number, cdb: Buffer | null): num
     const next = from + ((LENGTH_AND_TYPE + bytes + 3) & ~3)
     if (bytes === 0 || next > end) return -1
     if (AHS.field.ahsType.get(header, from) === AhsType.extendedCdb) {
-      if (length >= 0) return -1
+      // A CDB that fits the basic header has no segment.
+      if (length >= 0 || bytes === 1) return -1
       length = IN_BASIC_HEADER + bytes - 1
       if (cdb !== null && length <= cdb.length)
         header.copy(cdb, IN_BASIC_HEADER, from + 4, from + LENGTH_AND_TYPE + bytes)

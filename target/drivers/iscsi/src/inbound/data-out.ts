@@ -5,6 +5,7 @@ import { DATA_DAMAGED, DATA_INCORRECT } from '../condition.ts'
 import type { Connection } from '../connection.ts'
 import type { IscsiTask } from '../iscsi-task.ts'
 import { endSequence, keepData } from '../write-data.ts'
+import { keepBehind } from './data-behind.ts'
 
 const { itt, ttt, final, dataSn, bufferOffset } = DATA_OUT.field
 
@@ -23,6 +24,7 @@ export function receiveDataOut(
   const one = solicited ? session.byTransferTag(transferTag, tag) : session.tasks.get(tag)
   const due = one?.connection === connection && (solicited ? one.isDue(transferTag) : one.unsolicited)
   if (!due) {
+    if (one === undefined && !solicited && keepBehind(connection, header, at, data, length, damaged)) return
     // After an abort the initiator may still send what was asked for.
     if (one === undefined && session.isRetired(tag)) {
       if (damaged) connection.reject(RejectReason.dataDigestError, header, at, 'Data digest is wrong')

@@ -137,13 +137,12 @@ describe('command window', () => {
       assert.ok((await ping(peer)).expCmdSn < 100)
     }))
 
-  test('too much data before its turn closes the connection', () =>
+  test('too much data of pings before their turn closes the connection', () =>
     withBench({}, async bench => {
-      const peer = await bench.peer({ keys: { FirstBurstLength: '262144', MaxBurstLength: '262144' } })
-      const length = 262_144
+      const peer = await bench.peer()
       for (let i = 1; i <= 6; i++) {
-        const fields = { write: 1, expectedDataTransferLength: length, cmdSn: peer.cmdSn + i }
-        peer.command(write10(0, length / 512), fields, Buffer.alloc(length))
+        const fields = { opcode: Opcode.nopOut, final: 1, itt: i, ttt: RESERVED_TAG, cmdSn: peer.cmdSn + i }
+        peer.sendPdu(NOP_OUT, fields, Buffer.alloc(262_144))
       }
       await peer.end()
       assert.match(bench.of('peer-fault').at(-1)!.fault, /wait for one/)
@@ -296,7 +295,8 @@ describe('PDUs that do not belong', () => {
         [0, 0, 1, 0],
         [0, 9, 1, 0],
         [255, 255, 1, 0],
-        [0, 1, 1, 0, 0, 1, 1, 0],
+        [0, 2, 1, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0],
+        [0, 1, 1, 0],
       ]) {
         send(testUnitReady(), broken)
         await rejected(peer, bench, RejectReason.invalidPduField, /malformed/)

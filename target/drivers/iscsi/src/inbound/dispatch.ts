@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Full feature phase: each PDU to its handler, numbered requests in the order of their CmdSN.
-import { BHS, NOP_OUT, Opcode, RejectReason, SCSI_COMMAND } from '@lunkit/spec'
+import { BHS, NOP_OUT, Opcode, RejectReason } from '@lunkit/spec'
 import { type Parked, Turn } from '../command-window.ts'
 import type { Connection } from '../connection.ts'
 import { PARKED_BYTES } from '../defence/session-memory.ts'
 import type { Session } from '../session.ts'
+import { isUnfinishedWrite } from './data-behind.ts'
 import { receiveDataOut } from './data-out.ts'
 import { releaseFunctions } from './held-functions.ts'
 import { receiveLogout } from './logout.ts'
@@ -16,7 +17,6 @@ import { receiveText } from './text.ts'
 
 const { opcode, immediate, itt } = BHS.field
 const { cmdSn, expStatSn } = NOP_OUT.field
-const { final, write } = SCSI_COMMAND.field
 
 /**
  * Handles one PDU. `data` is the framer's array: a handler that keeps slices takes them out. `damaged`: the data digest
@@ -36,7 +36,9 @@ export function dispatch(
     if (connection.answersPileUp) connection.fatal(header, at, 'Answers are never acknowledged')
     if (connection.over) return
   }
-  switch (opcode.get(header, at)) {
+  const code = opcode.get(header, at)
+  if (code !== Opcode.scsiCommand && isMisshapen(connection, code, header, at, length)) return
+  switch (code) {
     case Opcode.dataOut:
       receiveDataOut(connection, header, at, data, length, damaged)
       break
@@ -57,6 +59,29 @@ export function dispatch(
       connection.reject(RejectReason.commandNotSupported, header, at, 'Opcode is not known')
       break
   }
+}
+
+const NO_DATA: ReadonlySet<number> = new Set([
+  Opcode.taskManagementRequest,
+  Opcode.logoutRequest,
+  Opcode.snack,
+])
+
+/** Refuses what is no SCSI command and has an additional header, or data where its kind has none (RFC 7143, 11.2.1.5). */
+function isMisshapen(
+  connection: Connection,
+  code: number,
+  header: Buffer,
+  at: number,
+  length: number,
+): boolean {
+  if (BHS.field.totalAhsLength.get(header, at) !== 0) {
+    connection.reject(RejectReason.protocolError, header, at, 'PDU has an additional header')
+    return true
+  }
+  if (length === 0 || !NO_DATA.has(code)) return false
+  connection.reject(RejectReason.protocolError, header, at, 'PDU has data where there is none')
+  return true
 }
 
 function receiveNumbered(
@@ -86,13 +111,18 @@ function receiveNumbered(
     case Turn.now:
       perform(connection, header, at, data, length)
       break
-    case Turn.early:
+    case Turn.early: {
+      const parked = park(connection, header, at, data, length)
       if (window.parkedBytes + length > PARKED_BYTES) {
-        connection.protocolError(header, at, 'Too many requests wait for one with a lower CmdSN')
-        return
+        if (opcode.get(header, at) !== Opcode.scsiCommand) {
+          connection.protocolError(header, at, 'Too many requests wait for one with a lower CmdSN')
+          return
+        }
+        window.crowd(parked)
       }
-      window.park(number, park(connection, header, at, data, length))
+      window.park(number, parked)
       return
+    }
     default:
       // Not answered (RFC 7143, 4.2.2.1), nor is the data that may follow.
       ignoreDataOf(session, header, at)
@@ -109,13 +139,17 @@ function performParked(session: Session): void {
     if (parked === null) break
     const { connection } = parked
     if (connection === null || connection.over) continue
-    perform(connection, parked.header, 0, parked.data, parked.dataLength)
+    if (parked.isCrowded) receiveScsiCommand(connection, parked.header, 0, [], 0, true)
+    else perform(connection, parked.header, 0, parked.data, lengthOf(parked.header))
+    for (const { header, data, length, damaged } of parked.behind) {
+      if (connection.over) break
+      receiveDataOut(connection, header, 0, data, length, damaged)
+    }
   }
   if (session.held.length > 0) releaseFunctions(session)
 }
 
-const isUnfinishedWrite = (header: Buffer, at: number): boolean =>
-  opcode.get(header, at) === Opcode.scsiCommand && write.get(header, at) === 1 && final.get(header, at) === 0
+const lengthOf = (header: Buffer): number => BHS.field.dataSegmentLength.get(header, 0)
 
 /** Unsolicited data of a write that is not carried out may still come. */
 function ignoreDataOf(session: Session, header: Buffer, at: number): void {
@@ -126,7 +160,7 @@ function ignoreDataOf(session: Session, header: Buffer, at: number): void {
 function park(connection: Connection, header: Buffer, at: number, data: Buffer[], length: number): Parked {
   const end = at + 48 + BHS.field.totalAhsLength.get(header, at) * 4
   const copy = Buffer.from(header.subarray(at, end))
-  return { connection, header: copy, data: data.slice(), dataLength: length }
+  return { connection, header: copy, data: data.slice(), behind: [], bytes: length, isCrowded: false }
 }
 
 function perform(connection: Connection, header: Buffer, at: number, data: Buffer[], length: number): void {

@@ -27,12 +27,14 @@ const NO_SENSE = Buffer.alloc(0)
 /** Tasks beyond the credit that immediate commands may make; more are refused. */
 const IMMEDIATE_TASKS = 16
 
+/** `isCrowded`: its data had to be dropped for want of room. */
 export function receiveScsiCommand(
   connection: Connection,
   header: Buffer,
   at: number,
   data: Buffer[],
   length: number,
+  isCrowded = false,
 ): void {
   const session = connection.session!
   const tag = itt.get(header, at)
@@ -47,7 +49,7 @@ export function receiveScsiCommand(
   const { engine, early, watch } = connection.port
   const expected = expectedDataTransferLength.get(header, at)
   const unasked = unfinished ? Math.max(length, Math.min(session.parameters.firstBurst, expected)) : length
-  if (unasked > 0 && !early.takes(session, unasked)) {
+  if (isCrowded || (unasked > 0 && !early.takes(session, unasked))) {
     sendScsiResponse(connection, tag, Status.taskSetFull, -expected, 0, NO_SENSE, 0)
     connection.kick()
     if (unfinished) session.retire(tag)

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// RFC 7143, 4.2.2.1 and 4.2.5.2: unsolicited data of commands that wait for a lower CmdSN on another connection.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { Opcode, SCSI_RESPONSE, Status } from '@lunkit/spec'
+import { BLOCK, type IscsiBench, testUnitReady, withBench } from '../../kit/iscsi-bench.ts'
+import { fieldsOf, type RawPeer } from '../../kit/raw-peer.ts'
+import { dataOut, ping, sendFunction, write } from '../../kit/raw-requests.ts'
+import { RawSession } from '../../kit/raw-session.ts'
+
+const KEYS = { InitialR2T: 'No', ImmediateData: 'Yes', FirstBurstLength: '262144', MaxBurstLength: '262144' }
+const blocks = (count: number, fill: number): Buffer => Buffer.alloc(count * BLOCK, fill)
+
+interface Pair {
+  readonly bench: IscsiBench
+  readonly session: RawSession
+  readonly first: RawPeer
+  readonly second: RawPeer
+  /** Sends the command that the others wait for. */
+  readonly go: () => void
+}
+
+/** Two connections; the number of the next command is kept back, so that all behind it wait. */
+const withGap = (
+  run: (pair: Pair) => Promise<void>,
+  keys: Readonly<Record<string, string>> = {},
+): Promise<void> =>
+  withBench({}, async bench => {
+    const { session, first } = await RawSession.open(bench, { ...KEYS, ...keys })
+    const second = await session.join(2)
+    const { cmdSn } = session.next(first)
+    const go = (): void => void first.command(testUnitReady(), { cmdSn, itt: 0x77 })
+    await run({ bench, session, first, second, go })
+  })
+
+const statusOf = async (peer: RawPeer): Promise<number> =>
+  fieldsOf(SCSI_RESPONSE, await peer.receive(Opcode.scsiResponse)).status
+
+describe('unsolicited data of a command whose turn has not come', () => {
+  // Requirement: RFC 7143, 4.2.5.2/5 and 4.2.2.1/1.
+  test('is kept with it, and written when the commands before it have come', () =>
+    withGap(async ({ bench, session, first, second, go }) => {
+      const itt = write(session.next(second), 3, 3, blocks(1, 1), { final: 0 })
+      dataOut(second, { itt, bufferOffset: BLOCK, final: 0 }, blocks(1, 2))
+      dataOut(second, { itt, dataSn: 1, bufferOffset: 2 * BLOCK }, blocks(1, 3))
+      await ping(second)
+      bench.store.takeCalls()
+      go()
+      assert.equal(await statusOf(first), Status.good)
+      assert.equal(await statusOf(second), Status.good)
+      const wanted = Buffer.concat([blocks(1, 1), blocks(1, 2), blocks(1, 3)])
+      assert.ok(bench.store.bytes.subarray(3 * BLOCK, 6 * BLOCK).equals(wanted))
+      assert.equal(bench.of('peer-fault').length, 0)
+    }))
+
+  // Requirement: RFC 7143, 4.2.5.2/5.
+  test('goes on when the turn has come in its midst', () =>
+    withGap(async ({ bench, session, first, second, go }) => {
+      const itt = write(session.next(second), 3, 2, undefined, { final: 0 })
+      dataOut(second, { itt, final: 0 }, blocks(1, 4))
+      await ping(second)
+      go()
+      assert.equal(await statusOf(first), Status.good)
+      dataOut(second, { itt, dataSn: 1, bufferOffset: BLOCK }, blocks(1, 5))
+      assert.equal(await statusOf(second), Status.good)
+      const wanted = Buffer.concat([blocks(1, 4), blocks(1, 5)])
+      assert.ok(bench.store.bytes.subarray(3 * BLOCK, 5 * BLOCK).equals(wanted))
+    }))
+
+  test('is judged as any other: with a gap the command fails, and nothing is written', () =>
+    withGap(async ({ bench, session, first, second, go }) => {
+      const itt = write(session.next(second), 3, 2, undefined, { final: 0 })
+      dataOut(second, { itt, bufferOffset: BLOCK }, blocks(1, 4))
+      await ping(second)
+      bench.store.takeCalls()
+      go()
+      assert.equal(await statusOf(first), Status.good)
+      assert.equal((await second.receive()).opcode, Opcode.reject)
+      assert.equal(await statusOf(second), Status.checkCondition)
+      assert.deepEqual(bench.store.takeCalls(), [])
+    }))
+
+  test('with a wrong digest is judged, too', () =>
+    withGap(
+      async ({ bench, session, first, second, go }) => {
+        const itt = write(session.next(second), 3, 1, undefined, { final: 0 })
+        const bytes = Buffer.from(blocks(1, 4))
+        second.dataDigest = false
+        dataOut(second, { itt }, Buffer.concat([bytes, Buffer.alloc(4)]).subarray(0, BLOCK))
+        second.send(Buffer.alloc(4))
+        second.dataDigest = true
+        await ping(second)
+        go()
+        assert.equal(await statusOf(first), Status.good)
+        assert.equal((await second.receive()).opcode, Opcode.reject)
+        assert.equal(await statusOf(second), Status.checkCondition)
+        assert.equal(bench.of('peer-fault').length, 1)
+      },
+      { DataDigest: 'CRC32C' },
+    ))
+
+  test('of a command that was aborted meanwhile is dropped without a word', () =>
+    withGap(async ({ bench, session, first, second, go }) => {
+      const number = session.cmdSn
+      const itt = write(session.next(second), 3, 2, undefined, { final: 0 })
+      dataOut(second, { itt, final: 0 }, blocks(1, 4))
+      await ping(second)
+      second.cmdSn = session.cmdSn
+      sendFunction(second, { function: 1, referencedTaskTag: itt, refCmdSn: number, cmdSn: session.cmdSn })
+      await second.receive(Opcode.taskManagementResponse)
+      dataOut(second, { itt, dataSn: 1, bufferOffset: BLOCK }, blocks(1, 5))
+      bench.store.takeCalls()
+      go()
+      assert.equal(await statusOf(first), Status.good)
+      await ping(second)
+      assert.deepEqual(bench.store.takeCalls(), [])
+      assert.equal(bench.of('peer-fault').length, 0)
+    }))
+
+  test('that needs too much room is dropped, and its commands answered as too many; the others run', () =>
+    withGap(async ({ bench, session, first, second, go }) => {
+      for (let at = 0; at < 6; at++) {
+        const half = Buffer.alloc(131_072, at + 1)
+        const itt = write(session.next(second), at * 512, 512, half, { final: 0 })
+        dataOut(second, { itt, bufferOffset: half.length }, half)
+      }
+      const small = session.next(second).command(testUnitReady())
+      await ping(second)
+      go()
+      assert.equal(await statusOf(first), Status.good)
+      const seen: number[] = []
+      for (let at = 0; at < 7; at++) {
+        const { itt, status } = fieldsOf(SCSI_RESPONSE, await second.receive(Opcode.scsiResponse))
+        if (itt !== small) seen.push(status)
+        else assert.equal(status, Status.good)
+      }
+      assert.deepEqual(
+        seen.toSorted((one, other) => one - other),
+        [...Array(3).fill(Status.good), ...Array(3).fill(Status.taskSetFull)],
+      )
+      assert.equal(bench.of('peer-fault').length, 0)
+    }))
+
+  test('that belongs to no command is rejected as before', () =>
+    withGap(async ({ session, second, go }) => {
+      write(session.next(second), 3, 1, blocks(1, 1))
+      dataOut(second, { itt: second.itt - 1 }, blocks(1, 4))
+      assert.equal((await second.receive()).opcode, Opcode.reject)
+      go()
+      assert.equal(await statusOf(second), Status.good)
+    }))
+})

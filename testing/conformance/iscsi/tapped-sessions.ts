@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sessions of this initiator with this target, in all the ways that were agreed on, with every PDU of both kept.
+import { buildCdb } from '@lunkit/initiator-core'
+import { discover, openSession, type Session, type SessionOptions } from '@lunkit/initiator-driver-iscsi'
+import { NOP_OUT, Opcode, READ_10, READ_32, RESERVED_TAG, TEST_UNIT_READY, WRITE_10, WRITE_32 } from '@lunkit/spec'
+import { BLOCK, type IscsiBench, TARGET, withBench } from '../../kit/iscsi-bench.ts'
+import { type TappedPdu, WireTap } from '../../kit/wire-tap.ts'
+
+const READY = buildCdb(TEST_UNIT_READY, {})
+const read = (blocks: number): Uint8Array => buildCdb(READ_10, { lba: 3, blocks })
+const write = (blocks: number): Uint8Array => buildCdb(WRITE_10, { lba: 3, blocks })
+const LONG_READ = buildCdb(READ_32, { lba: 3, blocks: 2 })
+const LONG_WRITE = buildCdb(WRITE_32, { lba: 3, blocks: 2 })
+const pattern = (blocks: number, seed: number): Buffer =>
+  Buffer.from(Array.from({ length: blocks * BLOCK }, (_, at) => (at * seed) & 0xff))
+
+/** Bursts and segments short enough that a few blocks are several of them. */
+const SHORT = { firstBurstLength: 1024, maxBurstLength: 2048, maxRecvDataSegmentLength: 1024 }
+
+/** Options by the name of what they show. */
+export const WAYS: Readonly<Record<string, SessionOptions>> = {
+  'unsolicited, with immediate data': { ...SHORT, initialR2T: false, immediateData: true },
+  'unsolicited, without immediate data': { ...SHORT, initialR2T: false, immediateData: false },
+  'solicited, with immediate data': { ...SHORT, initialR2T: true, immediateData: true },
+  'solicited alone': { ...SHORT, initialR2T: true, immediateData: false, maxOutstandingR2T: 4 },
+  'with digests': { ...SHORT, headerDigest: 'require', dataDigest: 'require', initialR2T: false },
+  'with defaults': {},
+  'at level 1': { ...SHORT, errorRecoveryLevel: 1, dataDigest: 'require' },
+  'at level 2, over two connections': { ...SHORT, errorRecoveryLevel: 2, connections: 2, initialR2T: false },
+}
+
+/** All kinds of requests: reads and writes of many lengths, long CDBs, functions, pings and text. */
+export async function talk(session: Session, bench: IscsiBench): Promise<void> {
+  await session.execute({ lun: 0, cdb: READY })
+  for (const blocks of [1, 2, 3, 4, 5, 9]) {
+    const dataOut = pattern(blocks, blocks)
+    await session.execute({ lun: 0, cdb: write(blocks), dataOut })
+    const { dataIn } = await session.execute({ lun: 0, cdb: read(blocks), expectedIn: blocks * BLOCK })
+    if (!dataOut.equals(dataIn)) throw new Error(`Other data came back of ${blocks} blocks`)
+  }
+  await session.execute({ lun: 0, cdb: LONG_WRITE, dataOut: pattern(2, 7) })
+  await session.execute({ lun: 0, cdb: LONG_READ, expectedIn: 2 * BLOCK })
+  await session.execute({ lun: 5, cdb: write(9), dataOut: pattern(9, 3) })
+  // More and less than the command wants, and some that is no whole word.
+  await session.execute({ lun: 0, cdb: read(4), expectedIn: 2 * BLOCK })
+  await session.execute({ lun: 0, cdb: read(1), expectedIn: 4 * BLOCK })
+  await session.execute({ lun: 0, cdb: read(1), expectedIn: 101 })
+  await session.execute({ lun: 0, cdb: write(2), dataOut: pattern(4, 1) })
+  await Promise.all(
+    [1, 5, 2, 9, 3].flatMap(blocks => [
+      session.execute({ lun: 0, cdb: write(blocks), dataOut: pattern(blocks, 9) }),
+      session.execute({ lun: 0, cdb: read(blocks), expectedIn: blocks * BLOCK }),
+    ]),
+  )
+  await Promise.all([session.ping(), session.renegotiate(), session.renegotiate(), session.ping()])
+  await abortOne(session, bench)
+  await session.manage('logical-unit-reset', 0)
+  await session.manage('target-warm-reset', 5)
+  await session.execute({ lun: 0, cdb: READY })
+}
+
+const answersPing = ({ opcode, header }: TappedPdu): boolean =>
+  opcode === Opcode.nopOut && NOP_OUT.field.ttt.get(header, 0) !== RESERVED_TAG
+
+async function abortOne(session: Session, bench: IscsiBench): Promise<void> {
+  const stop = new AbortController()
+  bench.store.held = true
+  const held = session.execute({ lun: 0, cdb: read(1), expectedIn: BLOCK, signal: stop.signal })
+  await bench.until(() => bench.store.underWay > 0)
+  stop.abort(new Error('enough'))
+  bench.store.release()
+  await held.catch(() => undefined)
+}
+
+/** The PDUs of one session. */
+export async function tapped(options: SessionOptions): Promise<readonly TappedPdu[]> {
+  let pdus: readonly TappedPdu[] = []
+  await withBench({ nop: { intervalMs: 40, timeoutMs: 60_000 }, limits: { maxRecvDataSegmentLength: 768 } }, async bench => {
+    await using tap = await WireTap.to(bench.port.portals[0]!.port)
+    const portal = `127.0.0.1:${tap.port}`
+    {
+      await using session = await openSession({ portal, target: TARGET, ...options })
+      await talk(session, bench)
+      await bench.until(() => tap.pdus.some(answersPing))
+    }
+    pdus = tap.pdus
+  })
+  return pdus
+}
+
+/** The PDUs of a discovery session whose answer comes in pieces. */
+export async function tappedDiscovery(): Promise<readonly TappedPdu[]> {
+  let pdus: readonly TappedPdu[] = []
+  await withBench({}, async bench => {
+    for (let i = 0; i < 200; i++) bench.engine.addTarget({ name: `${TARGET}.${i}.${'x'.repeat(60)}` })
+    await using tap = await WireTap.to(bench.port.portals[0]!.port)
+    await discover(`127.0.0.1:${tap.port}`)
+    pdus = tap.pdus
+  })
+  return pdus
+}
