@@ -37,7 +37,7 @@ const statusOf = async (peer: RawPeer): Promise<number> =>
   fieldsOf(SCSI_RESPONSE, await peer.receive(Opcode.scsiResponse)).status
 
 describe('unsolicited data of a command whose turn has not come', () => {
-  // Requirement: RFC 7143, 4.2.5.2/5 and 4.2.2.1/1.
+  // Requirement: RFC 7143, 11.7/15 and 4.2.2.1/1.
   test('is kept with it, and written when the commands before it have come', () =>
     withGap(async ({ bench, session, first, second, go }) => {
       const itt = write(session.next(second), 3, 3, blocks(1, 1), { final: 0 })
@@ -53,7 +53,7 @@ describe('unsolicited data of a command whose turn has not come', () => {
       assert.equal(bench.of('peer-fault').length, 0)
     }))
 
-  // Requirement: RFC 7143, 4.2.5.2/5.
+  // Requirement: RFC 7143, 11.7/15.
   test('goes on when the turn has come in its midst', () =>
     withGap(async ({ bench, session, first, second, go }) => {
       const itt = write(session.next(second), 3, 2, undefined, { final: 0 })
@@ -67,7 +67,7 @@ describe('unsolicited data of a command whose turn has not come', () => {
       assert.ok(bench.store.bytes.subarray(3 * BLOCK, 5 * BLOCK).equals(wanted))
     }))
 
-  test('is judged as any other: with a gap the command fails, and nothing is written', () =>
+  test('is judged like all data: with a gap the command fails, and nothing is written', () =>
     withGap(async ({ bench, session, first, second, go }) => {
       const itt = write(session.next(second), 3, 2, undefined, { final: 0 })
       dataOut(second, { itt, bufferOffset: BLOCK }, blocks(1, 4))

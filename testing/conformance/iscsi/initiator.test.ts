@@ -191,7 +191,7 @@ describe('data', () => {
     await write
   })
 
-  // Requirement: RFC 7143, 11.7/13.
+  // Requirement: RFC 7143, 11.7/13 and 11.7/16.
   test('Data-In PDUs without data count, and do no harm', async () => {
     await using target = await ScriptedTarget.logsIn(({ itt }, peer) => {
       const fields = { opcode: Opcode.dataIn, itt, ttt: RESERVED_TAG }

@@ -71,6 +71,8 @@ export const KEY_RULES: readonly Rule[] = [
     ['target', 'InitialR2T: Yes if one of both says so.'],
     ['target', 'With InitialR2T=Yes no data but immediate data comes without an R2T.'],
     ['initiator', 'InitialR2T: Yes if one of both says so, also without an answer to Yes.'],
+    ['initiator', 'Data-Out PDUs go unasked only where InitialR2T is No, whatever ImmediateData is.'],
+    ['initiator', 'Data goes with a command only where ImmediateData is Yes, whatever InitialR2T is.'],
   ),
   ...section(
     '13.11',
@@ -129,6 +131,7 @@ export const KEY_RULES: readonly Rule[] = [
     ['target', 'DataPDUInOrder: Yes if one of both says so.'],
     ['target', 'With Yes the PDUs of a sequence follow each other without gap or overlap.'],
     ['initiator', 'DataPDUInOrder: Yes is offered, so that nothing but Yes is an answer.'],
+    ['initiator', 'With Yes the PDUs of a sequence follow each other without gap or overlap.'],
   ),
   ...section(
     '13.19',

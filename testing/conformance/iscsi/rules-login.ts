@@ -196,6 +196,12 @@ export const LOGIN: readonly Rule[] = [
     ['target', 'A request with the reserved tag is rejected.'],
     ['initiator', 'All requests of an exchange have one task tag and one I bit.'],
     ['target', 'An exchange belongs to its connection, and ends with it.'],
+    ['initiator', 'A connection has one text request at a time.'],
+    ['initiator', 'C=1 comes with F=0.'],
+    ['initiator', 'The transfer tag of a response with F=1 is ignored.'],
+    ['initiator', 'An exchange goes on with the LUN that the last response had.'],
+    ['initiator', 'A request is no longer than the target takes; longer text comes in several.'],
+    ['initiator', 'An exchange ends with its connection.'],
   ),
   ...section(
     '11.11',
@@ -205,6 +211,9 @@ export const LOGIN: readonly Rule[] = [
     ['target', 'The response has the tag of its request.'],
     ['target', 'A response is no longer than the initiator takes.'],
     ['target', 'A response with a transfer tag has the LUN that goes with it.'],
+    ['initiator', 'The next request has the transfer tag and the LUN of the response before it.'],
+    ['initiator', 'F=1 that answers F=0, and C=1 with F=1, are protocol errors.'],
+    ['initiator', 'A response with F=0 and no transfer tag is a protocol error.'],
   ),
   ...section(
     '11.12',
@@ -277,6 +286,16 @@ export const LOGIN: readonly Rule[] = [
     'Where tasks ended by a logout, by reinstatement or by time, the next command of their nexus is told so once: unit attention 47h/7Fh.',
   ]),
   ...section(
+    '11.14.2',
+    ['initiator', 'A logout request has neither an additional header nor data.'],
+    ['target', 'A logout request that has either is rejected.'],
+  ),
+  ...section(
+    '11.15.2',
+    ['target', 'A logout response has neither an additional header nor data.'],
+    ['initiator', 'A logout response with data ends the connection.'],
+  ),
+  ...section(
     '11.15',
     ['target', 'A logout of a connection that is not there is answered as such.'],
     ['target', 'A logout for recovery below ErrorRecoveryLevel 2 is answered as not supported.'],
@@ -284,6 +303,5 @@ export const LOGIN: readonly Rule[] = [
     ['target', 'Where Time2Retain is zero, nothing is left to take over after a logout for recovery.'],
     ['initiator', 'After a logout the initiator closes the connection of the CID, or all of the session.'],
   ),
-  ...section('11.14.2', ['initiator', 'A logout has neither an additional header nor data.']),
   ...section('6.3.3', ['initiator', 'A request that has nothing more to settle asks for the next stage.']),
 ]

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rules of RFC 7143, 11.1 to 11.9 and 11.16 to 11.19: headers, commands, task management, data, events, Reject, NOP.
+// Rules of RFC 7143, 11 to 11.9 and 11.16 to 11.19: headers, commands, task management, data, events, Reject, NOP.
 import { type Rule, section } from './rule.ts'
 
 const AT_ONCE = 'not so, as in 4.2.3.3: initiators in wide use send no more data once they have asked for it'
 
 export const PDUS: readonly Rule[] = [
+  ...section(
+    '11',
+    ['initiator', 'Reserved bits and fields of a request are zero.'],
+    ['initiator', 'No reserved code is sent.'],
+    ['initiator', 'Reserved bits and fields of an answer are ignored.'],
+    ['initiator', 'A reserved code in an answer is a protocol error.'],
+  ),
   ...section(
     '11.2',
     ['target', 'Reserved bits and fields of a request are ignored.'],
@@ -14,6 +21,25 @@ export const PDUS: readonly Rule[] = [
     ['target', 'Data is padded to 4 bytes; padding does not count in DataSegmentLength.'],
     ['target', 'Segments of an additional header that are not known are passed over by their length.'],
     ['target', 'Opcodes of a target that come from an initiator are rejected.'],
+    ['initiator', 'No opcode of a target is used.'],
+    ['target', 'No opcode of an initiator is used.'],
+    ['initiator', 'TotalAHSLength is zero in all requests but SCSI commands.'],
+    ['target', 'TotalAHSLength is zero in all answers.'],
+    ['initiator', 'DataSegmentLength is zero where there is no data segment.'],
+    ['target', 'DataSegmentLength is zero where there is no data segment.'],
+    ['initiator', 'A task tag is unique in its session, over all connections, as long as its task is there.'],
+    ['initiator', 'No task has the reserved tag.'],
+    ['initiator', 'A CDB of 16 bytes or fewer has no Extended CDB segment.'],
+    ['target', 'An Extended CDB segment for a CDB of 16 bytes or fewer is refused.'],
+    ['initiator', 'An answer with an additional header ends the connection.'],
+    ['target', 'A request that is no SCSI command is rejected if it has an additional header.'],
+  ),
+  ...section(
+    '11.2.3',
+    ['initiator', 'An agreed digest is on every PDU, over its header, or its data with their padding.'],
+    ['target', 'An agreed digest is on every PDU, over its header, or its data with their padding.'],
+    ['initiator', 'Where there is no data there is no data digest.'],
+    ['target', 'Where there is no data there is no data digest.'],
   ),
   ...section(
     '11.3',
@@ -21,6 +47,16 @@ export const PDUS: readonly Rule[] = [
     ['target', 'A CDB of more than 16 bytes has its rest in an Extended CDB segment.'],
     ['target', 'Immediate data up to FirstBurstLength is taken where ImmediateData is Yes.'],
     ['target', 'The answer tells how much more or less data there was than was expected.'],
+    ['initiator', 'Of W and F at least one is set.'],
+    ['initiator', 'A command that moves data says in which direction.'],
+    ['initiator', 'Immediate data that is all there is comes with F=1.'],
+    [
+      'initiator',
+      'Of more data than FirstBurstLength as much as that comes unasked, or the immediate data alone.',
+    ],
+    ['initiator', 'A CDB of more than 16 bytes has its rest in an Extended CDB segment.'],
+    ['initiator', 'Commands in both directions, which would need a read length, are not sent.'],
+    ['target', 'A command in both directions without a read length is refused.'],
   ),
   ...section(
     '11.4',
@@ -42,6 +78,9 @@ export const PDUS: readonly Rule[] = [
     ['target', 'A response that is sent again keeps its StatSN.'],
     ['target', 'A new MaxCmdSN that an initiator waits for and nothing else tells is told by a NOP-In.'],
   ),
+  ...section('11.4.1', ['initiator', 'O and U together are a protocol error.']),
+  ...section('11.4.4', ['initiator', 'After an R-Data SNACK only a status with its tag counts.']),
+  ...section('11.4.5', ['initiator', 'Where neither O nor U is set the residual count is ignored.']),
   ...section(
     '11.5',
     [
@@ -61,10 +100,20 @@ export const PDUS: readonly Rule[] = [
     ['target', 'An ExpDataSN that is out of range counts as none.'],
   ),
   ...section(
+    '11.5.2',
+    ['initiator', 'A function request has neither an additional header nor data.'],
+    ['target', 'A function request that has either is rejected.'],
+  ),
+  ...section(
     '11.6',
     ['target', 'Each request has one response, with its tag.'],
     ['target', 'A function that is not supported is answered as such.'],
     ['target', 'An aborted task is not answered by a SCSI Response.'],
+  ),
+  ...section(
+    '11.6.2',
+    ['target', 'A function response has neither an additional header nor data.'],
+    ['initiator', 'A function response with data ends the connection.'],
   ),
   ...section(
     '11.7',
@@ -88,6 +137,21 @@ export const PDUS: readonly Rule[] = [
     ['target', 'Data-In with the A bit has a transfer tag, and the LUN of its command.'],
     ['initiator', 'Data-In without data is taken.'],
     ['target', 'A command with data in both directions has its status in a response.'],
+    [
+      'target',
+      'Unsolicited data of a command that waits for a lower CmdSN is kept, and taken when its turn has come.',
+    ],
+    ['initiator', 'A status that comes with the last data is taken.'],
+    ['initiator', 'No Data-Out PDU is longer than the MaxRecvDataSegmentLength of the target.'],
+    [
+      'initiator',
+      'No sequence of Data-Out PDUs is longer than MaxBurstLength, or than FirstBurstLength if unasked.',
+    ],
+    ['initiator', 'The data for an R2T has its transfer tag and its LUN.'],
+    ['initiator', 'Unsolicited data has the reserved transfer tag and no LUN.'],
+    ['initiator', 'The last PDU of every sequence has F=1.'],
+    ['initiator', 'The A bit means nothing at ErrorRecoveryLevel 0.'],
+    ['initiator', 'A status is not acknowledged before the data that it stands for is whole.'],
   ),
   ...section(
     '11.8',
@@ -98,6 +162,17 @@ export const PDUS: readonly Rule[] = [
     ['target', 'R2Ts of a command are for ranges that follow each other and lie within its data.'],
     ['initiator', 'Outstanding R2Ts of a command are answered in the order in which they came.'],
     ['target', 'An R2T for data that was lost has the next R2TSN.'],
+    ['initiator', 'The data for an R2T is exactly what it asks for, from its offset on.'],
+    [
+      'initiator',
+      'The PDUs of a sequence follow each other without gap or overlap, in the order of their offsets.',
+    ],
+    ['initiator', 'The last PDU for an R2T has F=1.'],
+  ),
+  ...section(
+    '11.8.1',
+    ['target', 'An R2T has neither an additional header nor data.'],
+    ['initiator', 'An R2T with data ends the connection.'],
   ),
   ...section(
     '11.9',
@@ -158,6 +233,8 @@ export const PDUS: readonly Rule[] = [
     ['target', 'A NOP-Out without a tag is not answered.'],
     ['initiator', 'A NOP-In with a transfer tag is answered with that tag, its LUN and no data.'],
     ['initiator', 'A NOP-Out without a task tag is immediate.'],
+    ['initiator', 'A NOP-Out has a task tag only where it wants an echo.'],
+    ['initiator', 'A NOP-Out has a transfer tag only where it answers a ping, that of the ping.'],
   ),
   ...section(
     '11.19',
@@ -175,7 +252,6 @@ export const PDUS: readonly Rule[] = [
     ['initiator', 'While ABORT TASK SET or CLEAR TASK SET goes on, all transfer tags are answered.'],
     ['initiator', 'Nothing of its tasks comes to their user behind the response to a function.'],
   ),
-  ...section('11.5.2', ['initiator', 'A request for a function has neither an additional header nor data.']),
   ...section('11.5.4', [
     'initiator',
     'A function that is not about one task has the reserved tag as the one referred to.',

@@ -2,7 +2,20 @@
 // Sessions of this initiator with this target, in all the ways that were agreed on, with every PDU of both kept.
 import { buildCdb } from '@lunkit/initiator-core'
 import { discover, openSession, type Session, type SessionOptions } from '@lunkit/initiator-driver-iscsi'
-import { NOP_OUT, Opcode, READ_10, READ_32, RESERVED_TAG, TEST_UNIT_READY, WRITE_10, WRITE_32 } from '@lunkit/spec'
+import {
+  encodeText,
+  NOP_OUT,
+  Opcode,
+  READ_10,
+  READ_32,
+  RESERVED_TAG,
+  TEST_UNIT_READY,
+  TEXT_REQUEST,
+  TEXT_RESPONSE,
+  WRITE_10,
+  WRITE_32,
+} from '@lunkit/spec'
+import { ScriptedTarget } from '../../../initiator/drivers/iscsi/src/scripted-target.test-kit.ts'
 import { BLOCK, type IscsiBench, TARGET, withBench } from '../../kit/iscsi-bench.ts'
 import { type TappedPdu, WireTap } from '../../kit/wire-tap.ts'
 
@@ -30,7 +43,7 @@ export const WAYS: Readonly<Record<string, SessionOptions>> = {
 }
 
 /** All kinds of requests: reads and writes of many lengths, long CDBs, functions, pings and text. */
-export async function talk(session: Session, bench: IscsiBench): Promise<void> {
+async function talk(session: Session, bench: IscsiBench): Promise<void> {
   await session.execute({ lun: 0, cdb: READY })
   for (const blocks of [1, 2, 3, 4, 5, 9]) {
     const dataOut = pattern(blocks, blocks)
@@ -75,16 +88,19 @@ async function abortOne(session: Session, bench: IscsiBench): Promise<void> {
 /** The PDUs of one session. */
 export async function tapped(options: SessionOptions): Promise<readonly TappedPdu[]> {
   let pdus: readonly TappedPdu[] = []
-  await withBench({ nop: { intervalMs: 40, timeoutMs: 60_000 }, limits: { maxRecvDataSegmentLength: 768 } }, async bench => {
-    await using tap = await WireTap.to(bench.port.portals[0]!.port)
-    const portal = `127.0.0.1:${tap.port}`
-    {
-      await using session = await openSession({ portal, target: TARGET, ...options })
-      await talk(session, bench)
-      await bench.until(() => tap.pdus.some(answersPing))
-    }
-    pdus = tap.pdus
-  })
+  await withBench(
+    { nop: { intervalMs: 40, timeoutMs: 60_000 }, limits: { maxRecvDataSegmentLength: 768 } },
+    async bench => {
+      await using tap = await WireTap.to(bench.port.portals[0]!.port)
+      const portal = `127.0.0.1:${tap.port}`
+      {
+        await using session = await openSession({ portal, target: TARGET, ...options })
+        await talk(session, bench)
+        await bench.until(() => tap.pdus.some(answersPing))
+      }
+      pdus = tap.pdus
+    },
+  )
   return pdus
 }
 
@@ -98,4 +114,36 @@ export async function tappedDiscovery(): Promise<readonly TappedPdu[]> {
     pdus = tap.pdus
   })
   return pdus
+}
+
+/** The PDUs of a session whose target wants so many keys answered that the text is longer than it takes at once. */
+export async function tappedText(): Promise<readonly TappedPdu[]> {
+  const lun = Buffer.from([0, 3, 0, 0, 0, 0, 0, 0])
+  const keys = encodeText(Array.from({ length: 40 }, (_, at) => ({ key: `X-org.example.${at}`, value: '1' })))
+  let answers = 0
+  await using target = await ScriptedTarget.logsIn(
+    ({ opcode, itt, header }, peer) => {
+      if (opcode !== Opcode.textRequest) return
+      const { final } = TEXT_REQUEST.read(header)
+      const asks = ++answers === 1
+      const ends = final === 1 && !asks
+      const fields = {
+        opcode: Opcode.textResponse,
+        itt,
+        final: ends ? 1 : 0,
+        ttt: ends ? RESERVED_TAG : answers,
+      }
+      peer.sendStatus(
+        TEXT_RESPONSE,
+        { ...fields, lun: ends ? new Uint8Array(8) : lun },
+        asks ? keys : undefined,
+      )
+    },
+    { MaxRecvDataSegmentLength: '512' },
+  )
+  await using tap = await WireTap.to(target.port)
+  await using session = await openSession({ ...target.options, portal: `127.0.0.1:${tap.port}` })
+  await session.renegotiate()
+  await session.close()
+  return tap.pdus
 }

@@ -17,7 +17,13 @@ import {
 import type { Connection } from './connection.ts'
 import type { Links } from './links.ts'
 import type { Task } from './task.ts'
-import { exchangeText, readTextAnswer, type TextAnswer, type TextPiece } from './text-exchange.ts'
+import {
+  exchangeText,
+  readTextAnswer,
+  type TextAnswer,
+  type TextPiece,
+  type TextReply,
+} from './text-exchange.ts'
 
 /** Times that a request is sent whose data come damaged. */
 const MAX_TRIES = 8
@@ -150,16 +156,17 @@ export class Exchanges {
   }
 
   /**
-   * Sends a text in pieces of `limit` bytes at most, and collects the answer over all of its own. Comes after the one that is
+   * Sends a text in pieces of `limit` bytes at most, and collects the answer over all of its own; `reply` answers within the
+   * exchange. Comes after the one that is
    * under way: a connection has one text request at a time (RFC 7143, 11.10).
    */
-  text(text: Uint8Array, limit: number): Promise<Uint8Array> {
+  text(text: Uint8Array, limit: number, reply: TextReply | null = null): Promise<Uint8Array> {
     const { tasks } = this.#links
     const mine = this.#lastText.then(async () => {
       // The task tag stays the same over all pieces (RFC 7143, 11.10.3).
       const tag = tasks.otherTag()
       try {
-        return await exchangeText(piece => this.#textPiece(tag, piece), text, limit)
+        return await exchangeText(piece => this.#textPiece(tag, piece), text, limit, reply)
       } finally {
         tasks.freeOther(tag)
       }

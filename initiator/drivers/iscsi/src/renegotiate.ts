@@ -30,27 +30,35 @@ async function negotiate(link: FullFeature, mine: number): Promise<void> {
   link.declared = mine
   link.declarations++
   const negotiation = new Negotiation({ MaxRecvDataSegmentLength: String(mine) }, {})
-  let send = negotiation.offers()
   let rounds = 0
-  try {
-    for (; ; rounds++) {
-      if (rounds === ROUNDS) throw broken(`did not come to an end in ${ROUNDS} text requests`)
-      const asked = exchanges.text(encodeText(send), link.settings.maxSendDataLength)
-      const answer = await bounded(link, asked, 'a text request')
-      if (rounds === 0) link.declarations++
-      for (const pair of readPairs(answer)) {
-        const use = keyByName(pair.key)?.use
-        if (use === 'leading-only' || use === 'initial-only') throw broken(`sent ${pair.key} after login`)
-        negotiation.receive(pair)
-      }
-      if (!negotiation.owes) break
-      send = negotiation.answers()
+  let isOver = false
+  const receive = (answer: Uint8Array): void => {
+    if (++rounds > ROUNDS) throw broken(`did not come to an end in ${ROUNDS} text requests`)
+    for (const pair of readPairs(answer)) {
+      const use = keyByName(pair.key)?.use
+      if (use === 'leading-only' || use === 'initial-only') throw broken(`sent ${pair.key} after login`)
+      negotiation.receive(pair)
     }
+  }
+  const reply = (answer: Uint8Array): Uint8Array => {
+    receive(answer)
+    return encodeText(negotiation.answers())
+  }
+  let send = negotiation.offers()
+  try {
+    do {
+      const asked = exchanges.text(encodeText(send), link.settings.maxSendDataLength, reply)
+      const answer = await bounded(link, asked, 'a text request')
+      if (!isOver) link.declarations++
+      isOver = true
+      receive(answer)
+      send = negotiation.answers()
+    } while (send.length > 0)
   } catch (error) {
     if (error instanceof LoginError) throw fail(link, error.message)
     if (error instanceof TransportError && error.code === 'TRANSPORT_PROTOCOL')
       throw fail(link, error.message)
-    if (rounds === 0) {
+    if (!isOver) {
       // The exchange has failed as a whole: what held before holds on (RFC 7143, 7.12).
       link.declared = declared
       link.declarations++

@@ -458,6 +458,7 @@ test('a damaged header ends the connection', async () => {
 
 // Requirement: RFC 7143, Resegmentation: after a change of its MaxRecvDataSegmentLength the initiator uses R-Data SNACK.
 // Requirement: RFC 7143, 11.16/9.
+// Requirement: RFC 7143, 11.4.4/1.
 test('data of before another segment length are asked for cut anew, and the response must say so', async () => {
   let command: Pdu | null = null
   await using target = await serve((pdu, peer) => {

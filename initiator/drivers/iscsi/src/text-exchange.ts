@@ -35,15 +35,20 @@ export const readTextAnswer = (header: Uint8Array, data: Uint8Array): TextAnswer
   ttt: field.ttt.get(header, 0),
 })
 
+/** Takes a whole answer that does not end the exchange; gives the text that the target wants in return. */
+export type TextReply = (answer: Uint8Array) => Uint8Array
+
 /**
- * Sends a text by `ask`, at most `limit` bytes at a time, and resolves to the whole answer. Rejects with a TransportError
- * where the target breaks the rules.
+ * Sends a text by `ask`, at most `limit` bytes at a time, and resolves to the whole answer, or, with `reply`, to the last
+ * one. Rejects with a TransportError where the target breaks the rules.
  */
 export async function exchangeText(
   ask: (piece: TextPiece) => Promise<TextAnswer>,
-  text: Uint8Array,
+  first: Uint8Array,
   limit: number,
+  reply: TextReply | null,
 ): Promise<Uint8Array> {
+  let text = first
   const pieces: Uint8Array[] = []
   let length = 0
   let sent = 0
@@ -58,13 +63,16 @@ export async function exchangeText(
     length += answer.data.length
     if (length > TEXT_BYTES) throw broken(`sent an answer to a text request of over ${TEXT_BYTES} bytes`)
     if (answer.final && answer.goesOn) throw broken('set both F and C in a text response')
-    if (!isLast && (answer.final || length > 0))
+    if (!isLast && (answer.final || answer.data.length > 0))
       throw broken('answered a text request that was not at its end')
     pieces.push(answer.data)
     if (answer.final) return Buffer.concat(pieces)
     if (answer.ttt === RESERVED_TAG) throw broken('left a text answer open without a transfer tag')
     lun = answer.lun
     ttt = answer.ttt
+    if (reply === null || !isLast || answer.goesOn) continue
+    text = reply(Buffer.concat(pieces.splice(0)))
+    sent = 0
   }
 }
 
