@@ -2,7 +2,17 @@
 // RFC 7143, section 7 at ErrorRecoveryLevel 0: Reject, digests, sequences, and the ends of connections.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { DATA_OUT, LOGIN_RESPONSE, NOP_OUT, Opcode, RejectReason, SCSI_COMMAND, Status } from '@lunkit/spec'
+import {
+  DATA_OUT,
+  LOGIN_RESPONSE,
+  NOP_OUT,
+  Opcode,
+  RESERVED_TAG,
+  RejectReason,
+  SCSI_COMMAND,
+  SNACK,
+  Status,
+} from '@lunkit/spec'
 import { BLOCK, TARGET, testUnitReady, withBench, write10 } from '../../kit/iscsi-bench.ts'
 import { fieldsOf, INITIATOR, text } from '../../kit/raw-peer.ts'
 import {
@@ -83,6 +93,16 @@ describe('digests', () => {
       const peer = await bench.peer({ keys: { DataDigest: 'CRC32C' } })
       const fields = { opcode: Opcode.nopOut, immediate: 1, final: 1, itt: 1, ttt: 0xffff_ffff }
       peer.send(damaged(peer.build(NOP_OUT, fields, Buffer.from('data'))))
+      await rejected(peer, RejectReason.dataDigestError)
+      await ping(peer)
+    }))
+
+  // Requirement: RFC 7143, 7.8/2.
+  test('so is a SNACK that brings data with a wrong digest, whatever it asks for', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer({ keys: { DataDigest: 'CRC32C', ErrorRecoveryLevel: '1' } })
+      const fields = { opcode: Opcode.snack, final: 1, type: 1, itt: RESERVED_TAG, ttt: RESERVED_TAG }
+      peer.send(damaged(peer.build(SNACK, fields, Buffer.from('data'))))
       await rejected(peer, RejectReason.dataDigestError)
       await ping(peer)
     }))

@@ -111,6 +111,9 @@ describe('a Reject leaves its task', () => {
       const { ttt } = fieldsOf(TEXT_RESPONSE, await peer.receive(Opcode.textResponse))
       snack(peer, { type: SnackType.dataOrR2t, itt: 0x88, begRun: 0, runLength: 0 })
       await rejected(peer, RejectReason.snackReject)
+      // A request of another exchange, which there is not.
+      sendText(peer, { itt: 0x99, ttt: 0x777 })
+      await rejected(peer, RejectReason.protocolError)
       sendText(peer, { itt: 0x88, ttt }, Buffer.from('Targets=All\0'))
       const pdu = await peer.receive(Opcode.textResponse)
       assert.equal(fieldsOf(TEXT_RESPONSE, pdu).final, 1)

@@ -55,7 +55,7 @@ export const RECOVERY: readonly Rule[] = [
     ['initiator', 'The gap that a rejected command leaves is filled.'],
     [
       'target',
-      'Functions and text exchanges under way end by their response, too, whatever PDU of theirs is rejected.',
+      'Functions and text exchanges under way end by their response, too, whatever else of theirs is rejected.',
     ],
     [
       'target',

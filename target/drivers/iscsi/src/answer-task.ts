@@ -40,7 +40,8 @@ function isFenced({ cdb, status, senseCode, nexusUnit }: Task): boolean {
 }
 
 /** The initiator still sends data without being asked. One with data-in to send cannot wait for it: it is thrown away. */
-const waitsForData = (one: IscsiTask, task: Task): boolean => one.unsolicited && !isBidirectional(task)
+const waitsForData = (one: IscsiTask, task: Task): boolean =>
+  one.unsolicited && (task.inLength === 0 || !isBidirectional(task))
 
 function answerNow(engine: Engine, task: Task): void {
   const one = task.driverData as IscsiTask
@@ -67,6 +68,7 @@ function answerNow(engine: Engine, task: Task): void {
     if (one.early > 0) session.port.early.drop(one)
     one.status = task.status
     one.outLength = task.outLength
+    one.bidiResidual = bidiResidual
     one.senseLength = task.senseLength
     task.sense.copy(one.sense, 0, 0, task.senseLength)
     engine.responseSent(task)

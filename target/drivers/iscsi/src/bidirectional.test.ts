@@ -9,8 +9,10 @@ import {
   DATA_IN,
   DATA_OUT,
   EXTENDED_CDB_AHS,
+  NOP_OUT,
   Opcode,
   R2T,
+  RESERVED_TAG,
   SCSI_COMMAND,
   SCSI_RESPONSE,
   Status,
@@ -95,9 +97,16 @@ async function withPeer(keys: Record<string, string>, run: (peer: RawPeer) => Pr
 const readLength = (expectedReadLength: number): Uint8Array =>
   BIDIRECTIONAL_READ_AHS.write({ ahsLength: 5, ahsType: 2, expectedReadLength })
 
-function send(peer: RawPeer, cdb: Uint8Array, length: number, ahs: Uint8Array, data?: Uint8Array): number {
+function send(
+  peer: RawPeer,
+  cdb: Uint8Array,
+  length: number,
+  ahs: Uint8Array,
+  data?: Uint8Array,
+  final = 1,
+): number {
   const itt = peer.itt++
-  const head = { opcode: Opcode.scsiCommand, final: 1, attribute: 1, read: 1, write: 1 } as const
+  const head = { opcode: Opcode.scsiCommand, final, attribute: 1, read: 1, write: 1 } as const
   const fields = { ...head, expectedDataTransferLength: length, itt, cmdSn: peer.cmdSn++ }
   peer.sendPdu(SCSI_COMMAND, { ...fields, cdb: cdb.subarray(0, 16) } as never, data, ahs)
   return itt
@@ -168,3 +177,19 @@ test('a command that fails has neither data nor an overflow', () =>
     const answer = await end(peer)
     assert.deepEqual([answer.status, answer.into], [Status.checkCondition, -8])
   }))
+
+for (const ErrorRecoveryLevel of ['0', '1']) {
+  // Requirement: RFC 7143, 11.4/2 and 11.4/9.
+  test(`one that fails at level ${ErrorRecoveryLevel} is answered behind the data that comes unasked`, () =>
+    withPeer({ InitialR2T: 'No', ErrorRecoveryLevel }, async peer => {
+      const cdb = Uint8Array.of(0xc2, 0, 8, 8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+      const itt = send(peer, cdb, 16, readLength(8), data.subarray(0, 8), 0)
+      const ping = { opcode: Opcode.nopOut, immediate: 1, final: 1, itt: 0x700, ttt: RESERVED_TAG } as const
+      peer.sendPdu(NOP_OUT, { ...ping, cmdSn: peer.cmdSn })
+      await peer.receive(Opcode.nopIn)
+      const rest = { opcode: Opcode.dataOut, final: 1, itt, ttt: RESERVED_TAG, bufferOffset: 8 } as const
+      peer.sendPdu(DATA_OUT, rest, data.subarray(8, 16))
+      const { status, into, expDataSn } = await end(peer)
+      assert.deepEqual([status, into, expDataSn], [Status.checkCondition, -8, 0])
+    }))
+}

@@ -65,7 +65,8 @@ export class Connection {
   dataDigest = false
   /** Numbered responses that are not acknowledged; null at error recovery level 0. */
   answers: SentAnswers | null = null
-  /** Longest data segment that the initiator takes, in bytes; a multiple of 4. */
+  /** Longest data segment that the initiator takes, in bytes; and the multiple of 4 within it. */
+  mostData = 0
   sendLimit = 0
   /** The user whom the initiator has proved to be on it, or null. */
   user: string | null = null
@@ -335,7 +336,8 @@ export class Connection {
   }
 
   /** From now on, in both directions. */
-  adopt({ headerDigest, dataDigest, sendLimit }: ConnectionParameters): void {
+  adopt({ headerDigest, dataDigest, mostData, sendLimit }: ConnectionParameters): void {
+    this.mostData = mostData
     this.sendLimit = sendLimit
     this.headerDigest = headerDigest
     this.dataDigest = dataDigest

@@ -76,6 +76,7 @@ export class IscsiTask {
   fenced = false
   status = 0
   outLength = 0
+  bidiResidual = 0
   senseLength = 0
   readonly sense: Buffer = Buffer.alloc(96)
 
@@ -132,7 +133,7 @@ export class IscsiTask {
     return {
       status: this.status,
       residual: this.outLength - this.expected,
-      bidiResidual: 0,
+      bidiResidual: this.bidiResidual,
       sense: Buffer.from(this.sense.subarray(0, this.senseLength)),
     }
   }

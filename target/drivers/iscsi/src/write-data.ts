@@ -160,6 +160,7 @@ function sendAnswered(connection: Connection, one: IscsiTask): void {
   }
   const residual = one.outLength - one.expected
   session.endTask(one)
-  sendScsiResponse(connection, one.itt, one.status, residual, 0, one.sense, one.senseLength)
+  const { itt, status, sense, senseLength, bidiResidual } = one
+  sendScsiResponse(connection, itt, status, residual, 0, sense, senseLength, bidiResidual)
   connection.kick()
 }

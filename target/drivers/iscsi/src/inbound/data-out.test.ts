@@ -3,12 +3,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import {
+  BIDIRECTIONAL_READ_AHS,
   DATA_OUT,
   Opcode,
   R2T,
   REJECT,
   RESERVED_TAG,
   RejectReason,
+  SCSI_COMMAND,
   SCSI_RESPONSE,
   Status,
 } from '@lunkit/spec'
@@ -300,6 +302,7 @@ describe('write data', () => {
       assert.match(bench.of('peer-fault').at(-1)!.fault, /did not come in time/)
     }))
 
+  // Requirement: RFC 7143, 11.4/9.
   test('commands that wait may bring so much data and no more', () =>
     withBench({ limits: { earlyDataBytes: 4096 } }, async bench => {
       const KIB = 1024
@@ -316,6 +319,14 @@ describe('write data', () => {
       const refused = write(peer, data.length, data, false)
       const first = await response(peer)
       assert.deepEqual([first.status, fieldsOf(SCSI_RESPONSE, first.pdu).itt], [Status.taskSetFull, refused])
+      // One with data in both directions has moved none in either.
+      const both = { opcode: Opcode.scsiCommand, final: 1, read: 1, write: 1, attribute: 1 } as const
+      const tag = { itt: 0x600, cmdSn: peer.cmdSn++, expectedDataTransferLength: data.length }
+      const ahs = BIDIRECTIONAL_READ_AHS.write({ ahsLength: 5, ahsType: 2, expectedReadLength: 100 })
+      peer.sendPdu(SCSI_COMMAND, { ...both, ...tag, cdb: write10(0, 1) } as never, data, ahs)
+      const full = fieldsOf(SCSI_RESPONSE, (await response(peer)).pdu)
+      assert.deepEqual([full.status, full.underflow, full.bidiUnderflow], [Status.taskSetFull, 1, 1])
+      assert.deepEqual([full.residualCount, full.bidiResidualCount], [data.length, 100])
       const unasked = write(peer, data.length, undefined, true)
       assert.equal(fieldsOf(SCSI_RESPONSE, (await response(peer)).pdu).itt, unasked)
       dataOut(peer, { itt: unasked, dataSn: 0, offset: 0, final: true }, data)

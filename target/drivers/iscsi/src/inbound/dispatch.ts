@@ -50,7 +50,8 @@ export function dispatch(
       receiveNumbered(connection, header, at, data, length, damaged)
       break
     case Opcode.snack:
-      receiveSnack(connection, header, at)
+      if (damaged) connection.reject(RejectReason.dataDigestError, header, at, 'Data digest is wrong')
+      else receiveSnack(connection, header, at)
       break
     case Opcode.loginRequest:
       connection.protocolError(header, at, 'Login request came after login')

@@ -32,7 +32,7 @@ export function receiveNopOut(
     return
   }
   // The echo is cut to what the initiator takes.
-  const { sendLimit } = connection
-  if (length <= sendLimit) sendEcho(connection, tag, data, length)
-  else sendEcho(connection, tag, [Buffer.concat(data).subarray(0, sendLimit)], sendLimit)
+  const { mostData } = connection
+  if (length <= mostData) sendEcho(connection, tag, data, length)
+  else sendEcho(connection, tag, [Buffer.concat(data).subarray(0, mostData)], mostData)
 }

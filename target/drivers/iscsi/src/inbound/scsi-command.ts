@@ -50,7 +50,8 @@ export function receiveScsiCommand(
   const expected = expectedDataTransferLength.get(header, at)
   const unasked = unfinished ? Math.max(length, Math.min(session.parameters.firstBurst, expected)) : length
   if (isCrowded || (unasked > 0 && !early.takes(session, unasked))) {
-    sendScsiResponse(connection, tag, Status.taskSetFull, -expected, 0, NO_SENSE, 0)
+    const wanted = writes && read.get(header, at) === 1 ? bidirectionalReadLength(header, at) : 0
+    sendScsiResponse(connection, tag, Status.taskSetFull, -expected, 0, NO_SENSE, 0, -wanted)
     connection.kick()
     if (unfinished) session.retire(tag)
     return

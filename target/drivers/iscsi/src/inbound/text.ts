@@ -49,7 +49,8 @@ export function receiveText(
   const tag = itt.get(header, at)
   const fault = continueText(connection, header, at, data, tag)
   if (fault === null) return
-  connection.text = null
+  // One that belongs to no exchange ends none.
+  if (connection.text?.itt === tag) connection.text = null
   const reason = tag === RESERVED_TAG ? RejectReason.invalidPduField : RejectReason.protocolError
   connection.reject(reason, header, at, fault)
 }
@@ -135,7 +136,8 @@ function answerVendorKeys(
 /** What was negotiated holds when the exchange has come to its end (RFC 7143, 6.4). */
 function commit(connection: Connection, { negotiation }: TextExchange): void {
   if (!negotiation.has('MaxRecvDataSegmentLength')) return
-  connection.sendLimit = sendLimit(negotiation.value('MaxRecvDataSegmentLength') as number)
+  connection.mostData = negotiation.value('MaxRecvDataSegmentLength') as number
+  connection.sendLimit = sendLimit(connection.mostData)
 }
 
 /** `more`: the answer goes on in the next response. `ends`: nothing more is to come from either side. */

@@ -226,6 +226,7 @@ describe('negotiation', () => {
     assert.deepEqual(connectionParametersOf(new Negotiation(ours)), {
       headerDigest: false,
       dataDigest: false,
+      mostData: 8192,
       sendLimit: 8192,
     })
     assert.deepEqual(parametersOf(new Negotiation(ours)), {

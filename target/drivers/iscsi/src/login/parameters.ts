@@ -9,7 +9,9 @@ import { DEFAULT_PREFERENCES, digestWish, type Preferences } from './preferences
 export interface ConnectionParameters {
   readonly headerDigest: boolean
   readonly dataDigest: boolean
-  /** Longest data segment that the initiator takes, in bytes; a multiple of 4, so that only a last PDU is padded. */
+  /** Longest data segment that the initiator takes, in bytes. */
+  readonly mostData: number
+  /** Longest one of data that goes on: a multiple of 4, so that only a last PDU is padded. */
   readonly sendLimit: number
 }
 
@@ -75,10 +77,12 @@ export function wishes(limits: Limits, preferences: Preferences = DEFAULT_PREFER
 export const sendLimit = (maxRecvDataSegmentLength: number): number => maxRecvDataSegmentLength & ~3
 
 export function connectionParametersOf(negotiation: Negotiation): ConnectionParameters {
+  const mostData = negotiation.value('MaxRecvDataSegmentLength') as number
   return {
     headerDigest: negotiation.value('HeaderDigest') === 'CRC32C',
     dataDigest: negotiation.value('DataDigest') === 'CRC32C',
-    sendLimit: sendLimit(negotiation.value('MaxRecvDataSegmentLength') as number),
+    mostData,
+    sendLimit: sendLimit(mostData),
   }
 }
 
