@@ -62,9 +62,9 @@ export function answerText({ itt }: Pdu, peer: Peer, text = '', values: Values =
 }
 
 /** Sends a message of this event. */
-export function tell(peer: Peer, asyncEvent: number, values: Values = {}): void {
+export function tell(peer: Peer, asyncEvent: number, values: Values = {}, data?: Uint8Array): void {
   const fields = { opcode: Opcode.asyncMessage, final: 1, itt: RESERVED_TAG, asyncEvent }
-  peer.sendStatus(ASYNC_MESSAGE, { ...fields, ...values })
+  peer.sendStatus(ASYNC_MESSAGE, { ...fields, ...values }, data)
 }
 
 export function ask({ itt, header }: Pdu, peer: Peer, values: Values): void {
