@@ -310,7 +310,7 @@ describe('what the target says', () => {
 })
 
 describe('texts', () => {
-  // Requirement: RFC 7143, 11.10/3 and 6.2/16.
+  // Requirement: RFC 7143, 11.10/3 and 6.2/16 and 4.6.3.1/1.
   test('an answer in pieces is fetched by requests with one task tag and one I bit', async () => {
     let piece = 0
     await using target = await ScriptedTarget.logsIn(({ itt }, peer) => {

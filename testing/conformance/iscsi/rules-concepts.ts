@@ -72,6 +72,11 @@ export const CONCEPTS: readonly Rule[] = [
     ['target', 'R2T PDUs of a command are numbered from 0 without a gap.'],
     ['target', 'Data-In and R2T PDUs of a command with both share one sequence of numbers.'],
     ['initiator', 'Data-Out PDUs are numbered from 0 in each sequence.'],
+    [
+      'initiator',
+      'A sequence of Data-Out has less than 2^32 PDUs.',
+      'it follows from the lengths of bursts, which are below 2^24 bytes',
+    ],
   ),
   ...section(
     '4.2.3.3',
@@ -107,6 +112,8 @@ export const CONCEPTS: readonly Rule[] = [
     '4.2.5.1',
     ['target', 'Everything that belongs to a request comes on the connection where the request came.'],
     ['target', 'Data of a write is taken on the connection of its command only.'],
+    ['initiator', 'Data of a write goes on the connection of its command.'],
+    ['initiator', 'A SNACK goes on the connection of what it asks for.'],
   ),
   ...section(
     '4.2.5.2',
@@ -117,6 +124,12 @@ export const CONCEPTS: readonly Rule[] = [
       'initiator',
       'No unsolicited data is sent where it was not agreed upon, nor more than FirstBurstLength.',
     ],
+    [
+      'initiator',
+      'Where data goes unasked beside the command, it is FirstBurstLength, or all that there is.',
+    ],
+    ['initiator', 'On each connection such data comes in the order of the commands.'],
+    ['initiator', 'All other data waits for an R2T.'],
   ),
   ...section(
     '4.2.7',
@@ -153,8 +166,14 @@ export const CONCEPTS: readonly Rule[] = [
     'initiator',
     'What was settled on a session or a connection does not go over to another one; the TSIH stays.',
   ]),
-  ...section('4.2.5.3', [
+  ...section(
+    '4.2.5.3',
+    ['initiator', 'PDUs of a task that name another unit than its command are a protocol error.'],
+    ['initiator', 'The tags of all tasks of a session that are under way are different.'],
+  ),
+  ...section('4.6.1.5', [
     'initiator',
-    'PDUs of a task that name another unit than its command are a protocol error.',
+    'Data-Out has the transfer tag of its R2T, and the task tag and LUN of its command.',
   ]),
+  ...section('4.6.3.1', ['initiator', 'A text exchange goes on with the transfer tag that came.']),
 ]

@@ -214,6 +214,7 @@ export const PDUS: readonly Rule[] = [
     ['target', 'Above level 0 every kind of SNACK is served.'],
     ['target', 'After R-Data SNACKs the last response has the last tag, and a status SNACK brings that one.'],
     ['target', 'All responses of one command on a connection have the same StatSN.'],
+    ['initiator', 'Above level 0 every kind of SNACK is in use.'],
   ),
   ...section(
     '11.17',
@@ -262,4 +263,30 @@ export const PDUS: readonly Rule[] = [
     ['initiator', 'ExpDataSN is 0 or that of the first Data-In that is not acknowledged.'],
   ),
   ...section('11.16.2', ['initiator', 'Data that is acknowledged is not asked for again.']),
+  ...section('11.16.1', [
+    'initiator',
+    'What is missing is asked for before the status of its command is acknowledged.',
+  ]),
+  ...section(
+    '11.16.4',
+    ['initiator', 'A SNACK for data, R2Ts or data cut anew has the task tag of the command.'],
+    ['initiator', 'A SNACK for statuses, or that acknowledges data, has the reserved task tag.'],
+  ),
+  ...section(
+    '11.16.5',
+    [
+      'initiator',
+      'An R-Data SNACK has a tag that is neither 0 nor reserved, and no other of the task has it.',
+    ],
+    [
+      'initiator',
+      'An acknowledgement of data copies the transfer tag and the LUN of the PDU that wanted it.',
+    ],
+    ['initiator', 'Other SNACKs have the reserved transfer tag.'],
+  ),
+  ...section('11.16.6', ['initiator', 'BegRun of an R-Data SNACK is 0.']),
+  ...section('11.16.7', [
+    'initiator',
+    'RunLength of an R-Data SNACK and of an acknowledgement of data is 0.',
+  ]),
 ]

@@ -9,7 +9,11 @@ const OPEN_DISCOVERY =
   'discovery may be open to all, so that anybody could end the sessions of others: it ends discovery sessions only'
 
 export const RECOVERY: readonly Rule[] = [
-  ...section('7.1.4', ['target', 'In login nothing is recovered: a SNACK or a TASK REASSIGN ends it.']),
+  ...section(
+    '7.1.4',
+    ['target', 'In login nothing is recovered: a SNACK or a TASK REASSIGN ends it.'],
+    ['initiator', 'In login nothing is recovered: what is missing there ends it.'],
+  ),
   ...section(
     '7.1.4.3',
     ['target', 'A connection whose TCP fails is closed, and what is left of it waits for the initiator.'],
@@ -32,6 +36,8 @@ export const RECOVERY: readonly Rule[] = [
       'initiator',
       'A command that is sent again has its tag, its CmdSN and everything else of the first time.',
     ],
+    ['initiator', 'A command is sent again only where it was not taken in.'],
+    ['initiator', 'It is sent again on the connection of the first time, unless that has been logged out.'],
   ),
   ...section(
     '7.2.2',
@@ -102,6 +108,9 @@ export const RECOVERY: readonly Rule[] = [
     ['target', 'Above level 0 data that was lost is asked for by another R2T.'],
     ['target', 'A SNACK for data brings the data, or a Reject that says “SNACK reject”.'],
     ['target', 'A command without a status whose SNACK is rejected so ends with the sense code for that.'],
+    ['initiator', 'Where a SNACK for data is refused, good status of the command is not believed.'],
+    ['initiator', 'A response that is lost or damaged is asked for, or the connection is recovered.'],
+    ['initiator', 'A message or a Reject that is damaged is dropped whole and counts as a lost response.'],
   ),
   ...section(
     '7.9',

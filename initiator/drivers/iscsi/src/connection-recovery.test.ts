@@ -89,7 +89,7 @@ const options = (target: ScriptedTarget, connections: number) => ({
 })
 
 // Requirement: RFC 7143, Recovery Classes: a login under the CID of the lost connection takes its place, with its last ExpStatSN.
-// Requirement: RFC 7143, 11.5/5 and 6.3.4/5 and 11.14/10 and 8.2/1.
+// Requirement: RFC 7143, 11.5/5 and 6.3.4/5 and 7.2.1/4 and 11.14/10 and 8.2/1.
 // Requirement: RFC 7143, 6.3.4/5.
 test('the only connection is lost: it is made again under its CID, a task taken in is reassigned, one that is not is sent again', async () => {
   const seen: [Pdu, Peer][] = []
