@@ -2,7 +2,7 @@
 // The initiator in login and text exchanges with targets that answer other than the standard allows.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { openSession, type SessionEvent } from '@lunkit/initiator-driver-iscsi'
+import { discover, openSession, type SessionEvent } from '@lunkit/initiator-driver-iscsi'
 import {
   encodeText,
   keyByName,
@@ -16,6 +16,7 @@ import {
   TEXT_RESPONSE,
 } from '@lunkit/spec'
 import {
+  NAME,
   type Pdu,
   type Peer,
   pairsOf,
@@ -155,10 +156,13 @@ describe('an answer that breaks the rules ends the login and the connection', ()
       ['MaxBurstLength', '65536'],
       ['X-org.example.key', 'any'],
     ] as const) {
-      await refuses(
-        operational((pdu, peer) => answer(pdu, peer, { [key]: value }, { transit: 0, nsg: 0 })),
-        'LOGIN_PROTOCOL',
-      )
+      let answers = 0
+      const again = operational((pdu, peer) => {
+        answers++
+        answer(pdu, peer, { [key]: value }, { transit: 0, nsg: 0 })
+      })
+      await refuses(again, 'LOGIN_PROTOCOL')
+      assert.equal(answers, 2)
     }
   })
 
@@ -268,6 +272,21 @@ describe('answers that have to be taken', () => {
 })
 
 describe('how a login ends', () => {
+  // Requirement: RFC 7143, 11.13/14.
+  test('a new session without a handle is none, but for discovery', async () => {
+    const nameless = operational((pdu, peer) => answer(pdu, peer, {}, { tsih: 0 }))
+    await refuses(nameless, 'LOGIN_PROTOCOL')
+    await using target = await ScriptedTarget.start((pdu, peer) => {
+      if (pdu.opcode !== Opcode.textRequest) return nameless(pdu, peer)
+      const fields = { opcode: Opcode.textResponse, final: 1, itt: pdu.itt, ttt: RESERVED_TAG }
+      peer.sendStatus(TEXT_RESPONSE, fields, text({ TargetName: NAME }))
+    })
+    assert.deepEqual(
+      (await discover(target.portal)).map(({ name }) => name),
+      [NAME],
+    )
+  })
+
   // Requirement: RFC 7143, 11.13/10.
   test('after a status class other than 0 the connection is closed', async () => {
     for (const [statusClass, statusDetail, code] of [

@@ -206,22 +206,25 @@ describe('each key is settled by its rule', () => {
 describe('where keys belong', () => {
   // Requirement: RFC 7143, 13/1.
   test('what holds for the session is not taken from another connection than the first', async () => {
-    await using target = await ScriptedTarget.start((pdu, peer) => {
-      if (pdu.opcode !== Opcode.loginRequest) return void (peer.courtesy(pdu) || peer.respond(pdu))
-      const { csg, tsih } = LOGIN_REQUEST.read(pdu.header)
-      if (csg === LoginStage.operational && tsih !== 0) {
+    for (const [key, value] of [
+      ['MaxBurstLength', '1024'],
+      ['TaskReporting', 'RFC3720'],
+    ] as const) {
+      await using target = await ScriptedTarget.start((pdu, peer) => {
+        if (pdu.opcode !== Opcode.loginRequest) return void (peer.courtesy(pdu) || peer.respond(pdu))
+        const { csg, tsih } = LOGIN_REQUEST.read(pdu.header)
+        if (csg !== LoginStage.operational || tsih === 0) return peer.login(pdu, { MaxConnections: '2' })
         // As on a first connection, though this is none.
-        return peer.login({ ...pdu, header: withoutTsih(pdu.header) }, { MaxBurstLength: '1024' })
-      }
-      peer.login(pdu, { MaxConnections: '2' })
-    })
-    const refused: SessionEvent[] = []
-    const onEvent = (event: SessionEvent): void =>
-      void (event.type === 'connection-refused' && refused.push(event))
-    await using session = await openSession({ ...target.options, connections: 2, onEvent })
-    assert.equal(session.connections.length, 1)
-    assert.match(String(refused.map(event => (event as { error?: Error }).error?.message)), /MaxBurstLength/)
-    assert.equal((await session.execute(ready)).status, 0)
+        peer.login({ ...pdu, header: withoutTsih(pdu.header) }, { [key]: value }, { transit: 0, nsg: 0 })
+      })
+      const refused: SessionEvent[] = []
+      const onEvent = (event: SessionEvent): void =>
+        void (event.type === 'connection-refused' && refused.push(event))
+      await using session = await openSession({ ...target.options, connections: 2, onEvent })
+      assert.equal(session.connections.length, 1)
+      assert.match(String(refused.map(event => (event as { error?: Error }).error?.message)), new RegExp(key))
+      assert.equal((await session.execute(ready)).status, 0)
+    }
   })
 
   // Requirement: RFC 7143, 4.2.8/1.

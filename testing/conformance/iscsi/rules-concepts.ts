@@ -12,6 +12,9 @@ const TWO_NODES =
 const AT_ONCE =
   'not so: initiators in wide use send no more data once they have asked for a reset, and would wait for its answer in vain; tasks end at once, and what still comes for them is dropped'
 
+const NAMES_THAT_ARE =
+  'hosts have names with underscores and such, and targets name them so in their access lists: a name that is given is kept'
+
 export const CONCEPTS: readonly Rule[] = [
   ...section(
     '4.2.2.1',
@@ -139,10 +142,14 @@ export const CONCEPTS: readonly Rule[] = [
     ['initiator', 'Names of up to 223 bytes go out in their normal form; what is no name does not.'],
   ),
   ...section('4.2.7.1', ['both', 'A node that is initiator and target has one name for both.', TWO_NODES]),
-  ...section('4.2.7.2', [
-    'both',
-    'Names are UTF-8 in form C, have small letters and none of the characters that are forbidden, and 223 bytes at most.',
-  ]),
+  ...section(
+    '4.2.7.2',
+    [
+      'both',
+      'Names are UTF-8 in form C, have small letters and none of the characters that are forbidden, and 223 bytes at most.',
+    ],
+    ['initiator', 'The name of the initiator has none of the characters that are forbidden.', NAMES_THAT_ARE],
+  ),
   ...section(
     '4.2.7.4',
     ['both', 'A name that begins with iqn. goes on with a year, a month and a domain.'],

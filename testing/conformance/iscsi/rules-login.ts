@@ -261,6 +261,7 @@ export const LOGIN: readonly Rule[] = [
     ['initiator', 'A redirection is followed, also after authentication.'],
     ['target', 'The TSIH of a new session is told in the response that ends its login, and in no other.'],
     ['target', 'A response whose text goes on has T=0.'],
+    ['initiator', 'A normal session that is given TSIH zero ends.'],
   ),
   ...section(
     '11.14',

@@ -322,9 +322,8 @@ export class Login implements ConnectionHost {
     const maxBurstLength = Number(value('MaxBurstLength'))
     const maxConnections = Number(value('MaxConnections'))
     const errorRecoveryLevel = Number(value('ErrorRecoveryLevel'))
-    if (this.#tsih === 0 && (maxConnections > 1 || errorRecoveryLevel > 1)) {
-      throw broken('gave no TSIH to a session that further connections may join')
-    }
+    // No connection ever joins a discovery session, and some targets give those no handle.
+    if (this.#tsih === 0 && this.#target !== null) throw broken('gave the session no TSIH: zero is reserved')
     return {
       ...own,
       target: this.#target ?? '',
