@@ -37,7 +37,8 @@ export function dispatch(
     if (connection.over) return
   }
   const code = opcode.get(header, at)
-  if (code !== Opcode.scsiCommand && isMisshapen(connection, code, header, at, length)) return
+  // A wrong digest is told as that, whatever else is wrong (RFC 7143, 7.8).
+  if (!damaged && code !== Opcode.scsiCommand && isMisshapen(connection, code, header, at, length)) return
   switch (code) {
     case Opcode.dataOut:
       receiveDataOut(connection, header, at, data, length, damaged)
