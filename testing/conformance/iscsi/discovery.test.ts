@@ -2,10 +2,18 @@
 // RFC 7143, 4.3 and 7.4: what a discovery session does, and what it does not.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { LoginStage, RejectReason } from '@lunkit/spec'
+import { LOGOUT_REQUEST, LoginStage, Opcode, RejectReason } from '@lunkit/spec'
 import { type IscsiBench, TARGET, testUnitReady, withBench } from '../../kit/iscsi-bench.ts'
-import { INITIATOR, keysOf, RawPeer } from '../../kit/raw-peer.ts'
-import { logoutRound, ping, rejected, sendFunction, sendPing, textRound } from '../../kit/raw-requests.ts'
+import { INITIATOR, keysOf, RawPeer, text } from '../../kit/raw-peer.ts'
+import {
+  logoutRound,
+  ping,
+  rejected,
+  sendFunction,
+  sendPing,
+  sendText,
+  textRound,
+} from '../../kit/raw-requests.ts'
 
 async function discovery(bench: IscsiBench, isid?: Uint8Array): Promise<RawPeer> {
   const peer = await bench.connect()
@@ -14,6 +22,17 @@ async function discovery(bench: IscsiBench, isid?: Uint8Array): Promise<RawPeer>
 }
 const works = async (peer: RawPeer): Promise<void> =>
   assert.equal((await textRound(peer, { SendTargets: 'All' })).keys['TargetName'], TARGET)
+
+const sendLogout = (peer: RawPeer, reason: number): void =>
+  peer.sendPdu(LOGOUT_REQUEST, {
+    opcode: Opcode.logoutRequest,
+    immediate: 1,
+    final: 1,
+    itt: 0x4000_0000,
+    reason,
+    cid: 1,
+    cmdSn: peer.cmdSn,
+  })
 
 describe('discovery sessions', () => {
   // Requirement: RFC 7143, 4.3/1.
@@ -29,6 +48,40 @@ describe('discovery sessions', () => {
       await works(peer)
       assert.equal((await logoutRound(peer)).response, 0)
       await peer.end()
+    }))
+
+  // Requirement: RFC 7143, 4.3/1.
+  test('text without SendTargets and a logout of less than the session are rejected, and the session goes on', () =>
+    withBench({}, async bench => {
+      const peer = await discovery(bench)
+      for (const keys of [{}, { InitiatorAlias: 'me' }, { MaxRecvDataSegmentLength: '512' }]) {
+        sendText(peer, {}, keys)
+        await rejected(peer, RejectReason.protocolError)
+      }
+      for (const reason of [1, 2]) {
+        sendLogout(peer, reason)
+        await rejected(peer, RejectReason.protocolError)
+      }
+      const { keys } = await textRound(peer, { InitiatorAlias: 'me', SendTargets: 'All' }, { final: 0 })
+      assert.equal(keys['TargetName'], TARGET)
+      // What goes on with such an exchange needs the key no second time.
+      assert.equal((await textRound(peer, {}, { ttt: 1 })).final, 1)
+      await works(peer)
+    }))
+
+  // Requirement: RFC 7143, 6.4/1 and 6.2/14.
+  test('SendTargets comes once in an exchange, and is no answer', () =>
+    withBench({}, async bench => {
+      const peer = await discovery(bench)
+      const all = text({ SendTargets: 'All' })
+      for (const wrong of [Buffer.concat([all, all]), text({ SendTargets: 'Reject' })]) {
+        sendText(peer, {}, wrong)
+        await rejected(peer, RejectReason.protocolError)
+      }
+      const open = await textRound(peer, all, { final: 0 })
+      sendText(peer, { ttt: open.ttt }, all)
+      await rejected(peer, RejectReason.protocolError)
+      await works(peer)
     }))
 
   // Requirement: RFC 7143, 7.4.1/1.

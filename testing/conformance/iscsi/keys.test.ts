@@ -349,7 +349,7 @@ describe('keys of login', () => {
       assert.equal((await answered(bench, { [key]: '1' }, DISCOVERY))[key], 'NotUnderstood')
       const peer = await bench.connect()
       await peer.login()
-      assert.equal((await textRound(peer, { [key]: '1' })).keys[key], 'NotUnderstood')
+      assert.equal((await textRound(peer, { SendTargets: 'All', [key]: '1' })).keys[key], 'NotUnderstood')
       assert.deepEqual(asked, [])
     })
   })

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Logout: the tasks end, the answer goes out, the connection closes (RFC 7143, 11.14 and 11.15).
-import { LOGOUT_REQUEST, LogoutReason, LogoutResponse } from '@lunkit/spec'
+import { LOGOUT_REQUEST, LogoutReason, LogoutResponse, RejectReason } from '@lunkit/spec'
 import type { Connection } from '../connection.ts'
 import { logOutConnection, logOutLost, logOutSession } from '../finish-logout.ts'
 import { sendLogoutResponse } from '../outbound/logout-response.ts'
@@ -10,6 +10,15 @@ const { itt, reason, cid } = LOGOUT_REQUEST.field
 export function receiveLogout(connection: Connection, header: Buffer, at: number): void {
   const tag = itt.get(header, at)
   const why = reason.get(header, at)
+  if (connection.session!.target === null && why !== LogoutReason.closeSession) {
+    connection.reject(
+      RejectReason.protocolError,
+      header,
+      at,
+      'Discovery session is logged out as a whole only',
+    )
+    return
+  }
   switch (why) {
     case LogoutReason.closeSession:
       break

@@ -11,7 +11,7 @@ import {
 } from '@lunkit/spec'
 import type { Connection } from '../connection.ts'
 import { sendTargets } from '../discovery.ts'
-import { Negotiation } from '../login/negotiate.ts'
+import { isAnswerOnly, Negotiation } from '../login/negotiate.ts'
 import { sendLimit } from '../login/parameters.ts'
 import { isVendorKey, VendorKeys } from '../login/vendor-keys.ts'
 import { claimPdu, countStatus, sealAnswer, writeHead } from '../outbound/pdu.ts'
@@ -32,6 +32,8 @@ export class TextExchange {
   readonly itt: number
   readonly negotiation: Negotiation
   readonly vendorKeys: VendorKeys | null
+  /** SendTargets has come in it. */
+  asked = false
   constructor(tag: number, { settings, wishes }: IscsiTargetPort, settled: ReadonlyMap<string, KeyValue>) {
     this.itt = tag
     this.inbox = new TextInbox(settings.limits.textBytes)
@@ -101,15 +103,22 @@ function exchangeOf(connection: Connection, tag: number, transferTag: number): T
 
 function negotiate(
   connection: Connection,
-  { negotiation, vendorKeys }: TextExchange,
+  exchange: TextExchange,
   pairs: readonly TextPair[],
   reply: TextPair[],
 ): string | null {
+  const { negotiation, vendorKeys } = exchange
   const rest: TextPair[] = []
   for (const pair of pairs) {
-    if (pair.key === 'SendTargets') reply.push(...sendTargets(connection, pair.value))
-    else if (vendorKeys === null || !isVendorKey(pair.key)) rest.push(pair)
+    if (pair.key === 'SendTargets') {
+      if (isAnswerOnly(pair.value)) return `Key SendTargets is offered as ${pair.value}`
+      if (exchange.asked) return 'Key SendTargets came twice'
+      exchange.asked = true
+      reply.push(...sendTargets(connection, pair.value))
+    } else if (vendorKeys === null || !isVendorKey(pair.key)) rest.push(pair)
   }
+  if (!exchange.asked && connection.session!.target === null)
+    return 'Text without SendTargets came in a discovery session'
   const fault = negotiation.answerAll(rest, 'full-feature', reply)
   if (fault !== null) return fault.reason
   return vendorKeys === null ? null : answerVendorKeys(connection, vendorKeys, pairs, reply)
