@@ -165,7 +165,16 @@ export const RECOVERY: readonly Rule[] = [
     ],
     ['target', 'A try to go on with it that fails leaves the session as it was.'],
   ),
-  ...section('10.2', ['target', 'Sense data comes with the response, without being asked for.']),
+  ...section('10.1.2', [
+    'initiator',
+    'The name of a node whose initiators are hardware can be configured.',
+    'binds makers of hardware; here the name is an option of each initiator',
+  ]),
+  ...section(
+    '10.2',
+    ['target', 'Sense data comes with the response, without being asked for.'],
+    ['initiator', 'Sense data of a response comes back to who sent the command.'],
+  ),
   ...section('10.7', [
     'target',
     'Data that still comes for tasks that a function has ended is dropped without a word.',

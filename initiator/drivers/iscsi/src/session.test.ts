@@ -35,6 +35,7 @@ function manage(pdu: Pdu, peer: Peer, response = 0): void {
   peer.sendStatus(TASK_MANAGEMENT_RESPONSE, fields)
 }
 
+// Requirement: RFC 7143, 10.2/2.
 test('a command says what it wants, and its status, sense and residual come back', async () => {
   const sense = Buffer.from('70000500000000'.padEnd(36, '0'), 'hex')
   await using target = await ScriptedTarget.logsIn((pdu, peer) => {
