@@ -2,12 +2,14 @@
 // Watches one session on the wire for what an initiator has to hold: tags, write data and text exchanges (RFC 7143, 11 and 13).
 import {
   DATA_OUT,
+  IscsiTaskFunction,
   NOP_IN,
   NOP_OUT,
   Opcode,
   R2T,
   RESERVED_TAG,
   SCSI_COMMAND,
+  TASK_MANAGEMENT_REQUEST,
   TEXT_REQUEST,
   TEXT_RESPONSE,
 } from '@lunkit/spec'
@@ -26,13 +28,13 @@ interface Asked {
 
 interface Watched {
   readonly opcode: number
-  readonly connection: number
+  connection: number
   readonly cmdSn: number
   readonly lun: Uint8Array
   readonly expected: number
   /** What may come without an R2T and has not; null where nothing more may. */
   unsolicited: Asked | null
-  readonly asked: Asked[]
+  asked: Asked[]
 }
 
 interface Exchange {
@@ -87,6 +89,7 @@ export class InitiatorWatch {
     if (opcode === Opcode.dataOut) this.#dataOut(pdu)
     if (opcode === Opcode.textRequest) this.#text(pdu)
     if (opcode === Opcode.nopOut) this.#nop(pdu)
+    if (opcode === Opcode.taskManagementRequest) this.#moves(pdu)
     if (!NUMBERED.has(opcode)) return
     const { itt, immediate, cmdSn } = NOP_OUT.read(header)
     if (itt === RESERVED_TAG) {
@@ -107,6 +110,11 @@ export class InitiatorWatch {
     const { final, read, write, expectedDataTransferLength: expected } = SCSI_COMMAND.read(header)
     const { immediateData, initialR2T, firstBurst } = this.#keys.session
     const immediate = data.length
+    this.#unless(
+      SCSI_COMMAND.field.immediate.get(header, 0) === 0,
+      'immediate command',
+      'a command is immediate',
+    )
     this.#unless(write === 1 || final === 1, 'W or F', 'neither W nor F is set')
     this.#unless(expected === 0 || read + write > 0, 'direction', 'a length has no direction')
     this.#unless(write === 1 || immediate === 0, 'write data', 'data goes with a command that is no write')
@@ -189,6 +197,16 @@ export class InitiatorWatch {
     this.#unless(at >= 0, 'nop answer', 'has a transfer tag and LUN that no ping had')
     this.#unless(itt === RESERVED_TAG && data.length === 0, 'nop tag', 'an answer wants an echo')
     if (at >= 0) this.#pings.splice(at, 1)
+  }
+
+  /** A task that is taken over has all of its data asked for anew, on another connection. */
+  #moves({ header, connection }: TappedPdu): void {
+    const request = TASK_MANAGEMENT_REQUEST.read(header)
+    const one = this.#open.get(request.referencedTaskTag)
+    if (request.function !== IscsiTaskFunction.taskReassign || one === undefined) return
+    one.connection = connection
+    one.unsolicited = null
+    one.asked = []
   }
 
   #received({ opcode, header, connection }: TappedPdu): void {

@@ -13,6 +13,7 @@ import {
   PDU_BY_OPCODE,
   REJECT,
   RESERVED_TAG,
+  RejectReason,
   SCSI_COMMAND,
   SCSI_RESPONSE,
   SNACK,
@@ -165,7 +166,10 @@ const FORMS: Readonly<Record<number, Form>> = {
   [Opcode.reject]: {
     side: 'target',
     isFinal: true,
-    codes: header => between(2, REJECT.field.reason.get(header, 0), 12),
+    codes: header => {
+      const reason = REJECT.field.reason.get(header, 0)
+      return between(2, reason, 12) && reason !== RejectReason.negotiationReset
+    },
   },
 }
 

@@ -43,10 +43,10 @@ export const set =
   header =>
     field.set(header, 0, value)
 
-/** Leaves the first PDU of this side and opcode out. */
+/** Leaves the first PDU of this side and opcode out for which a condition holds. */
 export const drop =
-  (from: Side, opcode: number): Spoil =>
+  (from: Side, opcode: number, holds: Holds = () => true): Spoil =>
   pdus => {
-    const at = pdus.findIndex(pdu => pdu.from === from && pdu.opcode === opcode)
+    const at = pdus.findIndex(pdu => pdu.from === from && pdu.opcode === opcode && holds(pdu.header, pdu))
     return at < 0 ? null : pdus.toSpliced(at, 1)
   }

@@ -6,7 +6,7 @@ import { BHS, DATA_OUT, NOP_OUT, Opcode, RESERVED_TAG, SCSI_COMMAND, TEXT_REQUES
 import { InitiatorWatch } from '../../kit/initiator-watch.ts'
 import { change, drop, edit, editWhere, type Pdus, type Spoil, set } from '../../kit/spoil-pdus.ts'
 import type { TappedPdu } from '../../kit/wire-tap.ts'
-import { tapped, tappedDiscovery, tappedText, WAYS } from './tapped-sessions.ts'
+import { tapped, tappedDiscovery, tappedFaults, tappedText, WAYS } from './tapped-sessions.ts'
 
 const sessions = new Map<string, Pdus>()
 
@@ -14,6 +14,8 @@ before(async () => {
   for (const [name, options] of Object.entries(WAYS)) sessions.set(name, await tapped(options))
   sessions.set('discovery', await tappedDiscovery())
   sessions.set('text in pieces', await tappedText())
+  sessions.set('recovery at level 1', await tappedFaults(1, 2, 'initiator'))
+  sessions.set('recovery at level 2', await tappedFaults(2, 9, 'initiator'))
 })
 
 const { scsiCommand, dataOut, nopOut, textRequest, taskManagementRequest, logoutRequest } = Opcode
@@ -249,6 +251,12 @@ const CHECKS: readonly (readonly [title: string, check: string, spoil: Spoil])[]
     'no data goes with a command where ImmediateData is No',
     'ImmediateData',
     change(from, scsiCommand, pdu => (isWrite(pdu.header) ? { data: Buffer.alloc(8) } : null)),
+  ],
+  // Requirement: RFC 7143, 10.6/1.
+  [
+    'commands are not immediate, whatever they do',
+    'immediate command',
+    edit(from, scsiCommand, set(BHS.field.immediate, 1)),
   ],
   ['data goes where its command went', 'data connection', change(from, dataOut, () => ({ connection: 99 }))],
 ]

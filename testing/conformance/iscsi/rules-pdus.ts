@@ -11,6 +11,7 @@ export const PDUS: readonly Rule[] = [
     ['initiator', 'No reserved code is sent.'],
     ['initiator', 'Reserved bits and fields of an answer are ignored.'],
     ['initiator', 'A reserved code in an answer is a protocol error.'],
+    ['target', 'No reserved code is sent.'],
   ),
   ...section(
     '11.2',
@@ -227,6 +228,11 @@ export const PDUS: readonly Rule[] = [
     ['target', 'A tag that is in use is rejected as a task in progress.'],
     ['target', 'The Reject of a Data/R2T SNACK as a protocol error tells the number that would come next.'],
     ['target', 'Reason 0Bh, which has been given up, is not sent.'],
+  ),
+  ...section(
+    '11.17.1',
+    ['target', 'Reason 0Bh is not sent.'],
+    ['initiator', 'Reason 0Bh ends the login and its connection.'],
   ),
   ...section(
     '11.18',

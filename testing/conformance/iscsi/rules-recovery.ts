@@ -175,6 +175,7 @@ export const RECOVERY: readonly Rule[] = [
     ['target', 'Sense data comes with the response, without being asked for.'],
     ['initiator', 'Sense data of a response comes back to who sent the command.'],
   ),
+  ...section('10.6', ['initiator', 'Commands that change the state of a device are not immediate.']),
   ...section('10.7', [
     'target',
     'Data that still comes for tasks that a function has ended is dropped without a word.',

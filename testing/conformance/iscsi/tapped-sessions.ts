@@ -16,8 +16,10 @@ import {
   WRITE_32,
 } from '@lunkit/spec'
 import { ScriptedTarget } from '../../../initiator/drivers/iscsi/src/scripted-target.test-kit.ts'
-import { BLOCK, type IscsiBench, TARGET, withBench } from '../../kit/iscsi-bench.ts'
-import { type TappedPdu, WireTap } from '../../kit/wire-tap.ts'
+import { FaultyProxy } from '../../kit/faulty-proxy.ts'
+import { type BenchOptions, BLOCK, type IscsiBench, TARGET, withBench } from '../../kit/iscsi-bench.ts'
+import { slowDigest } from '../../kit/pdu-forms.ts'
+import { type Side, type TappedPdu, WireTap } from '../../kit/wire-tap.ts'
 
 const READY = buildCdb(TEST_UNIT_READY, {})
 const read = (blocks: number): Uint8Array => buildCdb(READ_10, { lba: 3, blocks })
@@ -29,6 +31,12 @@ const pattern = (blocks: number, seed: number): Buffer =>
 
 /** Bursts and segments short enough that a few blocks are several of them. */
 const SHORT = { firstBurstLength: 1024, maxBurstLength: 2048, maxRecvDataSegmentLength: 1024 }
+
+/** Pings from the target, and segments that are no whole number of blocks. */
+const BENCH: BenchOptions = {
+  nop: { intervalMs: 40, timeoutMs: 60_000 },
+  limits: { maxRecvDataSegmentLength: 768 },
+}
 
 /** Options by the name of what they show. */
 export const WAYS: Readonly<Record<string, SessionOptions>> = {
@@ -146,4 +154,68 @@ export async function tappedText(): Promise<readonly TappedPdu[]> {
   await session.renegotiate()
   await session.close()
   return tap.pdus
+}
+
+/** Damage on the way of a session of that level, for both directions. */
+const FAULTS = { data: 0.05, omit: 0.03, cutAll: 0, delay: 0.02, latestMs: 5 }
+const rates = (level: number) => ({
+  ...FAULTS,
+  header: level === 2 ? 0.003 : 0,
+  cut: level === 2 ? 0.003 : 0,
+})
+
+/**
+ * The PDUs of a session that recovers from damage, loss and, at level 2, lost connections, as the initiator or the target
+ * sees them; without those that a digest shows it not to be what was sent.
+ */
+export async function tappedFaults(level: 1 | 2, seed: number, near: Side): Promise<readonly TappedPdu[]> {
+  let pdus: readonly TappedPdu[] = []
+  await withBench(BENCH, async bench => {
+    const target = bench.port.portals[0]!.port
+    await using first =
+      near === 'target' ? await WireTap.to(target) : await FaultyProxy.to(target, seed, rates(level))
+    await using second =
+      near === 'target' ? await FaultyProxy.to(first.port, seed, rates(level)) : await WireTap.to(first.port)
+    const digests = { headerDigest: 'require', dataDigest: 'require' } as const
+    const options = {
+      ...SHORT,
+      ...digests,
+      errorRecoveryLevel: level,
+      connections: level,
+      initialR2T: level === 1,
+    }
+    const portal = `127.0.0.1:${second.port}`
+    {
+      await using session = await openSession({
+        portal,
+        target: TARGET,
+        ...options,
+        nopIntervalMs: 200,
+        time2Wait: 0,
+      })
+      for (let round = 0; round < 12; round++) {
+        await Promise.all(
+          [1, 3, 6, 9].flatMap(blocks => [
+            session.execute({
+              lun: 0,
+              cdb: write(blocks),
+              dataOut: pattern(blocks, round),
+              repeatable: true,
+            }),
+            session.execute({ lun: 0, cdb: read(blocks), expectedIn: blocks * BLOCK, repeatable: true }),
+          ]),
+        )
+      }
+      const proxy = first instanceof FaultyProxy ? first : (second as FaultyProxy)
+      proxy.calm = true
+    }
+    const tap = first instanceof WireTap ? first : (second as WireTap)
+    const isTrue = ({ header, headerDigest, data, padding, dataDigest }: TappedPdu): boolean => {
+      if (headerDigest !== null && !headerDigest.equals(slowDigest(header))) return false
+      // A target knows of a PDU whose data alone are wrong.
+      return near === 'target' || dataDigest === null || dataDigest.equals(slowDigest(data, padding))
+    }
+    pdus = tap.pdus.filter(pdu => pdu.from === near || isTrue(pdu))
+  })
+  return pdus
 }
