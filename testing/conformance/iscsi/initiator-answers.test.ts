@@ -358,6 +358,29 @@ describe('text exchanges', () => {
     )
   })
 
+  // Requirement: RFC 7143, 6.2/30 and 7.12/4.
+  test('one that is rejected after a part of its answer changes nothing, either', async () => {
+    let asked = 0
+    await using target = await ScriptedTarget.logsIn((pdu, peer) => {
+      const part = ++asked === 1
+      if (!part) {
+        const fields = {
+          opcode: Opcode.reject,
+          final: 1,
+          reason: RejectReason.protocolError,
+          itt: RESERVED_TAG,
+        }
+        return peer.sendStatus(REJECT, fields, pdu.header.subarray(0, 48))
+      }
+      const fields = { opcode: Opcode.textResponse, itt: pdu.itt, ttt: 5 }
+      peer.sendStatus(TEXT_RESPONSE, fields, text({ MaxRecvDataSegmentLength: '512' }))
+    })
+    await using session = await openSession(target.options)
+    await assert.rejects(session.renegotiate(16_384), { code: 'TRANSPORT_REJECTED' })
+    assert.equal(asked, 2)
+    assert.equal(session.connections[0]!.settings.maxSendDataLength, 8192)
+  })
+
   // Requirement: RFC 7143, 6.4/6.
   test('one with a key twice ends with its connection', async () => {
     await using target = await ScriptedTarget.logsIn(({ itt }, peer) => {

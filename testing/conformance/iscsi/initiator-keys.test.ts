@@ -155,15 +155,17 @@ describe('each key is settled by its rule', () => {
   }
 
   // Requirement: RFC 7143, 13.14/5.
-  test('FirstBurstLength is never above MaxBurstLength, whatever was answered', async () => {
-    await using target = await ScriptedTarget.logsIn(() => {}, {
-      MaxBurstLength: '1024',
-      FirstBurstLength: '4096',
-    })
-    await using session = await openSession(target.options)
-    assert.equal(session.settings.firstBurstLength, 1024)
-    const offers = new Map(target.heard.flatMap(pdu => [...pairsOf(pdu)]))
-    assert.ok(Number(offers.get('FirstBurstLength')) <= Number(offers.get('MaxBurstLength')))
+  test('FirstBurstLength is never above MaxBurstLength, whatever was answered and in which order', async () => {
+    for (const keys of [
+      { MaxBurstLength: '1024', FirstBurstLength: '4096' },
+      { FirstBurstLength: '4096', MaxBurstLength: '1024' },
+    ]) {
+      await using target = await ScriptedTarget.logsIn(() => {}, keys)
+      await using session = await openSession(target.options)
+      assert.equal(session.settings.firstBurstLength, 1024)
+      const offers = new Map(target.heard.flatMap(pdu => [...pairsOf(pdu)]))
+      assert.ok(Number(offers.get('FirstBurstLength')) <= Number(offers.get('MaxBurstLength')))
+    }
   })
 
   // Requirement: RFC 7143, 13.17/6.

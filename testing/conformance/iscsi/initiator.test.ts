@@ -113,7 +113,7 @@ describe('numbers', () => {
 })
 
 describe('data', () => {
-  // Requirement: RFC 7143, 11.8/6 and 4.2.5.2/3 and 4.2.2.4/4.
+  // Requirement: RFC 7143, 11.8/6 and 4.2.5.2/3 and 4.2.2.4/4 and 13.18/5 and 13.19/5.
   test('two R2Ts at a time are answered in their order, each in full and numbered from 0', async () => {
     const seen: [ttt: number, dataSn: number, offset: number, length: number, final: number][] = []
     let command: Pdu | null = null

@@ -132,6 +132,8 @@ export const KEY_RULES: readonly Rule[] = [
     ['target', 'With Yes the PDUs of a sequence follow each other without gap or overlap.'],
     ['initiator', 'DataPDUInOrder: Yes is offered, so that nothing but Yes is an answer.'],
     ['initiator', 'With Yes the PDUs of a sequence follow each other without gap or overlap.'],
+    ['initiator', 'The PDUs of a sequence of Data-Out follow each other without gap or overlap.'],
+    ['initiator', 'Data-In that does not follow on what came before ends the connection.'],
   ),
   ...section(
     '13.19',
@@ -139,6 +141,10 @@ export const KEY_RULES: readonly Rule[] = [
     ['target', 'With Yes no sequence of a command begins before the one that came before it.'],
     ['target', 'Above level 0, with Yes, no R2T but the last one is sent again.'],
     ['initiator', 'DataSequenceInOrder: Yes is offered, so that nothing but Yes is an answer.'],
+    [
+      'initiator',
+      'The sequences of Data-Out are in the order of the R2Ts, and an R2T that does not follow on ends the connection.',
+    ],
   ),
   ...section(
     '13.20',

@@ -88,6 +88,7 @@ export const LOGIN: readonly Rule[] = [
       'Rules between keys are checked when all keys of a text are known, whatever order they came in.',
     ],
     ['initiator', 'A text of 8192 bytes and more is taken.'],
+    ['initiator', 'A login, or a text exchange, takes effect as a whole or not at all.'],
   ),
   ...section(
     '6.2.1',

@@ -134,6 +134,7 @@ const READS: Readonly<Record<string, readonly [code: string, answer: Answer]>> =
 }
 
 for (const [name, [code, answer]] of Object.entries(READS)) {
+  // Requirement: RFC 7143, 13.18/6.
   test(`a read meets ${name}`, async () => {
     await using target = await ScriptedTarget.logsIn(answer)
     await using session = await openSession(target.options)
@@ -171,7 +172,7 @@ const WRITES: Readonly<Record<string, Answer>> = {
 }
 
 for (const [name, answer] of Object.entries(WRITES)) {
-  // Requirement: RFC 7143, 13.13/4.
+  // Requirement: RFC 7143, 13.13/4 and 13.19/5.
   test(`a write meets ${name}`, async () => {
     await using target = await ScriptedTarget.logsIn(answer, { InitialR2T: 'Yes', ImmediateData: 'No' })
     await using session = await openSession(target.options)
