@@ -6,6 +6,7 @@ import { openSession, type SessionEvent } from '@lunkit/initiator-driver-iscsi'
 import { AsyncEvent, BHS, LOGIN_REQUEST, LOGOUT_REQUEST, Opcode, RESERVED_TAG } from '@lunkit/spec'
 import { obeyMessage } from '../../../initiator/drivers/iscsi/src/async-message.ts'
 import type { FullFeature } from '../../../initiator/drivers/iscsi/src/full-feature.ts'
+import { Links } from '../../../initiator/drivers/iscsi/src/links.ts'
 import {
   type Pdu,
   type Peer,
@@ -178,6 +179,17 @@ test('logouts that are asked for on all connections end in one of the session, a
   )
   const began = of(target, Opcode.loginRequest).map(({ header }) => LOGIN_REQUEST.read(header))
   assert.equal(began.filter(({ tsih, csg }) => tsih === 0 && csg === 1).length, 2)
+})
+
+// Requirement: RFC 7143, 11.14/8.
+test('commands that wait have no connection any more once the session is being logged out', () => {
+  const links = new Links(8)
+  links.window.update(1, 100)
+  const link = { cid: 0, leaving: false, inFlight: 0 } as unknown as FullFeature
+  links.add(link)
+  assert.equal(links.free(), link)
+  links.loggedOut = true
+  assert.equal(links.free(), null)
 })
 
 // Requirement: RFC 7143, 11.14.2/1.

@@ -150,25 +150,41 @@ test('a target that drops the session and keeps nothing is followed by a new ses
   )
 })
 
-const MALFORMED: Readonly<Record<string, Script>> = {
-  'read data beyond the end': (pdu, peer) => peer.send(...piece(pdu, 0, { bufferOffset: BYTES })),
-  'an R2T for another unit': (pdu, peer) =>
-    ask(pdu, peer, { lun: Buffer.from([0, 5]), ttt: 1, r2tSn: 0, bufferOffset: 0, desiredLength: 512 }),
-  'data to be acknowledged for another unit': (pdu, peer) =>
-    peer.send(...piece(pdu, 0, { acknowledge: 1, final: 1, ttt: 3, lun: Buffer.from([0, 5]) })),
-  'a ping that is an answer as well': (pdu, peer) =>
-    peer.send(NOP_IN, { opcode: Opcode.nopIn, final: 1, itt: pdu.itt, ttt: 5 }),
-  'an underflow and an overflow at once': (pdu, peer) =>
-    peer.respond(pdu, { underflow: 1, overflow: 1, residualCount: 1 }),
-  'an opcode of an initiator': (pdu, peer) =>
-    peer.send(DATA_IN, { opcode: Opcode.scsiCommand, final: 1, itt: pdu.itt }),
+const MALFORMED: Readonly<Record<string, readonly [said: RegExp, script: Script]>> = {
+  'read data beyond the end': [
+    /at most 4096/,
+    (pdu, peer) => peer.send(...piece(pdu, 0, { bufferOffset: BYTES })),
+  ],
+  'an R2T for another unit': [
+    /another unit/,
+    (pdu, peer) =>
+      ask(pdu, peer, { lun: Buffer.from([0, 5]), ttt: 1, r2tSn: 0, bufferOffset: 0, desiredLength: 512 }),
+  ],
+  'data to be acknowledged for another unit': [
+    /another unit/,
+    (pdu, peer) =>
+      peer.send(...piece(pdu, 0, { acknowledge: 1, final: 1, ttt: 3, lun: Buffer.from([0, 5]) })),
+  ],
+  'a ping that is an answer as well': [
+    /both answers and asks/,
+    (pdu, peer) => peer.send(NOP_IN, { opcode: Opcode.nopIn, final: 1, itt: pdu.itt, ttt: 5 }),
+  ],
+  'an underflow and an overflow at once': [
+    /at once/,
+    (pdu, peer) => peer.respond(pdu, { underflow: 1, overflow: 1, residualCount: 1 }),
+  ],
+  'an opcode of an initiator': [
+    /no target may send/,
+    (pdu, peer) => peer.send(DATA_IN, { opcode: Opcode.scsiCommand, final: 1, itt: pdu.itt }),
+  ],
 }
 
 // Requirement: RFC 7143, 7.7/2 and 4.2.5.3/1.
-for (const [name, script] of Object.entries(MALFORMED)) {
+for (const [name, [message, script]] of Object.entries(MALFORMED)) {
   test(`at level 2, too, ${name} ends all connections and the session`, async () => {
     const { order, target: served } = recovery(
       (pdu, peer) => {
+        if (pdu.opcode !== Opcode.scsiCommand) return
         if (peer.number > 2) peer.respond(pdu)
         else script(pdu, peer)
       },
@@ -178,7 +194,7 @@ for (const [name, script] of Object.entries(MALFORMED)) {
     await using target = await served
     await using session = await openSession({ ...options(target, 2), initialR2T: true })
     const command = name.includes('R2T') ? { lun: 0, cdb: WRITE, dataOut: DATA } : read()
-    await assert.rejects(session.execute(command), { code: 'TRANSPORT_PROTOCOL' })
+    await assert.rejects(session.execute(command), { code: 'TRANSPORT_PROTOCOL', message })
     await until(() => session.connections.length === 2)
     assert.ok(target.peers.slice(0, 2).every(isClosed))
     assert.equal((await session.execute(ready)).status, 0)

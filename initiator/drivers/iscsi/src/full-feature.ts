@@ -126,7 +126,9 @@ export class FullFeature implements ConnectionHost {
    * (RFC 7143, 7.2.1).
    */
   retry(task: Task): void {
-    if (this.links.window.acknowledged(task.cmdSn) || this.exchanges.isLoggedOut) return
+    // Data and R2Ts acknowledge it as well (RFC 7143, 7.1.4.2).
+    const isIn = this.links.window.acknowledged(task.cmdSn) || task.dataInPdus > 0 || task.r2ts > 0
+    if (isIn || this.exchanges.isLoggedOut) return
     if (++task.retries > MAX_RETRIES) {
       this.connection.fail(broken(`did not take a command in that was sent ${MAX_RETRIES} times`))
       return
