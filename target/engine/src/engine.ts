@@ -114,13 +114,15 @@ export class TargetEngine implements Engine {
     return this.#targets.find(target => target.name === name) ?? null
   }
 
-  /** Throws OperatorError if the name is taken. */
+  /** Throws OperatorError if the name is taken, or one of both is nothing that a transport can tell. */
   addTarget({ name, alias = '' }: { name: string; alias?: string }): TargetDevice {
     if (this.findTarget(name) !== null) {
       throw new OperatorError('TARGET_EXISTS', `There is already a target ${name}`, {
         hint: 'give this one another name',
       })
     }
+    checkSpoken('name', name)
+    checkSpoken('alias', alias)
     const target = new TargetDevice(name, alias, this.#ports)
     this.#targets.push(target)
     return target
@@ -319,3 +321,17 @@ export class TargetEngine implements Engine {
 }
 
 const lunOf = ({ nexusUnit }: Task): number => (nexusUnit as ItlNexus).lun
+
+/** Longest name or alias that any transport tells, in bytes (RFC 7143, 6.1). */
+const SPOKEN_BYTES = 255
+
+function checkSpoken(what: string, text: string): void {
+  if (!/\p{Cc}/u.test(text) && text.isWellFormed() && Buffer.byteLength(text) <= SPOKEN_BYTES) return
+  throw new OperatorError(
+    'TARGET_NAME',
+    `The ${what} of target ${JSON.stringify(text.slice(0, 64))} cannot be told`,
+    {
+      hint: `give text of up to ${SPOKEN_BYTES} bytes without control characters`,
+    },
+  )
+}

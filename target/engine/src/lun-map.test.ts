@@ -52,6 +52,11 @@ test('wrong and taken LUNs, unknown groups and names are errors with a code', ()
   target.addGroup('some', [])
   assert.throws(() => target.addGroup('some', []), { code: 'GROUP_EXISTS' })
   assert.throws(() => engine.addTarget({ name: 'target' }), { code: 'TARGET_EXISTS' })
+  for (const text of ['a\nb', 'a\0b', '\ud800', 'x'.repeat(256), '\u00e4'.repeat(128)]) {
+    assert.throws(() => engine.addTarget({ name: text }), { code: 'TARGET_NAME' }, text)
+    assert.throws(() => engine.addTarget({ name: 'other', alias: text }), { code: 'TARGET_NAME' }, text)
+  }
+  assert.equal(engine.addTarget({ name: 'other', alias: 'x'.repeat(255) }).alias.length, 255)
 })
 
 // Requirement: SPC-4, REPORT LUNS command: an initiator is told the LUNs that it may use, and no others.

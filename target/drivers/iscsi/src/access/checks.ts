@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Access options that cannot be meant are refused before they count; what is allowed but unwise is warned of.
-import { parseIscsiName } from '@lunkit/spec'
+import { DEFAULT_VALUE_BYTES, parseIscsiName } from '@lunkit/spec'
 import { OperatorError } from '@lunkit/target-api'
 import { CHAP_ALGORITHMS } from '../login/chap.ts'
 import type { Access, AccessAccount, AccessRule, Chap, Given } from './options.ts'
@@ -75,6 +75,12 @@ function checkSecrets(what: string, chap: Chap, warn: Warn): void {
   for (const account of chap.mutual === undefined ? [chap] : [chap, chap.mutual]) {
     if (account.user === '' || account.secret === '')
       throw new OperatorError('CHAP_EMPTY', `CHAP for ${what} has an empty user or secret`)
+    if (/\p{Cc}/u.test(account.user) || Buffer.byteLength(account.user) > DEFAULT_VALUE_BYTES) {
+      const user = JSON.stringify(account.user.slice(0, 64))
+      throw new OperatorError('CHAP_USER', `CHAP for ${what} has user ${user}, which no text key can tell`, {
+        hint: `give a name of up to ${DEFAULT_VALUE_BYTES} bytes without control characters`,
+      })
+    }
     if (Buffer.byteLength(account.secret) < SECRET_BYTES)
       warn(`CHAP secret for ${what} is shorter than ${SECRET_BYTES} bytes and can be guessed from a trace`)
   }

@@ -232,6 +232,8 @@ test('what cannot be meant is refused', () => {
     ['ACCESS_RULE', { chap: { ...alice, readonly: [0.5] } }],
     ['CHAP_EMPTY', { chap: [] }],
     ['CHAP_USER', { chap: [alice, { ...bob, user: 'alice' }] }],
+    ['CHAP_USER', { chap: { ...alice, user: 'al\nice' } }],
+    ['CHAP_USER', { chap: { ...alice, mutual: { user: 't'.repeat(256), secret: 'another secret of 12' } } }],
     ['CHAP_SAME_SECRET', { chap: [alice, { ...bob, mutual: { user: 'target', secret } }] }],
     ['CHAP_EMPTY', { rules: [{ chap: { user: '', secret } }] }],
   ]
