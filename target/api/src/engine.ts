@@ -50,7 +50,19 @@ export class Management {
   /** Tasks that must end before the answer: the engine's. */
   waiting = 0
   driverData: unknown = null
-  constructor(nexus: Nexus, fn: number, lun: number, tag: number) {
+  /**
+   * Which tasks of its own nexus it is about, of those that it finds; null: all. On several connections later commands may
+   * have come before it.
+   */
+  readonly covers: ((task: Task) => boolean) | null
+  constructor(
+    nexus: Nexus,
+    fn: number,
+    lun: number,
+    tag: number,
+    covers: ((task: Task) => boolean) | null = null,
+  ) {
+    this.covers = covers
     this.nexus = nexus
     this.fn = fn
     this.lun = lun

@@ -45,7 +45,7 @@ function perform(core: Core, request: Management): Outcome {
   switch (request.fn) {
     case fn.targetWarmReset:
     case fn.targetColdReset:
-      return resetTarget(core, nexus, request.fn === fn.targetColdReset)
+      return resetTarget(core, request, request.fn === fn.targetColdReset)
     case fn.nexusReset:
       return resetNexus(core, nexus)
     default: {
@@ -58,7 +58,7 @@ function perform(core: Core, request: Management): Outcome {
 function performAt(core: Core, request: Management, itl: ItlNexus): Outcome {
   const fn = ManagementFunction
   const { nexus, unit } = itl
-  const isMine = (task: Task): boolean => task.nexus === nexus
+  const isMine = (task: Task): boolean => task.nexus === nexus && isCovered(request, task)
   const isMeant = (task: Task): boolean => task.nexus === nexus && task.tag === request.tag
   switch (request.fn) {
     case fn.abortTask: {
@@ -71,9 +71,16 @@ function performAt(core: Core, request: Management, itl: ItlNexus): Outcome {
       return clearAca(core, itl)
     case fn.clearTaskSet:
       // With a task set for each nexus it is the same as ABORT TASK SET.
-      return after(abortMatching(core, [unit], unit.device.policies.tst === 0 ? () => true : isMine, nexus))
+      return after(
+        abortMatching(
+          core,
+          [unit],
+          unit.device.policies.tst === 0 ? task => isCovered(request, task) : isMine,
+          nexus,
+        ),
+      )
     case fn.logicalUnitReset:
-      return resetUnits(core, nexus, [unit], BUS_DEVICE_RESET_FUNCTION_OCCURRED)
+      return resetUnits(core, request, [unit], BUS_DEVICE_RESET_FUNCTION_OCCURRED)
     case fn.queryTask:
       return answerOf(findTasks(core, [unit], task => isMeant(task) && !task.aborted).length > 0)
     case fn.queryTaskSet:
@@ -94,6 +101,10 @@ function clearAca(core: Core, itl: ItlNexus): Outcome {
   return { tasks, response: complete, before: () => aca.clear(itl) }
 }
 
+/** Tasks of others are met by what meets others at all. */
+const isCovered = ({ nexus, covers }: Management, task: Task): boolean =>
+  covers === null || task.nexus !== nexus || covers(task)
+
 const KNOWN: ReadonlySet<number> = new Set(Object.values(ManagementFunction))
 
 const unknownLun = (fn: number): Outcome => only(KNOWN.has(fn) ? lunDoesNotExist : notSupported)
@@ -105,15 +116,17 @@ function asynchronousEvent({ attentions }: ItlNexus): number {
   return (((attentions.length > 1 ? 0x20 : 0x10) | next.key) << 16) | (next.asc << 8) | next.ascq
 }
 
-function resetTarget(core: Core, nexus: ItNexus, cold: boolean): Outcome {
+function resetTarget(core: Core, request: Management, cold: boolean): Outcome {
+  const nexus = request.nexus as ItNexus
   const units = [...nexus.target.units()]
   if (cold) nexus.target.forgetAll()
-  return resetUnits(core, nexus, units, cold ? POWER_ON_OCCURRED : BUS_DEVICE_RESET_FUNCTION_OCCURRED)
+  return resetUnits(core, request, units, cold ? POWER_ON_OCCURRED : BUS_DEVICE_RESET_FUNCTION_OCCURRED)
 }
 
 /** SAM-5, logical unit reset: abort all tasks, reset the device, tell every nexus, the resetting one too. */
-function resetUnits(core: Core, by: ItNexus, units: readonly Unit[], code: SenseCode): Outcome {
-  const tasks = abortMatching(core, units, () => true, by, null)
+function resetUnits(core: Core, request: Management, units: readonly Unit[], code: SenseCode): Outcome {
+  const by = request.nexus as ItNexus
+  const tasks = abortMatching(core, units, task => isCovered(request, task), by, null)
   for (const unit of units) {
     for (const itl of unit.nexuses) {
       itl.preventsRemoval = false

@@ -130,7 +130,7 @@ describe('the response fence', () => {
       assert.deepEqual([TaskReporting, MaxConnections], ['ResponseFence', '4'])
     }))
 
-  // Requirement: RFC 7143, 4.2.2.3/1 and 4.2.2.3/2 and 4.2.2.3/4 and 4.2.3.3/8.
+  // Requirement: RFC 7143, 4.2.2.3/1 and 4.2.2.3/2 and 4.2.2.3/4 and 4.2.3.3/8 and 11.6.1/2.
   for (const keys of [FENCED, { TaskReporting: 'RFC3720' }]) {
     test(`functions for many tasks, with TaskReporting=${keys.TaskReporting}`, () =>
       withTwo(async two => {

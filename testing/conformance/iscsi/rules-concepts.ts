@@ -14,6 +14,11 @@ const AT_ONCE =
 
 const NAMES_THAT_ARE =
   'hosts have names with underscores and such, and targets name them so in their access lists: a name that is given is kept'
+const FEW_PDUS =
+  'a command has at most 4 GiB, and a PDU with data that is not the last of its burst at least 512 bytes'
+
+const ANY_ORDER =
+  'not asked for: each PDU names its task and its place, so no order can spoil data, and the standard lets a target go on'
 
 export const CONCEPTS: readonly Rule[] = [
   ...section(
@@ -43,6 +48,17 @@ export const CONCEPTS: readonly Rule[] = [
       'After a command was sent again its number does not come around before a later one is acknowledged there.',
     ],
     ['initiator', 'Functions act as SCSI wants it: what they have ended says nothing more to its user.'],
+    [
+      'target',
+      'Functions end what has a lower CmdSN, on whatever connection it came, and leave of their own session what has a higher one.',
+    ],
+    ['target', 'ExpCmdSN does not pass a request that has not come.'],
+    ['target', 'The status of a command does not come before the acknowledgement of its CmdSN.'],
+    ['target', 'A request whose tag is in use runs no second time, whatever CmdSN it has.'],
+    [
+      'target',
+      'Each connection has room for an immediate task management request and another immediate request.',
+    ],
   ),
   ...section(
     '4.2.2.2',
@@ -80,6 +96,7 @@ export const CONCEPTS: readonly Rule[] = [
       'A sequence of Data-Out has less than 2^32 PDUs.',
       'it follows from the lengths of bursts, which are below 2^24 bytes',
     ],
+    ['target', 'A command has less than 2^32 Data-In and R2T PDUs.', FEW_PDUS],
   ),
   ...section(
     '4.2.3.3',
@@ -133,6 +150,8 @@ export const CONCEPTS: readonly Rule[] = [
     ],
     ['initiator', 'On each connection such data comes in the order of the commands.'],
     ['initiator', 'All other data waits for an R2T.'],
+    ['target', 'What may not come unasked is asked for by R2T.'],
+    ['target', 'Unsolicited data of several commands comes in the order of the commands.', ANY_ORDER],
   ),
   ...section(
     '4.2.7',
@@ -160,27 +179,56 @@ export const CONCEPTS: readonly Rule[] = [
     ['target', 'A discovery session takes SendTargets and the logout of the session; all else is rejected.'],
     ['target', 'A session without a SessionType is a normal one.'],
   ),
-  ...section('4.4.3', [
-    'target',
-    'There is one session for an initiator name, ISID, target and portal group: a new one ends the old.',
-  ]),
-  ...section('4.2.3.5', [
-    'initiator',
-    'A message that tasks are ended (event 5) is answered, though it may not come.',
-  ]),
-  ...section('4.2.1', ['initiator', 'A session works with a single connection.']),
-  ...section('4.2.8', [
-    'initiator',
-    'What was settled on a session or a connection does not go over to another one; the TSIH stays.',
-  ]),
+  ...section(
+    '4.4.3',
+    [
+      'target',
+      'There is one session for an initiator name, ISID, target and portal group: a new one ends the old.',
+    ],
+    ['target', 'The TSIH of a session is not zero, and is told to all its connections alike.'],
+  ),
+  ...section(
+    '4.2.3.5',
+    ['initiator', 'A message that tasks are ended (event 5) is answered, though it may not come.'],
+    ['target', 'No message tells that tasks are ended (event 5), as FastAbort is never agreed upon.'],
+  ),
+  ...section(
+    '4.2.1',
+    ['initiator', 'A session works with a single connection.'],
+    ['target', 'A session works with a single connection.'],
+  ),
+  ...section(
+    '4.2.8',
+    [
+      'initiator',
+      'What was settled on a session or a connection does not go over to another one; the TSIH stays.',
+    ],
+    ['target', 'Each session and each connection begins with the defaults, whatever others have settled on.'],
+  ),
   ...section(
     '4.2.5.3',
     ['initiator', 'PDUs of a task that name another unit than its command are a protocol error.'],
     ['initiator', 'The tags of all tasks of a session that are under way are different.'],
+    ['target', 'Data for a transfer tag names the unit of its command; other data fails the command.'],
+    ['target', 'A tag that is in use on one connection of a session is in use on all of them.'],
   ),
   ...section('4.6.1.5', [
     'initiator',
     'Data-Out has the transfer tag of its R2T, and the task tag and LUN of its command.',
   ]),
   ...section('4.6.3.1', ['initiator', 'A text exchange goes on with the transfer tag that came.']),
+  ...section('4.2.3.2', [
+    'target',
+    'ABORT TASK SET is for the own session, the other functions for all, on one unit or on all of them.',
+  ]),
+  ...section(
+    '4.4.2',
+    [
+      'target',
+      'The name of the target is the name of the SCSI device, and with t and the portal group that of the port.',
+    ],
+    ['target', 'Initiator ports are known to SCSI by their name with i and the ISID.'],
+  ),
+  ...section('4.4.3.2', ['target', 'Persistent reservations outlive the session that made them.']),
+  ...section('4.6.1.2', ['target', 'CHECK CONDITION comes with its sense data.']),
 ]

@@ -282,6 +282,11 @@ export const LOGIN: readonly Rule[] = [
     ['initiator', 'After a logout of the session no connection of it has a new request.'],
     ['initiator', 'After the response the initiator closes the connection, or all of the session, whole.'],
     ['initiator', 'Recovery of a connection begins by its logout, or by a login of its CID.'],
+    ['target', 'A logout ends commands that wait for a gap in CmdSN, too.'],
+    [
+      'target',
+      'After a logout for recovery no data, status or R2T of its commands goes out on the connection.',
+    ],
   ),
   ...section('11.14.5', [
     'target',
@@ -304,6 +309,7 @@ export const LOGIN: readonly Rule[] = [
     ['target', 'A logout for recovery at level 2 lets another connection take over the commands.'],
     ['target', 'Where Time2Retain is zero, nothing is left to take over after a logout for recovery.'],
     ['initiator', 'After a logout the initiator closes the connection of the CID, or all of the session.'],
+    ['target', 'After a logout the target closes the connection of the CID, or all of the session.'],
   ),
   ...section('6.3.3', ['initiator', 'A request that has nothing more to settle asks for the next stage.']),
 ]

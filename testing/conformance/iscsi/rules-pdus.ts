@@ -4,6 +4,8 @@ import { type Rule, section } from './rule.ts'
 
 const AT_ONCE = 'not so, as in 4.2.3.3: initiators in wide use send no more data once they have asked for it'
 
+const ALL_MAY_RESET = 'the access controls of SPC-3 are not offered: who may use a target may reset it'
+
 export const PDUS: readonly Rule[] = [
   ...section(
     '11',
@@ -258,6 +260,16 @@ export const PDUS: readonly Rule[] = [
     ['initiator', 'An ABORT TASK goes on the connection of its task.'],
     ['initiator', 'While ABORT TASK SET or CLEAR TASK SET goes on, all transfer tags are answered.'],
     ['initiator', 'Nothing of its tasks comes to their user behind the response to a function.'],
+    ['target', 'A reset that its initiator may not do is answered so.', ALL_MAY_RESET],
+    [
+      'target',
+      'LOGICAL UNIT RESET ends the tasks of all initiators, ends contingent allegiances, and is told to all of them.',
+    ],
+    ['target', 'TASK REASSIGN of a logout is rejected.'],
+    [
+      'target',
+      'No answer of a task that a function was about comes behind the response, one that waited for data included.',
+    ],
   ),
   ...section('11.5.4', [
     'initiator',
@@ -295,4 +307,15 @@ export const PDUS: readonly Rule[] = [
     'initiator',
     'RunLength of an R-Data SNACK and of an acknowledgement of data is 0.',
   ]),
+  ...section(
+    '11.6.1',
+    [
+      'target',
+      'ABORT TASK of what is not there takes RefCmdSN for received only if it is below the own CmdSN.',
+    ],
+    [
+      'target',
+      'Over several connections the response to a function for many tasks waits until all answers before it are acknowledged.',
+    ],
+  ),
 ]

@@ -156,6 +156,11 @@ export const RECOVERY: readonly Rule[] = [
     ['initiator', 'A logout of the session closes all its connections, those in login included.'],
     ['initiator', 'To be asked for a logout again, while one is under way, changes nothing.'],
     ['target', 'A connection that does not log in, or too slowly, is closed.'],
+    [
+      'target',
+      'A logout of the session closes all its connections, those that have begun to log in included.',
+    ],
+    ['target', 'A connection whose logout is under way is not asked to log out.'],
   ),
   ...section(
     '8.3.4',

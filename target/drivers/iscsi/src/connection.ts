@@ -2,7 +2,14 @@
 // One TCP connection: bytes in, PDUs to their handlers, answers out, and an orderly or a hard end.
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { BHS_LENGTH, DIGEST_LENGTH, describePdu, RejectReason, rejectReasonText } from '@lunkit/spec'
+import {
+  BHS_LENGTH,
+  DIGEST_LENGTH,
+  describePdu,
+  RESERVED_TAG,
+  RejectReason,
+  rejectReasonText,
+} from '@lunkit/spec'
 import type { TargetEvent } from '@lunkit/target-api'
 import type { ConnectionCapture } from './capture/connection-capture.ts'
 import { serialDistance } from './command-window.ts'
@@ -83,6 +90,9 @@ export class Connection {
   pinged = false
   /** Pings sent: their tags count from 1. */
   pings = 0
+  /** Task management requests under way; and the tag of the immediate command that was let in although there were enough. */
+  managing = 0
+  urgentTag: number = RESERVED_TAG
   /** A write was under way when the port's clock last ticked: if it ends, the peer has read. */
   wasWriting = false
   /** Which initiator port at which target this is, once its login is through. */

@@ -21,6 +21,8 @@ export class IscsiTask {
   /** Where its PDUs come and go (connection allegiance, RFC 7143, 4.2.5.1). */
   connection: Connection | null = null
   itt = 0
+  /** Of its command, where commands may come in another order. */
+  cmdSn = 0
   /** The table's. */
   nextInTable: IscsiTask | null = null
   /** LUN field of the command, for its R2Ts and for Data-In that asks for an acknowledgement. */
@@ -52,7 +54,7 @@ export class IscsiTask {
   lostCid = -1
   /** That connection was logged out since: another may take the task over. */
   released = false
-  /** Above error recovery level 0: the command was an immediate one. */
+  /** The command was an immediate one; kept where `cmdSn` is. */
   immediate = false
   /** A PDU of the running sequence was lost: the rest is asked for again when the sequence ends. */
   skipping = false

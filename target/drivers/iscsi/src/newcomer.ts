@@ -9,7 +9,10 @@ export interface Newcomer {
   /** The peer, as `host:port`. */
   readonly address: string
   readonly initiator: string
-  readonly login: { readonly targetName: string } | null
+  readonly login: {
+    readonly targetName: string
+    readonly first: { readonly isid: string; readonly tsih: number } | null
+  } | null
   /** Which initiator port at which target it will be, once its login is through. */
   readonly nexusKey: string | null
   /** Bytes received so far. */

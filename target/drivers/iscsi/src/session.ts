@@ -48,6 +48,8 @@ export class Session {
   /** Bytes of its tasks counted by `EarlyData`; tags of task management requests that have no answer yet. */
   early = 0
   managed: number[] = []
+  /** Tags of logouts of single connections under way. */
+  logouts: number[] = []
   /** Functions that wait for commands before them. */
   held: HeldFunction[] = []
   /** Resolves when no task can touch a store any more; set when the session ends. */

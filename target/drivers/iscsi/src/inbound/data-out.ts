@@ -8,6 +8,8 @@ import { endSequence, keepData } from '../write-data.ts'
 import { keepBehind } from './data-behind.ts'
 
 const { itt, ttt, final, dataSn, bufferOffset } = DATA_OUT.field
+/** Where the LUN stands in the header. */
+const LUN_AT = 8
 
 export function receiveDataOut(
   connection: Connection,
@@ -39,7 +41,7 @@ export function receiveDataOut(
     if (session.recovery === null) one.fault ??= DATA_DAMAGED
     else one.skipping = true
   } else if (one.fault === null && !one.skipping) {
-    const wrong = faultOf(one, header, at, length, ends)
+    const wrong = faultOf(one, header, at, length, ends, solicited)
     if (wrong === null) {
       connection.counters.bytesWritten += length
       keepData(one, data, length)
@@ -65,7 +67,16 @@ export function receiveDataOut(
 }
 
 /** What is wrong with the order or the length of a Data-Out; null if it is the next piece of its sequence. */
-function faultOf(one: IscsiTask, header: Buffer, at: number, length: number, ends: boolean): string | null {
+function faultOf(
+  one: IscsiTask,
+  header: Buffer,
+  at: number,
+  length: number,
+  ends: boolean,
+  solicited: boolean,
+): string | null {
+  // Reserved where no transfer tag is given (RFC 7143, 11.7.4).
+  if (solicited && !isFor(one, header, at)) return 'LUN is not that of the command'
   const number = dataSn.get(header, at)
   if (number !== one.dataSn) return `DataSN is ${number} instead of ${one.dataSn}`
   const offset = bufferOffset.get(header, at)
@@ -77,3 +88,6 @@ function faultOf(one: IscsiTask, header: Buffer, at: number, length: number, end
   if (!ends && end === one.sequenceEnd) return 'Sequence is complete, but its last PDU does not say so'
   return null
 }
+
+const isFor = ({ lunHigh, lunLow }: IscsiTask, header: Buffer, at: number): boolean =>
+  header.readUInt32BE(at + LUN_AT) === lunHigh && header.readUInt32BE(at + LUN_AT + 4) === lunLow

@@ -162,7 +162,8 @@ describe('command window', () => {
     withBench({ engineLimits: { tasksPerSession: 2 } }, async bench => {
       const peer = await bench.peer()
       bench.store.held = true
-      for (let i = 0; i < 19; i++) {
+      // The credit, 16 more, and the one that each connection has room for.
+      for (let i = 0; i < 20; i++) {
         peer.command(read10(0, 1), { read: 1, immediate: 1, expectedDataTransferLength: 512, cmdSn: 1 })
       }
       await rejected(peer, bench, RejectReason.immediateCommandReject, /Too many/)

@@ -137,6 +137,8 @@ function receiveNumbered(
 function performParked(session: Session): void {
   const { window } = session
   while (!session.ended) {
+    // A function comes before the commands that have its number, or higher ones.
+    if (session.held.length > 0) releaseFunctions(session)
     const parked = window.unpark()
     if (parked === null) break
     const { connection } = parked
@@ -148,7 +150,6 @@ function performParked(session: Session): void {
       receiveDataOut(connection, header, 0, data, length, damaged)
     }
   }
-  if (session.held.length > 0) releaseFunctions(session)
 }
 
 const lengthOf = (header: Buffer): number => BHS.field.dataSegmentLength.get(header, 0)

@@ -16,7 +16,7 @@ import { sendScsiResponse } from '../outbound/response.ts'
 import type { Session } from '../session.ts'
 import { bidirectionalReadLength, CDB_BYTES, extendedCdb, IN_BASIC_HEADER } from './additional-header.ts'
 
-const { immediate, final, read, write, attribute, itt, totalAhsLength } = SCSI_COMMAND.field
+const { immediate, final, read, write, attribute, itt, cmdSn, totalAhsLength } = SCSI_COMMAND.field
 const { expectedDataTransferLength } = SCSI_COMMAND.field
 
 /** Where the CDB stands in the header. */
@@ -73,7 +73,10 @@ export function receiveScsiCommand(
   connection.counters.commands++
   const one = session.begin(connection, task, tag, task.expectedOut)
   if (writes || session.recovery !== null) one.keepLun(header, at + 8)
-  if (session.recovery !== null) one.immediate = immediate.get(header, at) === 1
+  if (session.tracks) {
+    one.cmdSn = cmdSn.get(header, at)
+    one.immediate = immediate.get(header, at) === 1
+  }
   if (length > 0 || unfinished) {
     one.fault = dataFault(session, expected, length, unfinished)
     if (one.fault !== null)
@@ -154,7 +157,10 @@ function isAcceptable(
     return reject(RejectReason.invalidPduField, 'Command with data in both directions has no read length')
   }
   if (immediate.get(header, at) === 1 && isCrowded(session, nexus)) {
-    return reject(RejectReason.immediateCommandReject, 'Too many commands are in flight')
+    if (session.tasks.get(connection.urgentTag)?.connection === connection)
+      return reject(RejectReason.immediateCommandReject, 'Too many commands are in flight')
+    // Each connection has room for one (RFC 7143, 4.2.2.1).
+    connection.urgentTag = tag
   }
   return true
 }

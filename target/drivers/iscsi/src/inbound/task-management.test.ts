@@ -245,6 +245,7 @@ describe('task management', () => {
       assert.equal(fieldsOf(SCSI_RESPONSE, await peer.receive(Opcode.scsiResponse)).itt, last)
     }))
 
+  // Requirement: RFC 7143, 11.6.1/1.
   test('ABORT TASK of what was never there, or is over', () =>
     withBench({}, async bench => {
       const peer = await bench.peer()

@@ -9,9 +9,10 @@ import {
   RejectReason,
   TASK_MANAGEMENT_REQUEST,
 } from '@lunkit/spec'
-import { Management, ManagementFunction, ManagementResponse } from '@lunkit/target-api'
+import { Management, ManagementFunction, ManagementResponse, type Task } from '@lunkit/target-api'
 import { isKilled, type Parked, serialDistance } from '../command-window.ts'
 import type { Connection } from '../connection.ts'
+import type { IscsiTask } from '../iscsi-task.ts'
 import { sendManagementResponse } from '../outbound/response.ts'
 import { reassign } from '../recovery/reassign.ts'
 import { EVERY_LUN } from '../response-fence.ts'
@@ -67,6 +68,7 @@ class RequestedManagement implements PendingManagement {
   #end({ fn, nexus, response }: Management): void {
     const session = this.#connection.session!
     session.managed.splice(session.managed.indexOf(this.#itt), 1)
+    this.#connection.managing--
     if (response !== ManagementResponse.complete) return
     if (fn === ManagementFunction.targetColdReset) session.port.dropTarget(nexus.target)
     // Its connections end at once, whatever was agreed on taking them up again (RFC 7144, 6.3).
@@ -107,18 +109,40 @@ export function receiveManagement(connection: Connection, header: Buffer, at: nu
   } else if (!QUERIES.has(code)) {
     killParked(session, code, header, at)
   }
-  if (session.managed.length >= MOST_MANAGED) {
+  // Each connection has room for one (RFC 7143, 4.2.2.1).
+  if (session.managed.length >= MOST_MANAGED && connection.managing > 0) {
     sendManagementResponse(connection, tag, IscsiTaskResponse.functionRejected)
     return
   }
   session.managed.push(tag)
-  const request = new Management(session.nexus, code, decodeLun(header, at + 8), target)
+  connection.managing++
+  const number = cmdSn.get(header, at)
+  const lun = decodeLun(header, at + 8)
+  const isMany = MANY.has(code)
+  const covers =
+    isMany && session.tracks ? ({ driverData }: Task) => precedes(driverData as IscsiTask, number) : null
+  const request = new Management(session.nexus, code, lun, target, covers)
   request.driverData = new RequestedManagement(connection, tag)
   const act = (): void => {
-    if (session.nexus !== null) session.port.engine.manage(request)
+    if (session.nexus === null) return
+    if (isMany) endAnswered(session, EVERYWHERE.has(code) ? EVERY_LUN : lun, number)
+    session.port.engine.manage(request)
   }
-  if (MANY.has(code)) holdFunction(session, cmdSn.get(header, at), act)
+  if (isMany) holdFunction(session, number, act)
   else act()
+}
+
+/** Whether a command comes before that number; an immediate one that came before has the same. */
+const precedes = ({ cmdSn, immediate }: IscsiTask, number: number): boolean =>
+  serialDistance(cmdSn, number) < (immediate ? 1 : 0)
+
+/** Answers that only wait, for data or for acknowledgements, must not come behind that of the function. */
+function endAnswered(session: Session, lun: number, number: number): void {
+  const { recovery, tracks } = session
+  const isMeant = (one: IscsiTask): boolean =>
+    (lun === EVERY_LUN || one.lun === lun) && (!tracks || precedes(one, number))
+  for (const one of [...session.tasks.all()]) if (one.answered && isMeant(one)) session.endTask(one)
+  recovery?.dropUnsent(isMeant, lun === EVERY_LUN ? null : lun)
 }
 
 /** Functions that change nothing. */
@@ -168,8 +192,8 @@ function takeOver(connection: Connection, header: Buffer, at: number, tag: numbe
 }
 
 /** Requests under way that have a tag and cannot be taken over (RFC 7143, 11.5.1). */
-function isNoTask({ managed, connections }: Session, tag: number): boolean {
-  if (managed.includes(tag)) return true
+function isNoTask({ managed, logouts, connections }: Session, tag: number): boolean {
+  if (managed.includes(tag) || logouts.includes(tag)) return true
   for (const { text } of connections.values()) if (text?.itt === tag) return true
   return false
 }

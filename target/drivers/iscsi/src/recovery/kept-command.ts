@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A command that has been answered, kept with its data until the initiator acknowledges the answer (RFC 7143, 7.2).
 import type { Connection } from '../connection.ts'
-import type { IscsiTask } from '../iscsi-task.ts'
+import { decodedLun, type IscsiTask } from '../iscsi-task.ts'
 
 /** What a SCSI Response says. Residuals as in `sendScsiResponse`. */
 export interface Answer {
@@ -65,6 +65,11 @@ export class KeptCommand {
     this.ackedSn = firstSn
     this.#firstSn = firstSn
     this.answer = answer
+  }
+
+  /** Decoded. */
+  get lun(): number {
+    return decodedLun(this)
   }
 
   /** Bytes that it holds, with a guess at its objects. */

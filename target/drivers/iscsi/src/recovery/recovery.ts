@@ -6,7 +6,7 @@ import { reportLack } from '../answer-task.ts'
 import type { Connection } from '../connection.ts'
 import { ALL_KEPT_BYTES, KEPT_BYTES, SHARE_BYTES } from '../defence/session-memory.ts'
 import { endTasks } from '../end-tasks.ts'
-import { decodedLun, type IscsiTask } from '../iscsi-task.ts'
+import type { IscsiTask } from '../iscsi-task.ts'
 import { sendPing } from '../outbound/nop-in.ts'
 import type { Session } from '../session.ts'
 import { type Answer, KeptCommand } from './kept-command.ts'
@@ -203,7 +203,7 @@ export class Recovery {
     const luns = new Set<number>()
     for (const command of this.#commands.values()) {
       if (command.connection !== connection || !command.immediate) continue
-      if (!command.sent) luns.add(decodedLun(command))
+      if (!command.sent) luns.add(command.lun)
       this.drop(command)
     }
     const isOne = (one: IscsiTask): boolean => one.connection === connection && one.immediate
@@ -222,6 +222,13 @@ export class Recovery {
     for (const one of this.#session.tasks.all()) {
       if (one.connection === null && one.lostCid === cid) one.released = true
     }
+  }
+
+  /** A function for many tasks: of a LUN (null: of all) nobody wants the answers any more that cannot be sent now. */
+  dropUnsent(isMeant: (one: IscsiTask) => boolean, lun: number | null): void {
+    this.#giveUpWaiting(isMeant)
+    for (const command of this.#commands.values())
+      if (command.connection === null && (lun === null || command.lun === lun)) this.drop(command)
   }
 
   /** The connection was logged out: nothing that it answered is asked for again. */
@@ -253,7 +260,7 @@ export class Recovery {
     const luns = new Set<number>()
     for (const command of this.#commands.values()) {
       if (command.connection !== null || command.lostCid !== cid) continue
-      if (!command.sent) luns.add(decodedLun(command))
+      if (!command.sent) luns.add(command.lun)
       this.drop(command)
     }
     const isLost = (one: IscsiTask): boolean => one.connection === null && one.lostCid === cid
