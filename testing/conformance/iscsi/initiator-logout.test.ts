@@ -3,7 +3,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openSession, type SessionEvent } from '@lunkit/initiator-driver-iscsi'
-import { AsyncEvent, BHS, LOGIN_REQUEST, LOGOUT_REQUEST, Opcode, RESERVED_TAG } from '@lunkit/spec'
+import {
+  AsyncEvent,
+  BHS,
+  LOGIN_REQUEST,
+  LOGOUT_REQUEST,
+  Opcode,
+  RESERVED_TAG,
+  RejectReason,
+} from '@lunkit/spec'
 import { obeyMessage } from '../../../initiator/drivers/iscsi/src/async-message.ts'
 import type { FullFeature } from '../../../initiator/drivers/iscsi/src/full-feature.ts'
 import { Links } from '../../../initiator/drivers/iscsi/src/links.ts'
@@ -19,6 +27,7 @@ import {
   LEVEL_2,
   of,
   READY,
+  refuse,
   serve,
   tell,
   until,
@@ -205,5 +214,37 @@ test('logouts have neither an additional header nor data', async () => {
   for (const { header } of sent) {
     assert.equal(BHS.field.totalAhsLength.get(header, 0), 0)
     assert.equal(BHS.field.dataSegmentLength.get(header, 0), 0)
+  }
+})
+
+// Requirement: RFC 7143, 7.3/4.
+test('numbers that a connection on its way out leaves behind are used on another one', async () => {
+  for (const refused of [true, false]) {
+    const stop = new AbortController()
+    const plugs: [cmdSn: number, peer: number][] = []
+    let left: [Pdu, Peer] | null = null
+    await using target = await serve((pdu, peer) => {
+      const isNumbered = BHS.field.immediate.get(pdu.header, 0) === 0
+      if (pdu.opcode === Opcode.nopOut && isNumbered) plugs.push([pdu.cmdSn, peer.number])
+      if (pdu.opcode === Opcode.taskManagementRequest || peer.courtesy(pdu)) return
+      if (peer.number !== 2) return peer.respond(pdu)
+      left = [pdu, peer]
+      if (refused) {
+        tell(peer, AsyncEvent.logoutRequested, { parameter3: 60 })
+        refuse(peer, RejectReason.waitingForLogout, pdu)
+      } else {
+        // It is given up, but the target does not get to that before the connection is over.
+        stop.abort(new Error('enough'))
+        tell(peer, AsyncEvent.logoutRequested, { parameter3: 0 })
+      }
+    })
+    await using session = await openSession({ ...target.options, ...again, connections: 2 })
+    const commands = [0, 1].map(() => session.execute({ ...ready, signal: stop.signal }))
+    const outcomes = await Promise.allSettled(commands)
+    assert.equal(outcomes.filter(({ status }) => status === 'rejected').length, 1)
+    await until(() => plugs.length === 1 && session.connections.length === 2)
+    assert.deepEqual(plugs, [[left![0].cmdSn, 1]])
+    assert.equal((await session.execute(ready)).status, 0)
+    assert.equal(of(target, Opcode.scsiCommand).filter(({ cmdSn }) => cmdSn === left![0].cmdSn).length, 1)
   }
 })
