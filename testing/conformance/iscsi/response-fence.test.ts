@@ -280,6 +280,7 @@ describe('the response fence', () => {
       await second.end()
       await first.end()
       assert.equal(bench.of('session-closed')[0]!.cause, 'lost')
+      assert.equal(bench.of('answers-not-read')[0]!.cid, 2)
     }))
 
   // Requirement: RFC 7143, 4.2.2.3/5.

@@ -65,7 +65,21 @@ export class ResponseFence {
   /** The port's clock has ticked: who acknowledges nothing for so many ticks does not hold up the others any longer. */
   expire(clock: number, ticks: number): void {
     if (this.#awaited.size === 0 || clock - this.#since < ticks) return
-    for (const connection of [...this.#awaited.keys()]) void connection.end('lost')
+    const { port, target } = this.#session
+    for (const connection of [...this.#awaited.keys()]) {
+      // Where a rehearsal has cut the way, it is for the initiator to notice.
+      if (connection.obstacle !== null) continue
+      port.observe({
+        type: 'answers-not-read',
+        target: target?.name ?? '',
+        initiator: connection.initiator,
+        address: connection.address,
+        cid: connection.cid,
+        bytes: connection.out.queued,
+        ms: port.settings.limits.responseTimeoutMs,
+      })
+      void connection.end('lost')
+    }
   }
 
   /** The session ends. */
