@@ -89,6 +89,10 @@ export const LOGIN: readonly Rule[] = [
     ],
     ['initiator', 'A text of 8192 bytes and more is taken.'],
     ['initiator', 'A login, or a text exchange, takes effect as a whole or not at all.'],
+    [
+      'initiator',
+      'Reject, Irrelevant and NotUnderstood are answers: where nothing was offered they end the login.',
+    ],
   ),
   ...section(
     '6.2.1',

@@ -80,9 +80,11 @@ export class Negotiation {
     const key = keyByName(name)
     if (this.#heard.has(name) && key?.repeatable !== true) throw broken(`negotiated ${name} twice`)
     this.#heard.add(name)
-    if (key === undefined) {
-      if (value !== KeyAnswer.notUnderstood) this.#answer(name, KeyAnswer.notUnderstood)
-    } else if (key.kind === 'declarative') this.#declared(key, value)
+    if (key?.kind !== 'declarative' && NO_VALUES.has(value) && !this.#offered.has(name)) {
+      throw broken(`sent ${name}=${value}, which answers nothing`)
+    }
+    if (key === undefined) this.#answer(name, KeyAnswer.notUnderstood)
+    else if (key.kind === 'declarative') this.#declared(key, value)
     else if (this.#offered.has(name)) this.#settle(key, value)
     else if (this.#settled.has(name)) throw broken(`negotiated ${name} twice`)
     else this.#meet(key, value)
