@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Opcode, SCSI_RESPONSE, Status } from '@lunkit/spec'
-import { BLOCK, type IscsiBench, testUnitReady, withBench } from '../../kit/iscsi-bench.ts'
+import type { IscsiTargetPort } from '../../../target/drivers/iscsi/src/port.ts'
+import { BLOCK, type IscsiBench, testUnitReady, withBench, write10 } from '../../kit/iscsi-bench.ts'
 import { fieldsOf, type RawPeer } from '../../kit/raw-peer.ts'
 import { dataOut, ping, sendFunction, write } from '../../kit/raw-requests.ts'
 import { RawSession } from '../../kit/raw-session.ts'
@@ -25,12 +26,15 @@ const withGap = (
   run: (pair: Pair) => Promise<void>,
   keys: Readonly<Record<string, string>> = {},
 ): Promise<void> =>
-  withBench({}, async bench => {
+  withBench({ limits: { earlyDataBytes: 4096 } }, async bench => {
     const { session, first } = await RawSession.open(bench, { ...KEYS, ...keys })
     const second = await session.join(2)
     const { cmdSn } = session.next(first)
     const go = (): void => void first.command(testUnitReady(), { cmdSn, itt: 0x77 })
     await run({ bench, session, first, second, go })
+    const { sessions, early } = bench.port as IscsiTargetPort
+    for (const { window } of sessions.values()) assert.equal(window.parkedBytes, 0)
+    assert.equal(early.parked.bytes, 0)
   })
 
 const statusOf = async (peer: RawPeer): Promise<number> =>
@@ -139,6 +143,29 @@ describe('unsolicited data of a command whose turn has not come', () => {
         [...Array(3).fill(Status.good), ...Array(3).fill(Status.taskSetFull)],
       )
       assert.equal(bench.of('peer-fault').length, 0)
+    }))
+
+  test('is counted no longer when there was no room for it with its command, or its session ends', () =>
+    withGap(async ({ bench, session, first, second, go }) => {
+      for (let at = 0; at < 6; at++) {
+        const fields = { write: 1, expectedDataTransferLength: 262_144 }
+        session.next(second).command(write10(at * 512, 512), fields, Buffer.alloc(262_144, at))
+      }
+      await ping(second)
+      const { early } = bench.port as IscsiTargetPort
+      assert.equal(early.parked.bytes, 4 * 262_144)
+      go()
+      await statusOf(first)
+      const seen: number[] = []
+      for (let at = 0; at < 6; at++) seen.push(await statusOf(second))
+      assert.equal(seen.filter(status => status === Status.taskSetFull).length, 2)
+      assert.equal(early.parked.bytes, 0)
+      session.next(first)
+      write(session.next(second), 3, 2, blocks(1, 1), { final: 0 })
+      await ping(second)
+      assert.equal(early.parked.bytes, BLOCK)
+      await second.close()
+      await bench.until(() => early.parked.bytes === 0)
     }))
 
   test('that belongs to no command is rejected as before', () =>

@@ -39,6 +39,11 @@ export type Turn = (typeof Turn)[keyof typeof Turn]
 /** Serial number arithmetic on 32 bits (RFC 1982): negative if `one` is before `other`. */
 export const serialDistance = (one: number, other: number): number => (one - other) | 0
 
+/** Bytes of parked requests of all sessions together. */
+export interface ParkedTotal {
+  bytes: number
+}
+
 export class CommandWindow {
   expected: number
   /** Highest number allowed so far. It never falls: what was promised stays. */
@@ -47,9 +52,17 @@ export class CommandWindow {
   /** Data bytes of parked requests, and what came behind them. */
   parkedBytes = 0
 
-  constructor(first: number) {
+  readonly #total: ParkedTotal
+
+  constructor(first: number, total: ParkedTotal = { bytes: 0 }) {
     this.expected = first
+    this.#total = total
     this.#max = (first - 1) >>> 0
+  }
+
+  #count(bytes: number): void {
+    this.parkedBytes += bytes
+    this.#total.bytes += bytes
   }
 
   get parkedCount(): number {
@@ -85,14 +98,14 @@ export class CommandWindow {
 
   park(cmdSn: number, request: Parked): void {
     this.#parked.set(cmdSn, request)
-    this.parkedBytes += request.bytes
+    this.#count(request.bytes)
   }
 
   /** More has come for a parked request. */
   addTo(request: Parked, behind: DataBehind, bytes: number): void {
     request.behind.push(behind)
     request.bytes += bytes
-    this.parkedBytes += bytes
+    this.#count(bytes)
   }
 
   /** A parked command will be refused for want of room: nothing of its data is kept. */
@@ -100,7 +113,7 @@ export class CommandWindow {
     request.isCrowded = true
     request.data.length = 0
     request.behind.length = 0
-    this.parkedBytes -= request.bytes
+    this.#count(-request.bytes)
     request.bytes = 0
   }
 
@@ -115,7 +128,7 @@ export class CommandWindow {
     const request = this.#parked.get(this.expected)
     if (request === undefined) return null
     this.#parked.delete(this.expected)
-    this.parkedBytes -= request.bytes
+    this.#count(-request.bytes)
     this.expected = (this.expected + 1) >>> 0
     return request
   }
@@ -130,19 +143,19 @@ export class CommandWindow {
     for (const [number, request] of this.#parked) {
       if (request.connection !== connection) continue
       this.#parked.delete(number)
-      this.parkedBytes -= request.bytes
+      this.#count(-request.bytes)
     }
   }
 
   /** The request with this number, parked or not here yet, does nothing when its turn comes. */
   kill(cmdSn: number): void {
-    this.parkedBytes -= this.#parked.get(cmdSn)?.bytes ?? 0
+    this.#count(-(this.#parked.get(cmdSn)?.bytes ?? 0))
     this.#parked.set(cmdSn, KILLED)
   }
 
   clear(): void {
     this.#parked.clear()
-    this.parkedBytes = 0
+    this.#count(-this.parkedBytes)
   }
 }
 

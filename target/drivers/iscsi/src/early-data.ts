@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Data that came with commands which have to wait: the engine has not charged it to its memory, so it is counted here.
-import { heldBy, SHARE_BYTES } from './defence/session-memory.ts'
+import type { ParkedTotal } from './command-window.ts'
+import { heldBy, PARKED_BYTES, SHARE_BYTES } from './defence/session-memory.ts'
 import type { IscsiTask } from './iscsi-task.ts'
 import type { Session } from './session.ts'
 
 export class EarlyData {
+  /** Of requests that wait for a lower CmdSN: the windows count it. */
+  readonly parked: ParkedTotal = { bytes: 0 }
   #bytes = 0
   readonly #limit: number
   readonly #sessionLimit: number
@@ -18,7 +21,17 @@ export class EarlyData {
   /** Whether a session's next command may bring this much. */
   takes(session: Session, bytes: number): boolean {
     if (session.early + bytes <= SHARE_BYTES) return true
-    return this.#bytes + bytes <= this.#limit && heldBy(session) + bytes <= this.#sessionLimit
+    return this.#hasRoom(session, bytes)
+  }
+
+  /** Whether this much more may be kept of a session's commands that wait for a lower CmdSN. */
+  parks(session: Session, bytes: number): boolean {
+    return session.window.parkedBytes + bytes <= PARKED_BYTES || this.#hasRoom(session, bytes)
+  }
+
+  #hasRoom(session: Session, bytes: number): boolean {
+    const all = this.#bytes + this.parked.bytes + bytes
+    return all <= this.#limit && heldBy(session) + bytes <= this.#sessionLimit
   }
 
   /** The task waits, and this much has come for it or will come unasked. */

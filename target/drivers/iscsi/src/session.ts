@@ -96,7 +96,7 @@ export class Session {
     const { errorRecoveryLevel } = parameters
     this.recovery = errorRecoveryLevel > 0 ? new Recovery(this, errorRecoveryLevel) : null
     this.tracks = parameters.maxConnections > 1 || errorRecoveryLevel > 0
-    this.window = new CommandWindow(firstCmdSn)
+    this.window = new CommandWindow(firstCmdSn, this.port.early.parked)
   }
 
   /** The oldest connection, for what does not belong to any one of them; null if there is none. */

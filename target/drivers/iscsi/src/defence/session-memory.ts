@@ -5,7 +5,7 @@ import type { Session } from '../session.ts'
 
 /** Data that a session's waiting commands may have in any case: that of two commands. */
 export const SHARE_BYTES = 524_288
-/** Data of requests that came too early; a peer that needs more has lost a request for good. */
+/** Data of requests that came too early, which each session may have in any case; commands may have more while there is room. */
 export const PARKED_BYTES = 1024 * 1024
 /** Answers kept for recovery, above which no new commands are let in until the initiator acknowledges. */
 export const KEPT_BYTES = 16 * 1024 * 1024

@@ -3,7 +3,6 @@
 import { DATA_OUT, Opcode, SCSI_COMMAND } from '@lunkit/spec'
 import type { Parked } from '../command-window.ts'
 import type { Connection } from '../connection.ts'
-import { PARKED_BYTES } from '../defence/session-memory.ts'
 
 const { opcode, itt, final, write } = SCSI_COMMAND.field
 const HEADER_BYTES = 48
@@ -37,9 +36,10 @@ export function keepBehind(
   const parked = waiting(connection, DATA_OUT.field.itt.get(header, at))
   if (parked === null) return false
   if (parked.isCrowded) return true
-  const { window } = connection.session!
+  const session = connection.session!
+  const { window } = session
   const bytes = length + PDU_BYTES
-  if (window.parkedBytes + bytes > PARKED_BYTES) window.crowd(parked)
+  if (!connection.port.early.parks(session, bytes)) window.crowd(parked)
   else {
     const copy = Buffer.from(header.subarray(at, at + HEADER_BYTES))
     window.addTo(parked, { header: copy, data: data.slice(), length, damaged }, bytes)

@@ -114,15 +114,17 @@ function receiveNumbered(
       perform(connection, header, at, data, length)
       break
     case Turn.early: {
-      const parked = park(connection, header, at, data, length)
-      if (window.parkedBytes + length > PARKED_BYTES) {
-        if (opcode.get(header, at) !== Opcode.scsiCommand) {
-          connection.protocolError(header, at, 'Too many requests wait for one with a lower CmdSN')
-          return
-        }
-        window.crowd(parked)
+      const isCommand = opcode.get(header, at) === Opcode.scsiCommand
+      const hasRoom = isCommand
+        ? connection.port.early.parks(session, length)
+        : window.parkedBytes + length <= PARKED_BYTES
+      if (!hasRoom && !isCommand) {
+        connection.protocolError(header, at, 'Too many requests wait for one with a lower CmdSN')
+        return
       }
+      const parked = park(connection, header, at, data, length)
       window.park(number, parked)
+      if (!hasRoom) window.crowd(parked)
       return
     }
     default:
