@@ -270,6 +270,7 @@ export const PDUS: readonly Rule[] = [
       'target',
       'No answer of a task that a function was about comes behind the response, one that waited for data included.',
     ],
+    ['target', 'ABORT TASK ends tagged requests that are no commands, too, and never one with another tag.'],
   ),
   ...section('11.5.4', [
     'initiator',

@@ -6,6 +6,7 @@ import {
   DATA_IN,
   IscsiTaskFunction,
   IscsiTaskResponse,
+  LOGOUT_REQUEST,
   NOP_IN,
   Opcode,
   RejectReason,
@@ -21,11 +22,16 @@ import {
   rejected,
   response,
   sendFunction,
+  sendPing,
+  sendText,
+  textRound,
   write,
 } from '../../kit/raw-requests.ts'
 import { RawSession } from '../../kit/raw-session.ts'
 
-const { abortTask, abortTaskSet, clearTaskSet, logicalUnitReset, targetWarmReset } = IscsiTaskFunction
+const { abortTask, abortTaskSet, clearTaskSet, logicalUnitReset, targetWarmReset, taskReassign } =
+  IscsiTaskFunction
+const LOGOUT = { opcode: Opcode.logoutRequest, final: 1, cid: 1 } as const
 const OTHER_PORT = Uint8Array.of(0x80, 0, 0, 0, 0, 3)
 
 /** Reads on, answers pings of the target, and keeps the rest. */
@@ -113,6 +119,52 @@ describe('the reach of functions', () => {
         dataOut(peer, { itt }, Buffer.alloc(2 * BLOCK))
         await ping(peer)
       }
+    }))
+
+  // Requirement: RFC 7143, 11.5/7 and 11.5/8 and 11.5.1/6.
+  test('functions and logouts that wait for their turn are no tasks that could be aborted or taken over', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer({ keys: { ErrorRecoveryLevel: '2' } })
+      const first = peer.cmdSn
+      sendFunction(peer, { function: clearTaskSet, immediate: 0, itt: 0x81, cmdSn: first + 1 })
+      peer.sendPdu(LOGOUT_REQUEST, { ...LOGOUT, itt: 0x82, cmdSn: first + 2 })
+      for (const [code, referencedTaskTag] of [
+        [abortTask, 0x81],
+        [taskReassign, 0x81],
+        [taskReassign, 0x82],
+      ] as const) {
+        const fields = { itt: 0x83, referencedTaskTag, refCmdSn: first + 1, cmdSn: first + 3 }
+        sendFunction(peer, { function: code, ...fields })
+        assert.equal(await functionResponse(peer), IscsiTaskResponse.functionRejected)
+      }
+      peer.command(testUnitReady(), { cmdSn: first })
+      await response(peer)
+      assert.equal(await functionResponse(peer), IscsiTaskResponse.functionComplete)
+      await peer.receive(Opcode.logoutResponse)
+    }))
+
+  // Requirement: RFC 7143, 11.5.1/8.
+  test('ABORT TASK is for tagged requests that are no commands, too, and for none that has another tag', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer()
+      const first = peer.cmdSn
+      const open = await textRound(peer, { InitiatorAlias: 'a' }, { final: 0 })
+      sendFunction(peer, { function: abortTask, referencedTaskTag: open.itt, refCmdSn: first })
+      assert.equal(await functionResponse(peer), IscsiTaskResponse.functionComplete)
+      sendText(peer, { itt: open.itt, ttt: open.ttt })
+      await rejected(peer, RejectReason.protocolError)
+      const kept = peer.command(testUnitReady(), { cmdSn: first + 1 })
+      sendPing(peer, { immediate: 0, itt: 0x91, cmdSn: first + 2 })
+      for (const [referencedTaskTag, refCmdSn] of [
+        [0x91, first + 2],
+        [0x92, first + 1],
+      ] as const) {
+        sendFunction(peer, { function: abortTask, referencedTaskTag, refCmdSn, cmdSn: first + 3 })
+        assert.equal(await functionResponse(peer), IscsiTaskResponse.functionComplete)
+      }
+      const filler = peer.command(testUnitReady(), { cmdSn: first })
+      for (const itt of [filler, kept]) assert.equal((await response(peer)).itt, itt)
+      assert.equal((await ping(peer)).expCmdSn, first + 3)
     }))
 
   // Requirement: RFC 7143, 4.2.3.2/1 and 4.2.3.5/2.

@@ -10,7 +10,7 @@ import {
   TASK_MANAGEMENT_REQUEST,
 } from '@lunkit/spec'
 import { Management, ManagementFunction, ManagementResponse, type Task } from '@lunkit/target-api'
-import { isKilled, type Parked, serialDistance } from '../command-window.ts'
+import { type CommandWindow, isKilled, type Parked, serialDistance } from '../command-window.ts'
 import type { Connection } from '../connection.ts'
 import type { IscsiTask } from '../iscsi-task.ts'
 import { sendManagementResponse } from '../outbound/response.ts'
@@ -95,7 +95,7 @@ export function receiveManagement(connection: Connection, header: Buffer, at: nu
     return
   }
   const target = referencedTaskTag.get(header, at)
-  if (ONE_TASK.has(code) && session.managed.includes(target)) {
+  if (ONE_TASK.has(code) && isRequestOfThisKind(session, target)) {
     // It names a request of this kind, which is no task (RFC 7143, 11.5.1; RFC 7144, 6.3).
     sendManagementResponse(connection, tag, IscsiTaskResponse.functionRejected)
     return
@@ -191,9 +191,15 @@ function takeOver(connection: Connection, header: Buffer, at: number, tag: numbe
   go?.()
 }
 
+/** One that is under way, or waits for its turn. */
+const isRequestOfThisKind = ({ managed, window }: Session, tag: number): boolean =>
+  managed.includes(tag) || parkedOpcode(window, tag) === Opcode.taskManagementRequest
+
 /** Requests under way that have a tag and cannot be taken over (RFC 7143, 11.5.1). */
-function isNoTask({ managed, logouts, connections }: Session, tag: number): boolean {
-  if (managed.includes(tag) || logouts.includes(tag)) return true
+function isNoTask(session: Session, tag: number): boolean {
+  const { logouts, connections, window } = session
+  if (isRequestOfThisKind(session, tag) || logouts.includes(tag)) return true
+  if (parkedOpcode(window, tag) === Opcode.logoutRequest) return true
   for (const { text } of connections.values()) if (text?.itt === tag) return true
   return false
 }
@@ -214,10 +220,17 @@ function abortHere(session: Session, header: Buffer, at: number, target: number)
     session.endTask(one)
     return ManagementResponse.complete
   }
+  for (const connection of session.connections.values()) {
+    if (connection.text?.itt !== target) continue
+    connection.text = null
+    return ManagementResponse.complete
+  }
   const { window } = session
   const reference = refCmdSn.get(header, at)
+  let isTaken = false
   for (const [number, parked] of window.parked()) {
-    if (!isParkedTask(parked) || BHS.field.itt.get(parked.header, 0) !== target) continue
+    if (number === reference) isTaken = true
+    if (isKilled(parked) || BHS.field.itt.get(parked.header, 0) !== target) continue
     window.kill(number)
     session.retire(target)
     return ManagementResponse.complete
@@ -229,9 +242,19 @@ function abortHere(session: Session, header: Buffer, at: number, target: number)
     serialDistance(reference, window.max) <= 0 &&
     serialDistance(reference, own) < 0
   if (!awaited) return ManagementResponse.taskDoesNotExist
-  window.kill(reference)
+  // Another request may have come with that number.
+  if (!isTaken) window.kill(reference)
   session.retire(target)
   return ManagementResponse.complete
+}
+
+/** What a request is that waits for its turn; -1 if none has that tag. */
+function parkedOpcode(window: CommandWindow, tag: number): number {
+  for (const [, parked] of window.parked()) {
+    if (!isKilled(parked) && BHS.field.itt.get(parked.header, 0) === tag)
+      return BHS.field.opcode.get(parked.header, 0)
+  }
+  return -1
 }
 
 const isParkedTask = (parked: Parked): boolean =>
