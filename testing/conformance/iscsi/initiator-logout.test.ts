@@ -248,3 +248,23 @@ test('numbers that a connection on its way out leaves behind are used on another
     assert.equal(of(target, Opcode.scsiCommand).filter(({ cmdSn }) => cmdSn === left![0].cmdSn).length, 1)
   }
 })
+
+// Requirement: RFC 7143, 11.9/5.
+test('a connection that waits for its commands before it is closed does not wait longer than the target', async () => {
+  await using target = await serve((pdu, peer) => {
+    if (!peer.courtesy(pdu) && peer.number !== 2) peer.respond(pdu)
+  })
+  await using session = await openSession({ ...target.options, ...again, connections: 2 })
+  const commands = Promise.allSettled([session.execute(ready), session.execute(ready)])
+  await until(() => of(target, Opcode.scsiCommand).length === 2)
+  // It would wait for ten seconds.
+  const closing = session.closeConnection(1)
+  tell(target.peers[1]!, AsyncEvent.logoutRequested, { parameter3: 0 })
+  await until(() => logouts(target).length === 1)
+  await closing
+  await commands
+  assert.deepEqual(
+    logouts(target).map(({ reason, cid }) => [reason, cid]),
+    [[1, 1]],
+  )
+})

@@ -23,10 +23,10 @@ export async function closeConnection(
 ): Promise<Task[] | null> {
   const { links, cid } = link
   link.leaving = true
-  await drain.wait(() => link.inFlight === 0, limitMs)
+  await drain.wait(() => link.inFlight === 0 || link.isLate, limitMs)
   if (link.gone !== null) return null
   // At level 2 what is left is not ended, but goes on elsewhere, if nobody wants this logout (RFC 7143, 11.9.1).
-  const isOrderly = asked || link.inFlight === 0 || links.level < 2
+  const isOrderly = asked || link.isLate || link.inFlight === 0 || links.level < 2
   const answer = isOrderly
     ? await within(link.exchanges.logout(LogoutReason.closeConnection, cid), LOGOUT_MS)
     : null

@@ -69,6 +69,8 @@ export class FullFeature implements ConnectionHost {
   inFlight = 0
   /** A logout is under way: nothing new is started. */
   leaving = false
+  /** The target does not wait for the logout any longer. */
+  isLate = false
   /** The negotiation under way, if there is one. */
   negotiating: Promise<void> | null = null
   /** Time2Wait and Time2Retain that the target asked for, in ms; -1 where it did not. */

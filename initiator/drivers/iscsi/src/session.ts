@@ -56,8 +56,6 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
   /** Tries to reconnect since a command was last completed. */
   #attempt = 0
   #closing: Promise<void> | null = null
-  /** The target does not wait for the logout any longer. */
-  #isLate = false
   #failure: unknown = null
 
   private constructor(destination: Destination, options: Settled) {
@@ -342,21 +340,21 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
 
   /** The target wants a connection to be logged out: another one, or another session, takes its place. */
   async #leave(feature: FullFeature, limitMs: number): Promise<void> {
-    if (feature.leaving) return
-    const { links } = feature
+    const { links, leaving } = feature
     feature.leaving = true
     // The last connection takes the session with it, and so the commands of those that are on their way out as well.
     const isEmpty = (): boolean => (links.isLast(feature) ? links.tasks.size : feature.inFlight) === 0
     await this.#drain.wait(isEmpty, limitMs)
+    if (leaving || (this.#state === 'closing' && links.isLast(feature))) {
+      // It is closed already, as soon as commands have ended: not later than now.
+      feature.isLate = true
+      return this.#drain.look()
+    }
     if (links !== this.#links || links.loggedOut) return
     if (!links.isLast(feature)) {
       await this.#closeLink(feature, 0, true)
       if (links === this.#links && this.#state === 'ready') await this.#addLink(links, REPLACEMENT_TRIES)
       return
-    }
-    if (this.#state === 'closing') {
-      this.#isLate = true
-      return this.#drain.look()
     }
     await within(feature.exchanges.logout(), LOGOUT_MS)
     if (feature.gone !== null) return
@@ -376,7 +374,7 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
     const links = this.#links
     this.#state = 'closing'
     if (links !== null) {
-      const isOver = (): boolean => this.#links === null || this.#isLate
+      const isOver = (): boolean => this.#links === null || links.live.some(link => link.isLate)
       await this.#drain.wait(() => isOver() || (links.tasks.size === 0 && this.#queue.isEmpty), DRAIN_MS)
       this.#watch?.stop()
       // What is still on its way into the session stays out of it.
