@@ -241,7 +241,8 @@ test('numbers that a connection on its way out leaves behind are used on another
     await using session = await openSession({ ...target.options, ...again, connections: 2 })
     const commands = [0, 1].map(() => session.execute({ ...ready, signal: stop.signal }))
     const outcomes = await Promise.allSettled(commands)
-    assert.equal(outcomes.filter(({ status }) => status === 'rejected').length, 1)
+    // What was refused has never run: it does so elsewhere.
+    assert.equal(outcomes.filter(({ status }) => status === 'rejected').length, refused ? 0 : 1)
     await until(() => plugs.length === 1 && session.connections.length === 2)
     assert.deepEqual(plugs, [[left![0].cmdSn, 1]])
     assert.equal((await session.execute(ready)).status, 0)

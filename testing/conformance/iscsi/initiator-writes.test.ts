@@ -3,9 +3,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openSession } from '@lunkit/initiator-driver-iscsi'
-import { BHS, DATA_OUT, Opcode, RESERVED_TAG, SCSI_COMMAND } from '@lunkit/spec'
+import { BHS, DATA_OUT, Opcode, RESERVED_TAG, RejectReason, SCSI_COMMAND } from '@lunkit/spec'
 import type { Pdu, Peer } from '../../../initiator/drivers/iscsi/src/scripted-target.test-kit.ts'
-import { answerFunction, answerText, ask, BYTES, DATA, READY, serve, WRITE } from './scripted-answers.ts'
+import {
+  answerFunction,
+  answerText,
+  ask,
+  BYTES,
+  DATA,
+  READY,
+  refuse,
+  serve,
+  WRITE,
+} from './scripted-answers.ts'
 
 interface Write {
   readonly command: Pdu
@@ -133,4 +143,28 @@ test('tags of all that is under way are different, over all connections', async 
   }
   assert.equal(tags.length, 100)
   assert.equal(new Set(tags).size, 100)
+})
+
+test('data that are rejected do not end their command: its status still comes, and counts', async () => {
+  for (const level of [0, 1]) {
+    let command: Pdu | null = null
+    await using target = await serve(
+      (pdu, peer) => {
+        if (peer.courtesy(pdu)) return
+        if (pdu.opcode === Opcode.dataOut) {
+          refuse(peer, RejectReason.dataDigestError, pdu)
+          peer.respond(command!, { status: 2 })
+        } else if (command !== null) peer.respond(pdu)
+        else {
+          command = pdu
+          ask(pdu, peer, { ttt: 5, r2tSn: 0, bufferOffset: 0, desiredLength: BYTES })
+        }
+      },
+      { InitialR2T: 'Yes', ImmediateData: 'No', ErrorRecoveryLevel: String(level) },
+    )
+    await using session = await openSession({ ...target.options, errorRecoveryLevel: level })
+    assert.equal((await session.execute({ lun: 0, cdb: WRITE, dataOut: DATA })).status, 2)
+    assert.equal((await session.execute({ lun: 0, cdb: READY })).status, 0)
+    assert.equal(target.peers.length, 1)
+  }
 })

@@ -21,7 +21,7 @@ export interface RecoveryHost {
   /** A task that was given up by its caller is at hand again: it is to be aborted. */
   abortAgain(task: Task): void
   /** The target knows nothing of a task that it had taken in. */
-  vanished(task: Task, error: TransportError): void
+  vanished(task: Task, error: TransportError, ran: boolean): void
 }
 
 export interface Recovered {
@@ -178,7 +178,7 @@ async function moveTasks(
     if (link === null) return false
     if (!time.keepsTasks) {
       lost.forget(task, true)
-      host.vanished(task, late('it has kept no task of a lost connection'))
+      host.vanished(task, late('it has kept no task of a lost connection'), true)
     } else if (performance.now() > time.deadline) throw late('its tasks could not be moved in time')
     else if (await reassign(task, link, host, time.deadline)) count.reassigned++
   }
@@ -210,7 +210,7 @@ async function reassign(
     const words = taskManagementResponseText(code)
     if (code === IscsiTaskResponse.taskDoesNotExist || code === IscsiTaskResponse.lunDoesNotExist) {
       link.forget(task, true)
-      host.vanished(task, late(words))
+      host.vanished(task, late(words), true)
       return false
     }
     if (code !== IscsiTaskResponse.taskStillAllegiant || performance.now() > deadline) throw late(words)

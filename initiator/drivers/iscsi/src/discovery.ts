@@ -30,6 +30,7 @@ export async function discover(where: string | Portal, options: NodeOptions = {}
   const { feature } = await establish({ portal, target: null }, settled, {
     ready() {},
     message() {},
+    vanished() {},
     lost: (_, error) => lostWhileAsked.reject(error),
   })
   const limit = setTimeout(() => {

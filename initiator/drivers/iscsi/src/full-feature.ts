@@ -51,6 +51,8 @@ export interface FullFeatureHost {
   /** The connection is gone; the feature's tasks are as they were. */
   lost(feature: FullFeature, error: TransportError): void
   message(feature: FullFeature, message: AsyncMessage): void
+  /** The target knows nothing of a task; `ran` where it may have run all the same. */
+  vanished(task: Task, error: TransportError, ran: boolean): void
 }
 
 export class FullFeature implements ConnectionHost {
@@ -316,12 +318,17 @@ export class FullFeature implements ConnectionHost {
       `The target rejected a PDU: ${rejectReasonText(code)}`,
     )
     if (data.length < BHS.length) throw error
+    // The command goes on: the target asks again, or ends it with a status (RFC 7143, 7.3).
+    if (BHS.field.opcode.get(data, 0) === Opcode.dataOut) return
     if (this.retransmission?.rejected(code, data)) return
     this.#fillGap(data)
     const task = this.find(data)
     if (task !== null) {
       this.forget(task)
-      task.fail(error)
+      // It never ran, and may do so elsewhere.
+      const isFree = code === RejectReason.waitingForLogout && this.leaving
+      if (isFree) this.#host.vanished(task, error, false)
+      else task.fail(error)
       return
     }
     const damaged = code === RejectReason.dataDigestError

@@ -151,8 +151,6 @@ export class Retransmission {
   /** The target refused a PDU: returns whether that is dealt with here. Throws where it ends the connection. */
   rejected(reason: number, header: Uint8Array): boolean {
     const opcode = BHS.field.opcode.get(header, 0)
-    // It asks for the data again by itself, or ends the command with a status (RFC 7143, 11.17.1).
-    if (opcode === Opcode.dataOut) return true
     if (opcode === Opcode.snack) {
       if (SNACK.field.type.get(header, 0) === SnackType.dataAck) return true
       const why = `The target does not send again what was lost: ${rejectReasonText(reason)}`

@@ -276,9 +276,9 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
     )
   }
 
-  vanished(task: Task, error: TransportError): void {
+  vanished(task: Task, error: TransportError, ran: boolean): void {
     if (task.state === 'ending') task.fail(task.reason)
-    else if (task.repeatable && task.dataOut.length === 0) {
+    else if (!ran || (task.repeatable && task.dataOut.length === 0)) {
       task.restart()
       this.#queue.unshift([task])
     } else task.fail(unsure(error))
