@@ -19,6 +19,9 @@ const FUNCTIONS: Readonly<Record<TaskManagement, number>> = {
   'target-cold-reset': IscsiTaskFunction.targetColdReset,
 }
 
+/** Functions that are of no unit: their LUN is reserved (RFC 7143, 11.5). */
+const OF_TARGET: ReadonlySet<TaskManagement> = new Set(['target-warm-reset', 'target-cold-reset'])
+
 const RESPONSES: Readonly<Record<number, ManagementResponse>> = {
   [IscsiTaskResponse.taskDoesNotExist]: 'no-such-task',
   [IscsiTaskResponse.lunDoesNotExist]: 'no-such-lun',
@@ -33,7 +36,7 @@ export async function manageTasks(
   abort: (task: Task, reason: TransportError) => void,
 ): Promise<ManagementResponse> {
   const { links, exchanges } = link
-  const everywhere = action.startsWith('target-')
+  const everywhere = OF_TARGET.has(action)
   const before = links.window.cmdSn
   const affected = [...affectedTasks(links, action, everywhere ? null : lun, before)]
   const answer = exchanges.manage(FUNCTIONS[action], everywhere ? NO_LUN : lun)
