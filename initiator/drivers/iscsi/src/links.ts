@@ -57,7 +57,7 @@ export class Links {
   free(): FullFeature | null {
     if (this.loggedOut || this.tasks.size >= this.#depth || this.window.room === 0) return null
     // The next number goes where a command was sent again: it shows there that the old number is over (RFC 7143, 10.4).
-    for (const link of this.retried) if (!link.leaving) return link
+    if (this.retried.size > 0) for (const link of this.retried) if (!link.leaving) return link
     return this.leastLoaded()
   }
 
