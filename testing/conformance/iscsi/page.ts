@@ -36,9 +36,8 @@ export function pageOf(rules: readonly Rule[], tests: Tests): string {
 
 Made from the tables in \`testing/conformance/iscsi/\` and the tags of the tests by \`testing/conformance/iscsi/rules.test.ts\`:
 ${rules.length} rules in words of our own, ${tested} of them shown by tests, ${left} left out with their reasons. A rule is what the standard
-says with MUST or MUST NOT, or without which such a rule would mean nothing; numbers count within a section. What a comparison
-with the text found missing, most of it on the initiator's side, stands in [a list of its own](rfc7143-open.md). The scripted peers of
-the tests send raw bytes and share no code with the initiator.
+says with MUST or MUST NOT, or without which such a rule would mean nothing; numbers count within a section. The appendices have no such
+rules, but for SendTargets (C). The scripted peers of the tests send raw bytes and share no code with the initiator.
 
 ## Rules
 ${tables.join('')}
