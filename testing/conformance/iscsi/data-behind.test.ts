@@ -4,7 +4,14 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Opcode, SCSI_RESPONSE, Status } from '@lunkit/spec'
 import type { IscsiTargetPort } from '../../../target/drivers/iscsi/src/port.ts'
-import { BLOCK, type IscsiBench, testUnitReady, withBench, write10 } from '../../kit/iscsi-bench.ts'
+import {
+  type BenchOptions,
+  BLOCK,
+  type IscsiBench,
+  testUnitReady,
+  withBench,
+  write10,
+} from '../../kit/iscsi-bench.ts'
 import { fieldsOf, type RawPeer } from '../../kit/raw-peer.ts'
 import { dataOut, ping, sendFunction, write } from '../../kit/raw-requests.ts'
 import { RawSession } from '../../kit/raw-session.ts'
@@ -25,8 +32,9 @@ interface Pair {
 const withGap = (
   run: (pair: Pair) => Promise<void>,
   keys: Readonly<Record<string, string>> = {},
+  limits: BenchOptions['limits'] = { earlyDataBytes: 4096 },
 ): Promise<void> =>
-  withBench({ limits: { earlyDataBytes: 4096 } }, async bench => {
+  withBench({ limits }, async bench => {
     const { session, first } = await RawSession.open(bench, { ...KEYS, ...keys })
     const second = await session.join(2)
     const { cmdSn } = session.next(first)
@@ -167,6 +175,45 @@ describe('unsolicited data of a command whose turn has not come', () => {
       await second.close()
       await bench.until(() => early.parked.bytes === 0)
     }))
+
+  /** Six writes of 256 KiB that wait; then, when `ready` has come, how many of them were well. */
+  const six = async (pair: Pair, ready: () => Promise<void>): Promise<number> => {
+    const { session, first, second, go } = pair
+    for (let at = 0; at < 6; at++) {
+      const fields = { write: 1, expectedDataTransferLength: 262_144 }
+      session.next(second).command(write10(at * 512, 512), fields, Buffer.alloc(262_144, at))
+    }
+    await ping(second)
+    await ready()
+    go()
+    await statusOf(first)
+    const seen: number[] = []
+    for (let at = 0; at < 6; at++) seen.push(await statusOf(second))
+    assert.ok(seen.every(status => status === Status.good || status === Status.taskSetFull))
+    return seen.filter(status => status === Status.good).length
+  }
+
+  test('shares the room of all sessions', () =>
+    withGap(
+      async pair => {
+        const { early } = pair.bench.port as IscsiTargetPort
+        const ready = async (): Promise<void> => assert.equal(early.parked.bytes, 6 * 262_144)
+        assert.equal(await six(pair, ready), 6)
+      },
+      {},
+      {},
+    ))
+
+  test('does so for no longer than data may take to come', () =>
+    withGap(
+      async pair => {
+        const { early } = pair.bench.port as IscsiTargetPort
+        const ready = (): Promise<void> => pair.bench.until(() => early.parked.bytes === 4 * 262_144)
+        assert.equal(await six(pair, ready), 4)
+      },
+      {},
+      { dataTimeoutMs: 400 },
+    ))
 
   test('that belongs to no command is rejected as before', () =>
     withGap(async ({ session, second, go }) => {

@@ -52,6 +52,9 @@ export class CommandWindow {
   /** Data bytes of parked requests, and what came behind them. */
   parkedBytes = 0
 
+  /** What was awaited when the clock was last told, and since when. */
+  #awaited = -1
+  #since = 0
   readonly #total: ParkedTotal
 
   constructor(first: number, total: ParkedTotal = { bytes: 0 }) {
@@ -115,6 +118,15 @@ export class CommandWindow {
     request.behind.length = 0
     this.#count(-request.bytes)
     request.bytes = 0
+  }
+
+  /** For how long, in ticks of this clock, the same request has kept others waiting. */
+  awaitedFor(clock: number): number {
+    if (this.#parked.size === 0 || this.#awaited !== this.expected) {
+      this.#awaited = this.expected
+      this.#since = clock
+    }
+    return clock - this.#since
   }
 
   /** The request that was counted last was refused, and so not received: its number is the next again (RFC 7143, 7.3). */

@@ -2,6 +2,7 @@
 // One coarse clock for all of a port's time limits: login, silence, polite ends.
 import type { Connection } from './connection.ts'
 import { endTasks } from './end-tasks.ts'
+import { letGo } from './inbound/data-behind.ts'
 import type { Nop, Settings } from './options.ts'
 import { sendPing } from './outbound/nop-in.ts'
 import type { IscsiTargetPort } from './port.ts'
@@ -76,6 +77,7 @@ export class KeepAlive {
 
   /** A write that waits for its data holds memory, and may hold up every other command of its unit. */
   #dun(session: Session): void {
+    if (session.window.awaitedFor(this.clock) > this.#dataTimeout) letGo(session)
     for (const one of session.overdue(this.clock - this.#dataTimeout)) {
       const { connection } = one
       if (connection?.over === true || (connection?.obstacle ?? null) !== null) continue

@@ -3,6 +3,8 @@
 import { DATA_OUT, Opcode, SCSI_COMMAND } from '@lunkit/spec'
 import type { Parked } from '../command-window.ts'
 import type { Connection } from '../connection.ts'
+import { PARKED_BYTES } from '../defence/session-memory.ts'
+import type { Session } from '../session.ts'
 
 const { opcode, itt, final, write } = SCSI_COMMAND.field
 const HEADER_BYTES = 48
@@ -45,4 +47,12 @@ export function keepBehind(
     window.addTo(parked, { header: copy, data: data.slice(), length, damaged }, bytes)
   }
   return true
+}
+
+/** The command that the others wait for does not come: nothing of their data is kept beyond what each session may have. */
+export function letGo({ window }: Session): void {
+  for (const [, parked] of window.parked()) {
+    if (window.parkedBytes <= PARKED_BYTES) return
+    if (parked.bytes > 0 && opcode.get(parked.header, 0) === Opcode.scsiCommand) window.crowd(parked)
+  }
 }
