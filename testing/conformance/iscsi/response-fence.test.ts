@@ -283,6 +283,22 @@ describe('the response fence', () => {
       assert.equal(bench.of('answers-not-read')[0]!.cid, 2)
     }))
 
+  test('who has nothing to say is not given up where nobody waits for it, and is given its time once it is asked', () =>
+    withBench({ limits: { responseTimeoutMs: 200 } }, async bench => {
+      const { session, first } = await RawSession.open(bench, FENCED)
+      const second = await session.join(2)
+      const two = { bench, session, first, second }
+      ready(two, first)
+      await session.receiveAnswer(first, Opcode.scsiResponse)
+      ask(two, first, { function: logicalUnitReset })
+      await session.receiveAnswer(first, Opcode.taskManagementResponse)
+      await new Promise(resolve => setTimeout(resolve, 600))
+      assert.equal(bench.of('answers-not-read').length, 0)
+      ready(two, second)
+      session.pong(first, await pinged(two, first))
+      assert.equal(senseOf(await session.receiveAnswer(second, Opcode.scsiResponse)), '062903')
+    }))
+
   // Requirement: RFC 7143, 4.2.2.3/5.
   test('with one connection nothing waits, and nobody is pinged', () =>
     withBench({}, async bench => {

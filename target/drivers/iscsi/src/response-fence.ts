@@ -31,7 +31,7 @@ export class ResponseFence {
   readonly #asked: Set<Connection> = new Set()
   /** Acknowledgements of what went before the first of those that wait are awaited. */
   #noted = false
-  /** Clock of the port when acknowledgements were last begun to be awaited. */
+  /** Clock of the port when acknowledgements were last begun to be awaited, or asked for. */
   #since = 0
   /** What is sent may end connections, which looks again. */
   #looking = false
@@ -62,9 +62,12 @@ export class ResponseFence {
     if (this.#sent === null && this.#waiting.length === 0) this.#session.unfenced()
   }
 
-  /** The port's clock has ticked: who acknowledges nothing for so many ticks does not hold up the others any longer. */
+  /**
+   * The port's clock has ticked: who acknowledges nothing for so many ticks, although it was asked, does not hold up the
+   * others any longer. Where nothing waits nobody is asked, and an initiator may have nothing to say.
+   */
   expire(clock: number, ticks: number): void {
-    if (this.#awaited.size === 0 || clock - this.#since < ticks) return
+    if (this.#waiting.length === 0 || clock - this.#since < ticks) return
     const { port, target } = this.#session
     for (const connection of [...this.#awaited.keys()]) {
       // Where a rehearsal has cut the way, it is for the initiator to notice.
@@ -129,6 +132,7 @@ export class ResponseFence {
     for (const connection of this.#awaited.keys()) {
       if (this.#asked.has(connection)) continue
       this.#asked.add(connection)
+      this.#since = this.#session.port.clock
       sendPing(connection)
     }
   }
