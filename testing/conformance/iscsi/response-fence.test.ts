@@ -15,9 +15,17 @@ import {
   Status,
   TASK_MANAGEMENT_RESPONSE,
 } from '@lunkit/spec'
-import { type IscsiBench, read10, senseOf, testUnitReady, withBench } from '../../kit/iscsi-bench.ts'
+import {
+  BLOCK,
+  type IscsiBench,
+  read10,
+  senseOf,
+  testUnitReady,
+  withBench,
+  write10,
+} from '../../kit/iscsi-bench.ts'
 import { fieldsOf, keysOf, type RawPdu, type RawPeer } from '../../kit/raw-peer.ts'
-import { ping, sendFunction } from '../../kit/raw-requests.ts'
+import { dataOut, functionResponse, ping, r2t, sendFunction } from '../../kit/raw-requests.ts'
 import { RawSession } from '../../kit/raw-session.ts'
 
 const { abortTask, abortTaskSet, clearAca, clearTaskSet, logicalUnitReset } = IscsiTaskFunction
@@ -246,6 +254,29 @@ describe('the response fence', () => {
     }))
 
   // Requirement: RFC 7143, 4.2.2.3/2.
+  test('data of a write that ended by another initiator go nowhere while its answer waits', () =>
+    withTwo(async two => {
+      const { bench, session, first, second } = two
+      const by = await bench.peer({ isid: OTHER_PORT })
+      const itt = send(two, first, write10(0, 1), { write: 1, expectedDataTransferLength: BLOCK })
+      const { ttt } = await r2t(first)
+      await owe(two)
+      ask(two, first, { function: clearAca })
+      const asked = await pinged(two, second)
+      sendFunction(by, { function: clearTaskSet })
+      await ping(by)
+      dataOut(first, { itt, ttt, expStatSn: first.expStatSn }, Buffer.alloc(BLOCK, 1))
+      await isSilent(two, first)
+      session.pong(second, asked)
+      await functionCompletes(two)
+      session.pong(first, await pinged(two, first))
+      const pdu = await session.receive(first, Opcode.scsiResponse)
+      assert.equal(fieldsOf(SCSI_RESPONSE, pdu).status, Status.taskAborted)
+      await functionResponse(by)
+      assert.equal(bench.store.bytes[0], 0)
+      assert.equal(bench.of('warning').length, 0)
+    }))
+
   test('a connection that ends is not waited for, and a session that ends drops what waits', () =>
     withTwo(
       async two => {

@@ -15,6 +15,7 @@ export function answerTask(engine: Engine, task: Task): void {
   const one = task.driverData as IscsiTask
   const { session } = one
   if (session.several && (session.fence?.concerns(task.lun) || isFenced(task)) && !waitsForData(one, task)) {
+    session.dismissData(one)
     session.sendInOrder({
       lun: task.lun,
       fenced: isFenced(task),
@@ -62,6 +63,7 @@ function answerNow(engine: Engine, task: Task): void {
   if (waitsForData(one, task)) {
     // The answer waits for the end of the data, the engine's task need not.
     one.answered = true
+    one.fetching = false
     one.fenced = session.several && isFenced(task)
     one.task = null
     one.held.length = 0

@@ -125,6 +125,17 @@ export class IscsiTask {
     this.lostCid = this.connection!.cid
     this.released = false
     this.connection = null
+    this.#endTransfers()
+  }
+
+  /** No data is wanted or awaited any more. */
+  dismissData(): void {
+    this.fetching = false
+    this.held.length = 0
+    this.#endTransfers()
+  }
+
+  #endTransfers(): void {
     this.unsolicited = false
     this.skipping = false
     this.r2tsDone = this.r2tsSent

@@ -217,6 +217,12 @@ export class Session {
     this.#free.push(one)
   }
 
+  /** The task has its answer, which waits for its turn: data that was asked for is not for the engine any more. */
+  dismissData(one: IscsiTask): void {
+    if (one.awaitsData) this.retire(one.itt)
+    one.dismissData()
+  }
+
   /** Tasks whose data the initiator owes since before `clock`. */
   overdue(clock: number): IscsiTask[] {
     return this.#slots.filter(

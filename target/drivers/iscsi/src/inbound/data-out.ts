@@ -27,8 +27,8 @@ export function receiveDataOut(
   const due = one?.connection === connection && (solicited ? one.isDue(transferTag) : one.unsolicited)
   if (!due) {
     if (one === undefined && !solicited && keepBehind(connection, header, at, data, length, damaged)) return
-    // After an abort the initiator may still send what was asked for.
-    if (one === undefined && session.isRetired(tag)) {
+    // After an abort the initiator may still send what was asked for; the answer may not have gone yet.
+    if (session.isRetired(tag)) {
       if (damaged) connection.reject(RejectReason.dataDigestError, header, at, 'Data digest is wrong')
       return
     }
