@@ -35,6 +35,8 @@ export interface Recovered {
 interface Time {
   /** Clock of the session, when all has to be done. */
   deadline: number
+  /** Time2Retain that was agreed on, in ms: more is not waited for, whatever the target tells. */
+  readonly longestMs: number
   /** Whether it has kept the tasks that it had taken in. */
   keepsTasks: boolean
 }
@@ -54,8 +56,10 @@ export async function recoverConnection(lost: FullFeature, host: RecoveryHost): 
   const { links, settings } = lost
   const { signal } = links
   const beforeMs = lost.retryAfterMs >= 0 ? lost.retryAfterMs : settings.time2Wait * 1000
-  const retainMs = lost.retainMs >= 0 ? lost.retainMs : settings.time2Retain * 1000
-  const time: Time = { deadline: performance.now() + beforeMs + retainMs, keepsTasks: true }
+  // Commands hang meanwhile, also those that nobody wants any more: no longer than was agreed on.
+  const longestMs = settings.time2Retain * 1000
+  const retainMs = lost.retainMs >= 0 ? Math.min(lost.retainMs, longestMs) : longestMs
+  const time: Time = { deadline: performance.now() + beforeMs + retainMs, longestMs, keepsTasks: true }
   checkWait(beforeMs)
   if (retainMs === 0) throw late('it keeps no task of a lost connection')
   await pause(beforeMs, signal)
@@ -141,7 +145,7 @@ async function logOut(other: FullFeature, cid: number, time: Time, signal: Abort
   if (response === LogoutResponse.closed) {
     checkWait(time2Wait * 1000)
     // The times begin anew; without any the tasks are gone already (RFC 7143, 11.15.4).
-    time.deadline = performance.now() + (time2Wait + time2Retain) * 1000
+    time.deadline = performance.now() + time2Wait * 1000 + Math.min(time2Retain * 1000, time.longestMs)
     time.keepsTasks = time2Retain > 0
     await pause(time2Wait * 1000, signal)
   }

@@ -6,6 +6,7 @@ import { buildCdb, TransportError } from '@lunkit/initiator-core'
 import {
   ASYNC_MESSAGE,
   DATA_IN,
+  IscsiTaskResponse,
   LOGIN_REQUEST,
   LOGOUT_RESPONSE,
   NOP_IN,
@@ -263,6 +264,44 @@ test('a target that wants a wait of hours is not waited for', async () => {
   })
   await using session = await openSession({ ...target.options, errorRecoveryLevel: 2 })
   await assert.rejects(session.execute({ lun: 0, cdb: READY }), { code: 'TRANSPORT_CONNECTION_LOST' })
+})
+
+test('a target that tells to keep tasks for hours, and hands out none, has no more time than was agreed on', async () => {
+  const hours = { time2Wait: 0, time2Retain: 65_535 }
+  for (const byMessage of [true, false]) {
+    await using target = await level2(
+      (pdu, peer) => {
+        const { itt, cmdSn } = pdu
+        const answer = { final: 1, itt }
+        if (pdu.opcode === Opcode.scsiCommand) {
+          peer.expCmdSn = cmdSn + 1
+          const told = {
+            opcode: Opcode.asyncMessage,
+            asyncEvent: 2,
+            parameter1: peer.number - 1,
+            parameter3: 65_535,
+          }
+          if (byMessage) peer.sendStatus(ASYNC_MESSAGE, { ...told, final: 1, itt: RESERVED_TAG })
+          else {
+            const numbers = { opcode: Opcode.nopIn, final: 1, itt: RESERVED_TAG, ttt: RESERVED_TAG }
+            peer.send(NOP_IN, numbers)
+            peer.socket.end()
+          }
+        } else if (pdu.opcode === Opcode.logoutRequest)
+          peer.sendStatus(LOGOUT_RESPONSE, { ...answer, ...hours, opcode: Opcode.logoutResponse })
+        else if (pdu.opcode === Opcode.taskManagementRequest)
+          peer.sendStatus(TASK_MANAGEMENT_RESPONSE, {
+            ...answer,
+            opcode: Opcode.taskManagementResponse,
+            response: IscsiTaskResponse.taskStillAllegiant,
+          })
+      },
+      { DefaultTime2Retain: '1' },
+    )
+    const options = { ...target.options, errorRecoveryLevel: 2, connections: byMessage ? 1 : 2 }
+    await using session = await openSession(options)
+    await assert.rejects(session.execute({ lun: 0, cdb: READY }), { code: 'TRANSPORT_CONNECTION_LOST' })
+  }
 })
 
 test('news of a connection that the session does not have is none', async () => {
