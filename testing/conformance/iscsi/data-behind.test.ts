@@ -2,7 +2,7 @@
 // RFC 7143, 4.2.2.1 and 4.2.5.2: unsolicited data of commands that wait for a lower CmdSN on another connection.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { Opcode, SCSI_RESPONSE, Status } from '@lunkit/spec'
+import { DATA_OUT, NOP_OUT, Opcode, RESERVED_TAG, SCSI_RESPONSE, Status } from '@lunkit/spec'
 import type { IscsiTargetPort } from '../../../target/drivers/iscsi/src/port.ts'
 import {
   type BenchOptions,
@@ -192,6 +192,44 @@ describe('unsolicited data of a command whose turn has not come', () => {
     assert.ok(seen.every(status => status === Status.good || status === Status.taskSetFull))
     return seen.filter(status => status === Status.good).length
   }
+
+  test('keeps nothing alive that came between it', () =>
+    withGap(
+      async ({ bench, session, second, go }) => {
+        const itt = write(session.next(second), 0, 52, blocks(4, 1), { final: 0 })
+        const ignored = {
+          opcode: Opcode.nopOut,
+          final: 1,
+          itt: 1,
+          ttt: RESERVED_TAG,
+          cmdSn: second.cmdSn + 999,
+        }
+        const between = second.build(NOP_OUT, ignored, Buffer.alloc(24_000))
+        const fields = { opcode: Opcode.dataOut, itt, ttt: RESERVED_TAG }
+        for (let dataSn = 0; dataSn < 6; dataSn++) {
+          const values = {
+            ...fields,
+            dataSn,
+            bufferOffset: (4 + 8 * dataSn) * BLOCK,
+            final: dataSn === 5 ? 1 : 0,
+          }
+          second.send(Buffer.concat([between, second.build(DATA_OUT, values, blocks(8, 2)), between]))
+        }
+        await ping(second)
+        const [{ window } = assert.fail()] = (bench.port as IscsiTargetPort).sessions.values()
+        const pieces = [...window.parked()].flatMap(([, { data, behind }]) => [
+          ...data,
+          ...behind.flatMap(one => one.data),
+        ])
+        assert.equal(Buffer.concat(pieces).length, 52 * BLOCK)
+        const alive = new Set(pieces.map(({ buffer }) => buffer))
+        assert.ok([...alive].reduce((sum, { byteLength }) => sum + byteLength, 0) <= 2 * 52 * BLOCK)
+        go()
+        assert.equal(await statusOf(second), Status.good)
+      },
+      {},
+      {},
+    ))
 
   test('shares the room of all sessions', () =>
     withGap(

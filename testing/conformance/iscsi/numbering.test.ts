@@ -2,7 +2,7 @@
 // RFC 7143, 4.2.2: command, status and data numbers, and the command window.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { DATA_IN, NOP_IN, Opcode, RESERVED_TAG, SCSI_COMMAND, SCSI_RESPONSE } from '@lunkit/spec'
+import { DATA_IN, NOP_IN, NOP_OUT, Opcode, RESERVED_TAG, SCSI_COMMAND, SCSI_RESPONSE } from '@lunkit/spec'
 import { BLOCK, testUnitReady, withBench } from '../../kit/iscsi-bench.ts'
 import { fieldsOf, type RawPdu, type RawPeer } from '../../kit/raw-peer.ts'
 import {
@@ -177,6 +177,19 @@ describe('status numbers', () => {
       assert.equal(own.statSn, statSn + 1)
       dataOut(peer, { itt, ttt: asked.ttt }, Buffer.alloc(BLOCK))
       assert.equal((await response(peer)).statSn, statSn + 1)
+    }))
+  test('a request in no form that has the number of one that came takes nothing back', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer()
+      const { cmdSn } = peer
+      await ping(peer, { immediate: 0, cmdSn })
+      peer.sendPdu(
+        NOP_OUT,
+        { opcode: Opcode.nopOut, final: 1, itt: 9, ttt: RESERVED_TAG, cmdSn },
+        undefined,
+        Buffer.alloc(8),
+      )
+      assert.equal((await ping(peer, { cmdSn: cmdSn + 1 })).expCmdSn, cmdSn + 1)
     }))
 })
 

@@ -2,7 +2,7 @@
 // From received chunks to PDUs: header, additional header, digests, and data as slices of the chunks.
 import { BHS, BHS_LENGTH, DIGEST_LENGTH, readDigest } from '@lunkit/spec'
 import type { Checksum } from './digest.ts'
-import { Gather, SMALL_BYTES } from './gather.ts'
+import { copyOut, Gather, SMALL_BYTES } from './gather.ts'
 
 /** What `next` found. After `headerDigest` and `tooLong` the stream cannot be followed any more. */
 export const Frame = Object.freeze({
@@ -183,9 +183,3 @@ export class Framer {
 }
 
 const EMPTY = Buffer.alloc(0)
-
-function copyOut(slice: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(slice.length)
-  slice.copy(copy)
-  return copy
-}

@@ -6,6 +6,20 @@ export const SMALL_BYTES = 2048
 /** Largest buffer that small pieces are copied into. */
 const GATHER_BYTES = 16_384
 
+/** A piece of its own, which keeps nothing else alive. */
+export function copyOut(piece: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(piece.length)
+  piece.copy(copy)
+  return copy
+}
+
+/**
+ * Pieces for a long wait: those that keep more than as much again alive are copied. A peer could else hold many times what
+ * is counted, by what it sends between them.
+ */
+export const unpinned = (pieces: readonly Buffer[]): Buffer[] =>
+  pieces.map(piece => (piece.length * 2 < piece.buffer.byteLength ? copyOut(piece) : piece))
+
 export class Gather {
   #buffer: Buffer = EMPTY
   #used = 0

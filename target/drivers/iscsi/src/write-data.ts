@@ -3,6 +3,7 @@
 import type { Task } from '@lunkit/target-api'
 import { DATA_INCORRECT } from './condition.ts'
 import type { Connection } from './connection.ts'
+import { unpinned } from './gather.ts'
 import type { IscsiTask } from './iscsi-task.ts'
 import { sendR2T } from './outbound/r2t.ts'
 import { sendScsiResponse } from './outbound/response.ts'
@@ -17,9 +18,7 @@ export function keepData(one: IscsiTask, data: readonly Buffer[], length: number
   if (length > 0) one.movedAt = one.session.port.clock
   if (one.answered) return
   if (one.fetching) give(one, one.task!, data)
-  else
-    for (let i = 0; i < data.length; i++)
-      one.gather.add(one.held, data[i]!, one.sequenceEnd - one.got + length)
+  else for (const piece of unpinned(data)) one.gather.add(one.held, piece, one.sequenceEnd - one.got + length)
 }
 
 /** Adds slices to the task's segments, up to what is wanted: an initiator may bring more than the command needs. */

@@ -4,6 +4,7 @@ import { BHS, NOP_OUT, Opcode, RejectReason } from '@lunkit/spec'
 import { type Parked, Turn } from '../command-window.ts'
 import type { Connection } from '../connection.ts'
 import { PARKED_BYTES } from '../defence/session-memory.ts'
+import { unpinned } from '../gather.ts'
 import type { Session } from '../session.ts'
 import { isUnfinishedWrite } from './data-behind.ts'
 import { receiveDataOut } from './data-out.ts'
@@ -38,9 +39,9 @@ export function dispatch(
   }
   const code = opcode.get(header, at)
   // A wrong digest is told as that, whatever else is wrong (RFC 7143, 7.8).
-  if (!damaged && code !== Opcode.scsiCommand && isMisshapen(connection, code, header, at, length)) return
   switch (code) {
     case Opcode.dataOut:
+      if (!damaged && isMisshapen(connection, code, header, at, length)) return
       receiveDataOut(connection, header, at, data, length, damaged)
       break
     case Opcode.scsiCommand:
@@ -52,7 +53,7 @@ export function dispatch(
       break
     case Opcode.snack:
       if (damaged) connection.reject(RejectReason.dataDigestError, header, at, 'Data digest is wrong')
-      else receiveSnack(connection, header, at)
+      else if (!isMisshapen(connection, code, header, at, length)) receiveSnack(connection, header, at)
       break
     case Opcode.loginRequest:
       connection.protocolError(header, at, 'Login request came after login')
@@ -165,11 +166,14 @@ function ignoreDataOf(session: Session, header: Buffer, at: number): void {
 function park(connection: Connection, header: Buffer, at: number, data: Buffer[], length: number): Parked {
   const end = at + 48 + BHS.field.totalAhsLength.get(header, at) * 4
   const copy = Buffer.from(header.subarray(at, end))
-  return { connection, header: copy, data: data.slice(), behind: [], bytes: length, isCrowded: false }
+  return { connection, header: copy, data: unpinned(data), behind: [], bytes: length, isCrowded: false }
 }
 
+/** Its turn has come: only now is it refused, for a request that is refused has not been received, and gives its number back. */
 function perform(connection: Connection, header: Buffer, at: number, data: Buffer[], length: number): void {
-  switch (opcode.get(header, at)) {
+  const code = opcode.get(header, at)
+  if (code !== Opcode.scsiCommand && isMisshapen(connection, code, header, at, length)) return
+  switch (code) {
     case Opcode.scsiCommand:
       receiveScsiCommand(connection, header, at, data, length)
       break
