@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import { TransportError } from '@lunkit/initiator-core'
 import { BHS, BHS_LENGTH, crc32c, DIGEST_LENGTH, writeDigest } from '@lunkit/spec'
 import { Framer, type FramerHost } from './framer.ts'
-import { openSocket } from './open-socket.ts'
+import { openSocket, socketFault } from './open-socket.ts'
 import type { Settled } from './options.ts'
 import { type Portal, portalText } from './portal.ts'
 
@@ -83,7 +83,7 @@ export class Connection {
           { cause },
         ),
       )
-    this.#socket.on('error', error => lost(error.message, error))
+    this.#socket.on('error', error => lost(socketFault(error), error))
     this.#socket.on('end', () => lost('the target closed it'))
     this.#socket.on('close', () => lost('it was closed'))
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opens the byte stream to a portal: TCP, or TLS over it, with each way to fail in words.
 import { connect as connectTcp, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
-import { TransportError } from '@lunkit/initiator-core'
+import { type ConnectionOptions, connect as connectTls } from 'node:tls'
+import { RequestError, TransportError } from '@lunkit/initiator-core'
 import type { TlsOptions } from './options.ts'
 import { type Portal, portalText } from './portal.ts'
 
@@ -57,11 +57,28 @@ function overTls(
   tls: TlsOptions,
   received: (buffer: Uint8Array, length: number) => void,
 ): Socket {
-  const socket = connectTls({ host, port, minVersion: 'TLSv1.2', ...tls })
+  const socket = startTls({ host, port, minVersion: 'TLSv1.2', ...tls })
   socket.setNoDelay(true)
   socket.on('data', chunk => received(chunk, chunk.length))
   return socket
 }
+
+/** Throws RequestError where certificate and key are none, or do not belong together. */
+function startTls(options: ConnectionOptions): Socket {
+  try {
+    return connectTls(options)
+  } catch (error) {
+    const { reason, message } = error as Error & { reason?: string }
+    throw new RequestError('OPTION_INVALID', `Option tls cannot be used: ${reason ?? message}`, {
+      cause: error,
+      hint: 'certificate and key must be PEM, belong together, and the key must have no passphrase',
+    })
+  }
+}
+
+/** Why a socket failed, in words where its code is a known one. */
+export const socketFault = (error: Error): string =>
+  WHY[(error as NodeJS.ErrnoException).code ?? ''] ?? error.message
 
 const WHY: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nothing listens there',
@@ -70,18 +87,22 @@ const WHY: Readonly<Record<string, string>> = {
   EHOSTUNREACH: 'there is no route to the host',
   ENETUNREACH: 'there is no route to the network',
   ETIMEDOUT: 'the host does not answer',
+  ECONNRESET: 'the target reset it',
+  EPIPE: 'the target closed it',
 }
 
 function connectError(portal: Portal, error: Error, tls: boolean): TransportError {
-  const known = WHY[(error as NodeJS.ErrnoException).code ?? '']
+  // A peer that ends a handshake has most likely to do with TLS.
+  const { code = '' } = error as NodeJS.ErrnoException
+  const known = code in WHY && !(tls && code === 'ECONNRESET')
   const hint =
-    tls && known === undefined
+    tls && !known
       ? 'check that the portal speaks TLS, that its certificate is signed by the given authority and names this host'
       : 'check the address and that the target is running'
-  const what = tls && known === undefined ? 'TLS: ' : ''
+  const what = tls && !known ? `TLS: ${error.message}` : socketFault(error)
   return new TransportError(
     'TRANSPORT_CONNECT_FAILED',
-    `Could not connect to ${portalText(portal)}: ${what}${known ?? error.message}`,
+    `Could not connect to ${portalText(portal)}: ${what}`,
     { cause: error, hint },
   )
 }
