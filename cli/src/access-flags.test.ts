@@ -102,6 +102,7 @@ describe('faults', () => {
     [/2 CHAP users and 1 files/, { chapUser: ['a', 'b'], chapSecretFile: [path] }, 'secret'],
     [/needs a user/, { chapSecretFile: [path] }, 'secret'],
     [/needs a user/, { mutualUser: 'target' }],
+    [/no user that the target proves/, { chapFile: path, mutualSecretFile: path }, TWO],
     [/'a' has no secret/, { chapUser: ['a'] }],
     [/'target' has no secret/, { chapFile: path, mutualUser: 'target' }, TWO],
     [/carol is no CHAP user/, { chapFile: path, readOnlyUser: ['carol'] }, TWO],

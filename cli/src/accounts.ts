@@ -20,7 +20,14 @@ export async function readAccounts(flags: AccountFlags): Promise<Chap[]> {
   const { chapFile, mutualUser } = flags
   const accounts = [...(await readPairs(flags)), ...(chapFile === undefined ? [] : await readLines(chapFile))]
   const secret = await readSecret('mutual CHAP secret', flags.mutualSecretFile, 'LUNKIT_MUTUAL_SECRET')
-  if (mutualUser === undefined) return accounts
+  if (mutualUser === undefined) {
+    if (flags.mutualSecretFile === undefined) return accounts
+    throw new UsageError(
+      'CHAP_USER',
+      'A mutual CHAP secret is given, but no user that the target proves itself as',
+      'add --mutual-user',
+    )
+  }
   if (accounts.length === 0) throw noUser()
   if (secret === null) {
     throw new UsageError(

@@ -76,6 +76,7 @@ export async function connectOptions(
       'add --mutual-secret-file, or set LUNKIT_MUTUAL_SECRET',
     )
   }
+  checkUsers(flags, places)
   const tls = await connectionTls(flags)
   return {
     // A person waits: a target that is gone is given up after a few tries.
@@ -97,6 +98,20 @@ export async function connectOptions(
     }),
     ...(flags.digests && { headerDigest: 'require', dataDigest: 'require' }),
   }
+}
+
+/** A secret file that nobody would look at is refused: who gives the target's thinks that it has to prove itself. */
+function checkUsers(flags: ConnectionFlags, places: readonly string[]): void {
+  const named = flags.chapUser !== undefined || places.some(namesUser)
+  const fault =
+    flags.mutualSecretFile !== undefined && flags.mutualUser === undefined
+      ? ['A mutual CHAP secret is given, but no user that the target must prove itself as', '--mutual-user']
+      : flags.mutualUser !== undefined && !named
+        ? ['A target proves itself only to a user of CHAP', '--chap-user']
+        : flags.chapSecretFile !== undefined && !named
+          ? ['A CHAP secret is given, but no user', '--chap-user']
+          : null
+  if (fault !== null) throw new UsageError('CHAP_USER', fault[0]!, `add ${fault[1]}`)
 }
 
 /** Checked here, as the library would name its own option and not the flag. */
