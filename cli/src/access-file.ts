@@ -76,7 +76,11 @@ export async function readAccessFile(path: string): Promise<AccessSettings> {
   try {
     value = JSON.parse(text)
   } catch (error) {
-    throw fail((error as Error).message, 'JSON')
+    throw new UsageError(
+      'ACCESS_FILE',
+      `Access file '${path}' is not JSON: ${(error as Error).message}`,
+      'see docs/cookbook/access.md',
+    )
   }
   checkKeys(FILE, value, 'the file', fail)
   const { rules = [], groups = {} } = value as { rules?: unknown[]; groups?: Record<string, unknown> }

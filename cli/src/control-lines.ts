@@ -166,7 +166,10 @@ function which({ keys, plain }: Words): InitiatorSelection {
   const selection: Record<string, string | number> = {}
   for (const key of WHICH) {
     const value = keys.get(key)
-    if (value !== undefined) selection[key] = key === 'tsih' || key === 'tag' ? numberOf(value, key) : value
+    if (value === undefined) continue
+    if (key === 'isid' && !/^[\da-f]{12}$/i.test(value))
+      throw new OperatorError('CONTROL', `'${value}' is no ISID`, { hint: 'give its 12 hex digits' })
+    selection[key] = key === 'tsih' || key === 'tag' ? numberOf(value, key) : value
   }
   if (Object.keys(selection).length > 0 || plain.includes('all')) return selection
   throw new OperatorError('CONTROL', 'It is not said which initiators are meant', { hint: WHICH_USAGE })

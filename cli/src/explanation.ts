@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lunkit serve --explain`: what an initiator would see of the target, and why, for people and as JSON.
+import { isIP } from 'node:net'
 import { parseIscsiName } from '@lunkit/spec'
 import type { DeviceType } from '@lunkit/target-api'
 import type { Explanation } from '@lunkit/target-driver-iscsi'
@@ -28,7 +29,7 @@ export async function explainServe(
   guard(settings)
   const question: ViewQuestion = {
     initiator: initiatorName(flags.explain!),
-    ...(flags.explainAddress !== undefined && { address: flags.explainAddress }),
+    ...(flags.explainAddress !== undefined && { address: plainAddress(flags.explainAddress) }),
     ...(flags.explainUser !== undefined && { user: flags.explainUser }),
   }
   const target = {
@@ -52,6 +53,11 @@ function initiatorName(given: string): string {
     `'${given}' is no iSCSI name: ${parsed.cause}`,
     'give the whole name, without * or ?',
   )
+}
+
+function plainAddress(given: string): string {
+  if (isIP(given) !== 0) return given
+  throw new UsageError('EXPLAIN', `'${given}' is no address`, 'give one IPv4 or IPv6 address')
 }
 
 /** Those of the target's portals that somebody comes to at this address; of its tag, if one is given. */

@@ -77,7 +77,7 @@ function numberOf(option: string, text: string, unit: string): number {
   throw new UsageError(
     'OPTION_VALUE',
     `'${text}' is no value for ${option}`,
-    `give a whole number of ${unit}`,
+    `give a whole number of ${unit}, 1 or more`,
   )
 }
 

@@ -217,6 +217,7 @@ test('--explain tells what an initiator would get, and opens nothing', async t =
     [['*:backup'], /'\*:backup' is no iSCSI name/],
     [[BACKUP, '--explain-portal', '10.9.8.6'], /no portal at '10\.9\.8\.6'\n.*10\.9\.8\.7:3260,1/],
     [[BACKUP, '--explain-portal', '10.9.8.7,2'], /no portal at/],
+    [[BACKUP, '--explain-address', '10.9.8.0/24'], /'10\.9\.8\.0\/24' is no address/],
   ] as const) {
     const refused = lunkit([...asked, ...question])
     assert.deepEqual([refused.status, refused.stdout], [2, ''])

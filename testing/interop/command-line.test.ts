@@ -137,6 +137,40 @@ const FAILURES: readonly [what: string, words: () => string[], code: number, sai
   ['no connections', () => ['info', url(0), '--connections', ''], 2, /--connections.*\n.*1 to 64/],
   ['a certificate without its key', () => ['info', url(0), '--tls-cert', at('a.pem')], 2, /--tls-key/],
   [
+    'a certificate that is none',
+    () => ['info', url(0), '--tls-cert', at('odd.img'), '--tls-key', at('odd.img')],
+    2,
+    /tls cannot be used[\s\S]*belong together/,
+  ],
+  ['a secret of nobody', () => ['info', url(0), '--chap-secret-file', at('odd.img')], 2, /add --chap-user/],
+  [
+    'a secret of no target',
+    () => ['info', url(0), '--mutual-secret-file', at('odd.img')],
+    2,
+    /add --mutual-user/,
+  ],
+  [
+    'mutual CHAP alone',
+    () => ['info', url(0), '--mutual-user', 't', '--mutual-secret-file', at('odd.img')],
+    2,
+    /add --chap-user/,
+  ],
+  ['no pings', () => ['ping', url(0), '--count', '0'], 2, /--count.*\n.*1 or more/],
+  ['no tag=state', () => ['serve', 'memory:1M', '--port-group', '1'], 2, /'--port-group 1' is no tag=state/],
+  [
+    'a state of no portal',
+    () => ['serve', 'memory:1M', '--port-group', '2=standby'],
+    2,
+    /No portal has the tag of '--port-group 2=standby'/,
+  ],
+  // The portal that there is when none is given has tag 1.
+  [
+    'no state',
+    () => ['serve', 'memory:1M', '--port-group', '1=asleep'],
+    2,
+    /'asleep' is no asymmetric access state/,
+  ],
+  [
     'an authority that is no file',
     () => ['info', url(0), '--tls-ca', at('a.pem')],
     3,

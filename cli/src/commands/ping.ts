@@ -25,7 +25,11 @@ async function ping(url: string, flags: PingFlags): Promise<void> {
   const count = Number(flags.count)
   const interval = Number(flags.interval)
   if (!Number.isInteger(count) || count < 1)
-    throw new UsageError('OPTION_VALUE', `'${flags.count}' is no value for --count`, 'give a whole number')
+    throw new UsageError(
+      'OPTION_VALUE',
+      `'${flags.count}' is no value for --count`,
+      'give a whole number, 1 or more',
+    )
   if (!(interval >= 0))
     throw new UsageError('OPTION_VALUE', `'${flags.interval}' is no value for --interval`, 'give seconds')
   const signal = interruptible()

@@ -217,12 +217,14 @@ function portGroupsOf({
 }: ServeFlags): Pick<TargetOptions, 'portGroups'> {
   if (portGroup.length === 0 && explicitAlua === undefined) return {}
   const states = new Map(portGroup.map(text => text.split('=') as [string, AccessStateName | undefined]))
-  const tags = new Set(portal.map(text => parsePortal(text).tag))
+  const tags = new Set(portal.length === 0 ? [1] : portal.map(text => parsePortal(text).tag))
   for (const [tag, state] of states) {
     if (state !== undefined && tags.has(Number(tag))) continue
     throw new OperatorError(
       'PORT_GROUP_VALUE',
-      `No portal has the tag of '--port-group ${tag}=${state ?? ''}'`,
+      state === undefined
+        ? `'--port-group ${tag}' is no tag=state`
+        : `No portal has the tag of '--port-group ${tag}=${state}'`,
       {
         hint: 'write --portal 10.1.0.1,2 --port-group 2=standby',
       },
@@ -259,8 +261,9 @@ function announce(target: RunningTarget, json: boolean): void {
     )
     return
   }
-  for (const { lun, url, bytes, store } of target.luns) {
-    process.stdout.write(`LUN ${lun}  ${formatBytes(bytes).padStart(9)}  ${store.padEnd(6)}  ${url}\n`)
+  for (const { lun, url, bytes, store, group } of target.luns) {
+    const to = group === null ? '' : `  (group ${group})`
+    process.stdout.write(`LUN ${lun}  ${formatBytes(bytes).padStart(9)}  ${store.padEnd(6)}  ${url}${to}\n`)
   }
   process.stdout.write(`Ready on ${target.portals.join(', ')}. Ctrl-C ends it.\n`)
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The initiators of a running target: messages to them, polite and hard ends, redirects, rehearsed path loss.
+import { OperatorError } from '@lunkit/target-api'
 import type {
   Drained,
   IscsiPort,
@@ -70,7 +71,7 @@ export class Initiators {
 
   /** Sends new sessions elsewhere from now on, or lets a function decide for each; null ends that. */
   redirect(to: Redirect | RedirectDecision | null, { tag }: { readonly tag?: number } = {}): void {
-    for (const control of this.#at(tag)) control.redirect(to)
+    for (const control of this.#known(tag)) control.redirect(to)
   }
 
   /** Rehearses the loss of paths; the function that is returned ends it. */
@@ -79,8 +80,17 @@ export class Initiators {
     which: InitiatorSelection & { readonly portal?: string } = {},
   ): () => void {
     const { tag, ...rest } = which
-    const ends = this.#at(tag).map(control => control.rehearse(options, rest))
+    const ends = this.#known(tag).map(control => control.rehearse(options, rest))
     return () => ends.forEach(end => void end())
+  }
+
+  /** What is set for later logins tells no number of sessions, so that a tag that is none has to be told. */
+  #known(tag: number | undefined): readonly PortControl[] {
+    const found = this.#at(tag)
+    if (found.length > 0) return found
+    throw new OperatorError('PORTAL_TAG', `No portal has the tag ${tag}`, {
+      hint: `tags are ${this.#ports.map(port => port.relativeId).join(', ')}`,
+    })
   }
 
   #at(tag: number | undefined): readonly PortControl[] {

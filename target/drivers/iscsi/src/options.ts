@@ -299,7 +299,8 @@ function checkAdvertised(host: string, port = 1): void {
 function trustedSet(list: readonly string[]): BlockList {
   const set = addressSet(list)
   if (set !== null) return set
-  throw new OperatorError('ADDRESS', `One of '${list.join("', '")}' is no address`, {
+  const odd = list.find(one => addressSet([one]) === null)
+  throw new OperatorError('ADDRESS', `'${odd}' is no address that can be trusted`, {
     hint: 'write 10.1.2.3, 10.0.0.0/8 or fd00::/8',
   })
 }
