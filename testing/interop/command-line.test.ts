@@ -261,6 +261,26 @@ test('what has no length takes a read, too', async () => {
   assert.equal(code, 0, stderr)
 })
 
+test('a file keeps what was in it until there are bytes in its place', async () => {
+  writeFileSync(
+    at('broken.mjs'),
+    'export default { size: 1 << 20, read: () => Promise.reject(new Error("broken")) }',
+  )
+  const broken = await serve([`object:${at('broken.mjs')}`, 'memory:1M'])
+  const [unreadable, zeros] = broken.ready.luns.map(lun => lun.url)
+  try {
+    writeFileSync(at('kept'), Buffer.alloc(2 * MIB, 7))
+    const failed = await lunkit(['copy', unreadable!, at('kept')])
+    assert.equal(failed.code, 1, failed.stderr)
+    assert.ok(readFileSync(at('kept')).equals(Buffer.alloc(2 * MIB, 7)))
+    const copied = await lunkit(['copy', zeros!, at('kept')])
+    assert.equal(copied.code, 0, copied.stderr)
+    assert.ok(readFileSync(at('kept')).equals(Buffer.alloc(MIB)))
+  } finally {
+    await broken.stop()
+  }
+})
+
 test('a reader that stops early ends lunkit read without a stack trace', async () => {
   const child = spawn(process.execPath, [MAIN, 'read', url(0)])
   let stderr = ''

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Both ends of a transfer as bytes at an offset: a LUN, a file, standard input or output.
-import { type FileHandle, open } from 'node:fs/promises'
+import { constants, type FileHandle, open } from 'node:fs/promises'
 import { type ConnectOptions, connect, type Disk } from '@lunkit/initiator-driver-iscsi'
 import { UsageError } from '../usage-error.ts'
 
@@ -108,13 +108,20 @@ export async function openSink(text: string, options: ConnectOptions): Promise<S
   const [isFile, isBlockDevice] = [stats.isFile(), stats.isBlockDevice()]
   // A pipe and a character device take bytes in their order and have no length; a block device keeps what was there.
   const random = isFile || isBlockDevice
+  // What was in a file stays until there are bytes in its place: a LUN that cannot be read costs nobody a file.
+  let emptied: Promise<void> | null = null
+  const empty = (): Promise<void> => (emptied ??= isFile ? handle.truncate(0) : Promise.resolve())
   return {
     label: text,
     size: null,
     random,
     zeroed: isFile,
-    write: (offset, bytes) => writeFully(handle, random ? offset : null, bytes).catch(namedAfter(text)),
+    write: (offset, bytes) =>
+      empty()
+        .then(() => writeFully(handle, random ? offset : null, bytes))
+        .catch(namedAfter(text)),
     async finish(size) {
+      await empty()
       if (isFile) await handle.truncate(size)
       if (random) await handle.datasync()
     },
@@ -124,7 +131,7 @@ export async function openSink(text: string, options: ConnectOptions): Promise<S
 
 async function openFile(path: string, flags: 'r' | 'w'): Promise<FileHandle> {
   try {
-    return await open(path, flags)
+    return await open(path, flags === 'r' ? flags : constants.O_WRONLY | constants.O_CREAT)
   } catch (error) {
     const code = String((error as NodeJS.ErrnoException).code)
     const [why, hint] = WHY_NOT[code] ?? [`cannot be opened (${code})`, '']

@@ -67,7 +67,11 @@ async function follow(
     if (outcome.permanent) home = at
     options.onEvent({ type: 'redirected', portal: at, permanent: outcome.permanent })
   }
-  throw new LoginError('LOGIN_REDIRECTED', `${portalText(portal)} led on through over ${REDIRECTS} redirects`)
+  throw new LoginError(
+    'LOGIN_REDIRECTED',
+    `The login at ${portalText(portal)} was redirected more than ${REDIRECTS} times, at last to ${portalText(at)}`,
+    { hint: 'look where each of these portals sends initiators' },
+  )
 }
 
 const leadingSeat = ({ queueDepth }: Settled): Seat => ({
