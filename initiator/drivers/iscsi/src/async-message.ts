@@ -10,6 +10,8 @@ import type { SessionEvent } from './session-event.ts'
 
 /** Part of the time for a logout after which it is sent at the latest. */
 const IN_TIME = 0.75
+/** Longest time that commands under way are given before a logout that the target asks for, in ms. */
+const LONGEST_MS = 10_000
 
 /** `leave` is called where the connection is to be logged out, with the ms that commands may still take. */
 export function obeyMessage(
@@ -18,9 +20,15 @@ export function obeyMessage(
   leave: (limitMs: number) => void,
 ): void {
   switch (event) {
-    case AsyncEvent.logoutRequested:
-      leave(parameter3 * 1000 * IN_TIME)
+    case AsyncEvent.logoutRequested: {
+      const limitMs = Math.min(parameter3 * 1000 * IN_TIME, LONGEST_MS)
+      const leavesAt = performance.now() + limitMs
+      // Asked again, and no earlier: that changes nothing, and each wait would cost.
+      if (leavesAt >= feature.leavesAt) break
+      feature.leavesAt = leavesAt
+      leave(limitMs)
       break
+    }
     case AsyncEvent.connectionDropped:
       drop(feature.links, parameter1, parameter2, parameter3)
       break

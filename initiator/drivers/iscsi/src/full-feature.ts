@@ -71,6 +71,8 @@ export class FullFeature implements ConnectionHost {
   inFlight = 0
   /** A logout is under way: nothing new is started. */
   leaving = false
+  /** Clock of the session when it is to be logged out because the target asked for that. */
+  leavesAt = Number.POSITIVE_INFINITY
   /** The target does not wait for the logout any longer. */
   isLate = false
   /** The negotiation under way, if there is one. */

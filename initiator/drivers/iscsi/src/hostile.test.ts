@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { buildCdb, TransportError } from '@lunkit/initiator-core'
 import {
   ASYNC_MESSAGE,
+  AsyncEvent,
   DATA_IN,
   NOP_IN,
   Opcode,
@@ -15,8 +16,10 @@ import {
   TEXT_RESPONSE,
   WRITE_10,
 } from '@lunkit/spec'
+import { obeyMessage } from './async-message.ts'
 import { openSession } from './connect.ts'
 import { discover } from './discovery.ts'
+import type { FullFeature } from './full-feature.ts'
 import { type Pdu, type Peer, ScriptedTarget } from './scripted-target.test-kit.ts'
 
 type Answer = (pdu: Pdu, peer: Peer) => void
@@ -224,6 +227,23 @@ test('a text answer that never ends is cut off', async () => {
   })
   await assert.rejects(discover(target.portal), { code: 'TRANSPORT_PROTOCOL' })
   assert.ok(sent < 100)
+})
+
+test('thousands of wishes for a logout make one wait, and another only where the time is shorter', () => {
+  const feature = { leavesAt: Number.POSITIVE_INFINITY } as FullFeature
+  const waits: number[] = []
+  const ask = (seconds: number): void => {
+    const message = {
+      event: AsyncEvent.logoutRequested,
+      lun: new Uint8Array(8),
+      parameter1: 0,
+      parameter2: 0,
+    }
+    obeyMessage(feature, { ...message, parameter3: seconds, data: new Uint8Array(0) }, ms => waits.push(ms))
+  }
+  for (let seconds = 65_535; seconds > 15; seconds--) ask(seconds)
+  for (let i = 0; i < 1000; i++) ask(4)
+  assert.deepEqual(waits, [10_000, 3000])
 })
 
 test('whatever bytes come, every command ends and the process lives', async () => {

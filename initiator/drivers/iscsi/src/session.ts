@@ -335,7 +335,7 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
 
   message(feature: FullFeature, message: AsyncMessage): void {
     this.#options.onEvent(messageEvent(message))
-    obeyMessage(feature, message, limitMs => void this.#leave(feature, Math.min(limitMs, DRAIN_MS)))
+    obeyMessage(feature, message, limitMs => void this.#leave(feature, limitMs))
   }
 
   /** The target wants a connection to be logged out: another one, or another session, takes its place. */
