@@ -37,7 +37,6 @@ const ready = { lun: 0, cdb: READY }
 const logouts = (target: ScriptedTarget) =>
   of(target, Opcode.logoutRequest).map(({ header }) => LOGOUT_REQUEST.read(header))
 /** Nothing is asked of the connection. */
-const NOBODY = {} as unknown as FullFeature
 const again = { reconnect: { attempts: 3, delays: [0] } }
 
 /** Requests are those that want an answer or a task: what has the reserved tag answers the target. */
@@ -155,7 +154,8 @@ test('commands are waited for, but not for all the time that there is for a logo
   const message = { lun: new Uint8Array(8), parameter1: 0, parameter2: 0, data: new Uint8Array(0) }
   for (const parameter3 of [0, 1, 5, 65_535]) {
     const leave = (limitMs: number): void => void limits.push(limitMs / 1000)
-    obeyMessage(NOBODY, { ...message, event: AsyncEvent.logoutRequested, parameter3 }, leave)
+    const feature = { leavesAt: Number.POSITIVE_INFINITY } as FullFeature
+    obeyMessage(feature, { ...message, event: AsyncEvent.logoutRequested, parameter3 }, leave)
   }
   assert.equal(limits[0], 0)
   for (const [at, seconds] of [1, 5, 65_535].entries()) {
