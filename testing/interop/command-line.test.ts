@@ -155,6 +155,13 @@ const FAILURES: readonly [what: string, words: () => string[], code: number, sai
     2,
     /add --chap-user/,
   ],
+  ['no limit', () => ['serve', 'memory:1M', '--limit', 'colour=1'], 2, /'--limit colour=1' is no limit/],
+  [
+    'a limit without a number',
+    () => ['serve', 'memory:1M', '--limit', 'sessions=x'],
+    2,
+    /'x' is no value.*\n.*1024/,
+  ],
   ['no pings', () => ['ping', url(0), '--count', '0'], 2, /--count.*\n.*1 or more/],
   ['no tag=state', () => ['serve', 'memory:1M', '--port-group', '1'], 2, /'--port-group 1' is no tag=state/],
   [

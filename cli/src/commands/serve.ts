@@ -11,7 +11,7 @@ import { type IsnsFlags, isnsOptions } from '../isns-flags.ts'
 import { redirectOptions } from '../redirect-flags.ts'
 import { defaultStateFolder } from '../state-folder.ts'
 import { createTarget, type TargetOptions } from '../target-face/create-target.ts'
-import { parseGuard } from '../target-face/guard.ts'
+import { LIMITS_HELP, parseGuard } from '../target-face/guard.ts'
 import type { IscsiKeys } from '../target-face/iscsi-keys.ts'
 import type { AccessStateName } from '../target-face/port-groups.ts'
 import { parsePortal } from '../target-face/portal.ts'
@@ -80,6 +80,9 @@ ${WATCH_HELP}
 Keys of --iscsi have their names from RFC 7143: MaxBurstLength (1M), FirstBurstLength (256K), MaxRecvDataSegmentLength (256K),
 MaxOutstandingR2T (16), MaxConnections (8), ErrorRecoveryLevel (2), DefaultTime2Retain (20), InitialR2T (no), ImmediateData
 (yes), HeaderDigest and DataDigest (CRC32C,None; with CRC32C alone, initiators must use it).
+
+Limits of --limit; docs/cookbook/tls.md says what each is for:
+${LIMITS_HELP}.
 
 With --redirect nobody is served: who logs in is told to go there, once it has proved who it is. A signal has initiators asked
 to log out, within the time of --drain; what has not by then is dropped. With --control, lines of standard input are commands:

@@ -26,6 +26,11 @@ const NAMES = [
   'sessionBytes',
 ] as const satisfies readonly (keyof Limits)[]
 
+/** For the help of the command line: each with its value if not given. */
+export const LIMITS_HELP = NAMES.map(name => `${name} (${DEFAULT_LIMITS[name]})`)
+  .join(', ')
+  .replace(/(.{80,117},) /g, '$1\n')
+
 /** Limits of each portal group, as the iSCSI driver describes them. */
 export interface GuardOptions extends Partial<Pick<Limits, (typeof NAMES)[number]>> {
   /** Addresses and subnets without limits for each address and without login rates: loopback if not given. */
@@ -48,10 +53,15 @@ export function guardLimits({ trustedAddresses: _, ...guard }: GuardOptions): Pa
 export function parseGuard(limits: readonly string[], trust: readonly string[]): GuardOptions {
   const guard: Record<string, number> = {}
   for (const text of limits) {
-    const [, name = '', number = ''] = /^([A-Za-z]+)=(\d+)$/.exec(text) ?? []
+    const [, name = '', number = ''] = /^([A-Za-z0-9]+)=(.*)$/.exec(text) ?? []
     if (!isName(name)) {
       throw new OperatorError('GUARD_KEY', `'--limit ${text}' is no limit`, {
         hint: `write --limit connectionsPerAddress=${DEFAULT_LIMITS.connectionsPerAddress}; limits are ${NAMES.join(', ')}`,
+      })
+    }
+    if (!/^\d+$/.test(number)) {
+      throw new OperatorError('GUARD_KEY', `'${number}' is no value for the limit '${name}'`, {
+        hint: `give a whole number; it is ${DEFAULT_LIMITS[name]} if not given`,
       })
     }
     guard[name] = Number(number)

@@ -161,7 +161,7 @@ describe('login', () => {
       assert.deepEqual(
         bench.of('login-failed').map(({ reason }) => reason),
         ['CHAP response of user "alice" is wrong', 'CHAP user "carol" is unknown'].map(
-          why => `${why} (asked for by the entry of the target)`,
+          why => `${why} (asked for by the target's own settings)`,
         ),
       )
       for (const account of [alice, bob])

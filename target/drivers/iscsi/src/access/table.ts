@@ -178,7 +178,10 @@ function entryOf(name: string, access: Access): Entry {
   })
   if (rules === undefined) {
     const proof = accounts.length > 0 ? 'required' : 'none'
-    return { lists, rows: [{ label: 'the entry of the target', rule: {}, conditions: [], proof, accounts }] }
+    return {
+      lists,
+      rows: [{ label: "the target's own settings", rule: {}, conditions: [], proof, accounts }],
+    }
   }
   return {
     lists,

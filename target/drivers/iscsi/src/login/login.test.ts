@@ -393,7 +393,7 @@ describe('login', () => {
       one.send('0', { ...NAMES, AuthMethod: 'CHAP' })
       const reply = one.send('0>1', respond(keysOf(one.send('0', { CHAP_A: '7' })), account))
       assert.equal(reply.status, LoginStatus.authenticationFailure)
-      assert.equal(reply.failure, `${why} (asked for by the entry of the target)`)
+      assert.equal(reply.failure, `${why} (asked for by the target's own settings)`)
       assert.equal(reply.text.length, 0)
     }
   })
