@@ -315,6 +315,9 @@ test('a secret is neither an argument nor in any output', async () => {
       LUNKIT_CHAP_SECRET: 'some other words',
     })
     assert.equal(wrong.code, 5, wrong.stderr)
+    const unlisted = await lunkit(['ls', `iscsi://${guarded.ready.portals[0]}`])
+    assert.equal(unlisted.code, 5, unlisted.stderr)
+    assert.match(unlisted.stdout.toString(), /Authentication failure\n {4}check CHAP/)
     writeFileSync(at('secret'), 'a very secret word\n')
     chmodSync(at('secret'), 0o600)
     const right = await lunkit(['info', lun, '--chap-user', 'alice', '--chap-secret-file', at('secret')])

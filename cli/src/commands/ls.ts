@@ -35,9 +35,11 @@ interface Listed {
   readonly luns: readonly Row[]
   /** Why the LUNs could not be asked for, or null. */
   readonly error: string | null
+  /** The way out of that, or empty. */
+  readonly hint: string
 }
 
-type LunsOf = Pick<Listed, 'luns' | 'error'> & { readonly exitCode: number }
+type LunsOf = Pick<Listed, 'luns' | 'error' | 'hint'> & { readonly exitCode: number }
 
 export function build(): Command {
   return withConnection(new Command('ls'))
@@ -54,14 +56,16 @@ async function list(where: string, flags: ConnectionFlags & { luns: boolean }): 
     url.target === null ? await discover(place, options) : [{ name: url.target, portals: [] }]
   const listed: Listed[] = []
   for (const { name, portals } of targets) {
-    const found = flags.luns ? await lunsOf(place, name, options) : { luns: [], error: null, exitCode: 0 }
-    listed.push({ target: name, portals: portals.map(portalText), luns: found.luns, error: found.error })
+    const { exitCode, ...found } = flags.luns ? await lunsOf(place, name, options) : NOT_ASKED
+    listed.push({ target: name, portals: portals.map(portalText), ...found })
     // One target that lets nobody in does not hide the others; but the exit code says so.
-    process.exitCode ||= found.exitCode
+    process.exitCode ||= exitCode
   }
   if (flags.json) printJson(listed)
   else print(listed, flags.luns)
 }
+
+const NOT_ASKED: LunsOf = { luns: [], error: null, hint: '', exitCode: 0 }
 
 async function lunsOf(place: string, target: string, options: ConnectOptions): Promise<LunsOf> {
   try {
@@ -82,20 +86,21 @@ async function lunsOf(place: string, target: string, options: ConnectOptions): P
           product: inquiry.product,
         })
       }
-      return { luns, error: null, exitCode: 0 }
+      return { ...NOT_ASKED, luns }
     } finally {
       await session.close()
     }
   } catch (error) {
-    return { luns: [], error: describeError(error).message, exitCode: exitCodeOf(error) }
+    const { message, hint } = describeError(error)
+    return { luns: [], error: message, hint, exitCode: exitCodeOf(error) }
   }
 }
 
 function print(listed: readonly Listed[], withLuns: boolean): void {
   if (listed.length === 0) process.stdout.write('No targets\n')
-  for (const { target, portals, luns, error } of listed) {
+  for (const { target, portals, luns, error, hint } of listed) {
     process.stdout.write(`${target}${portals.length === 0 ? '' : `  ${portals.join(' ')}`}\n`)
-    if (error !== null) process.stdout.write(`  ${error}\n`)
+    if (error !== null) process.stdout.write(`  ${error}\n${hint === '' ? '' : `    ${hint}\n`}`)
     else if (withLuns && luns.length > 0) printLuns(luns)
   }
 }

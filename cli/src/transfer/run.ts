@@ -50,6 +50,7 @@ function checkRoom(sink: Sink, to: number, length: number | null): void {
   throw new UsageError(
     'OPTION_RANGE',
     `${length} bytes from offset ${to} do not fit ${sink.label} of ${sink.size} bytes`,
+    'make it larger, or write less',
   )
 }
 

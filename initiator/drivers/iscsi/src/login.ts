@@ -351,6 +351,9 @@ const REFUSALS: Readonly<Record<number, readonly [LoginError['code'], hint: stri
   [LoginStatus.authorizationFailure]: ['LOGIN_FORBIDDEN', "add this initiator's name to the target's list"],
   [LoginStatus.notFound]: ['LOGIN_NOT_FOUND', 'list the names of the portal by discovery'],
   [LoginStatus.targetRemoved]: ['LOGIN_NOT_FOUND', 'list the names of the portal by discovery'],
+  [LoginStatus.initiatorError]: ['LOGIN_REFUSED', 'the log of the target may say why'],
+  [LoginStatus.serviceUnavailable]: ['LOGIN_TARGET_ERROR', 'try again later'],
+  [LoginStatus.outOfResources]: ['LOGIN_TARGET_ERROR', "end other sessions, or raise the target's limits"],
 }
 
 /** Whether a key belongs to the security stage alone. */
