@@ -36,7 +36,6 @@ import {
 const ready = { lun: 0, cdb: READY }
 const logouts = (target: ScriptedTarget) =>
   of(target, Opcode.logoutRequest).map(({ header }) => LOGOUT_REQUEST.read(header))
-/** Nothing is asked of the connection. */
 const again = { reconnect: { attempts: 3, delays: [0] } }
 
 /** Requests are those that want an answer or a task: what has the reserved tag answers the target. */

@@ -22,6 +22,8 @@ export class Links {
   completed = 0
   /** A logout of the session was sent: no connection has a new request any more (RFC 7143, 11.14). */
   loggedOut = false
+  /** No lost connection is recovered any more: only a new session helps. */
+  isHopeless = false
   /** Connections on which a command was sent again, and none after it. */
   readonly retried = new Set<FullFeature>()
   #snackTag = 0
@@ -45,7 +47,7 @@ export class Links {
   getsOn(): boolean {
     if (this.completed !== this.#completedBefore) this.#losses = 0
     this.#completedBefore = this.completed
-    return ++this.#losses <= MAX_LOSSES
+    return ++this.#losses <= MAX_LOSSES && !this.isHopeless
   }
 
   /** Operational ErrorRecoveryLevel. */

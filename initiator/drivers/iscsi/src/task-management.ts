@@ -8,6 +8,8 @@ import type { Task } from './task.ts'
 
 /** Wait for the answer to a task management function. */
 const MANAGEMENT_MS = 10_000
+/** Connections on which one command is aborted in vain; then only a new session ends it. */
+const MOST_ABORTS = 2
 const NO_LUN = new Uint8Array(8)
 
 const FUNCTIONS: Readonly<Record<TaskManagement, number>> = {
@@ -75,7 +77,9 @@ function* affectedTasks(
 /** Sends an ABORT TASK for a task that is `ending`; it then fails with its reason. `ready` is called after that. */
 export function abortTask(task: Task, ready: (link: FullFeature) => void): void {
   const link = task.link!
-  bounded(link, link.exchanges.abort(task), 'ABORT TASK').then(
+  // Each connection that is lost for it is recovered, and the command with it: that must not go on for ever.
+  const isLast = ++task.aborts >= MOST_ABORTS
+  bounded(link, link.exchanges.abort(task), 'ABORT TASK', isLast).then(
     code => {
       if (task.state !== 'ending' || task.link !== link) return
       if (code !== IscsiTaskResponse.functionComplete && code !== IscsiTaskResponse.taskDoesNotExist) {
@@ -93,9 +97,15 @@ export function abortTask(task: Task, ready: (link: FullFeature) => void): void 
   )
 }
 
-/** Waits for an answer; a target that does not give one loses its connection. */
-export async function bounded<T>(link: FullFeature, answer: Promise<T>, what: string): Promise<T> {
+/** Waits for an answer; a target that does not give one loses its connection, or with `isLast` the session. */
+export async function bounded<T>(
+  link: FullFeature,
+  answer: Promise<T>,
+  what: string,
+  isLast = false,
+): Promise<T> {
   const timer = setTimeout(() => {
+    if (isLast) link.links.isHopeless = true
     const silent = `The target did not answer ${what} in ${MANAGEMENT_MS} ms`
     link.connection.fail(new TransportError('TRANSPORT_CONNECTION_LOST', silent))
   }, MANAGEMENT_MS)

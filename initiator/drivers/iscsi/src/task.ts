@@ -40,6 +40,8 @@ export class Task {
   askedAgain = 0
   /** Times that it was sent again under its number. */
   retries = 0
+  /** Times that an ABORT TASK was sent for it. */
+  aborts = 0
   /** `declarations` of its connection when it was sent there. */
   declarations = 0
   /** Times it was the oldest command in flight when a connection was lost. */
@@ -75,6 +77,7 @@ export class Task {
     this.itt = RESERVED_TAG
     this.link = null
     this.retries = 0
+    this.aborts = 0
     this.rewind()
   }
 
