@@ -8,6 +8,7 @@ import {
   LOGIN_REQUEST,
   LOGIN_RESPONSE,
   LoginStage,
+  NOP_IN,
   NOP_OUT,
   Opcode,
   parseText,
@@ -135,7 +136,10 @@ export class Peer {
         const fault = inspect(answer, this)
         if (fault !== null) this.complaints.push(fault)
         this.answers.push(answer)
-        if (this.acknowledges) this.#count(answer)
+        if (this.acknowledges) {
+          this.#count(answer)
+          this.#answerPing(answer)
+        }
       }
     } catch (error) {
       this.complaints.push((error as Error).message)
@@ -147,6 +151,16 @@ export class Peer {
     if (!isNumbered(opcode, header)) return
     if (LOGIN_RESPONSE.field.statSn.get(header, 0) === this.expStatSn)
       this.expStatSn = (this.expStatSn + 1) >>> 0
+  }
+
+  /** As an initiator must: by pings the target hears what has come of its answers. */
+  #answerPing({ opcode, header }: Answer): void {
+    if (opcode !== Opcode.nopIn) return
+    const { ttt, lun } = NOP_IN.read(header)
+    if (ttt === RESERVED_TAG) return
+    const { cmdSn, expStatSn } = this
+    const fields = { immediate: 1, final: 1, lun, itt: RESERVED_TAG, ttt, cmdSn, expStatSn }
+    this.send(this.pdu(NOP_OUT, Opcode.nopOut, fields))
   }
 
   #wake(): void {
