@@ -4,6 +4,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { crc32c, crc32cOf, readDigest, writeDigest } from './crc32c.ts'
+import { WORTH_FOLDING } from './crc32c-folding.ts'
+import { foldingModule } from './crc32c-module.ts'
+import { crc32cByTable } from './crc32c-table.ts'
 
 const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text.replaceAll(' ', ''), 'hex'))
 
@@ -93,4 +96,35 @@ test('a range outside the array is refused', () => {
   assert.throws(() => crc32c(bytes, 0, 9), RangeError)
   assert.throws(() => crc32c(bytes, -1, 8), RangeError)
   assert.throws(() => crc32c(bytes, Number.NaN, 8), RangeError)
+})
+
+const shuffled = (length: number): Uint8Array => {
+  const bytes = new Uint8Array(length)
+  let state = 1
+  for (let i = 0; i < length; i++) {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) | 0
+    bytes[i] = state >>> 16
+  }
+  return bytes
+}
+
+test('this runtime folds', () => {
+  const { WebAssembly } = globalThis as unknown as { WebAssembly: { validate(code: Uint8Array): boolean } }
+  assert.ok(WebAssembly.validate(foldingModule()))
+})
+
+test('long pieces, which are folded, agree with the table', () => {
+  const pool = shuffled(140_000)
+  const lengths = [0, 1, 4, 15, 16, 17, 32].flatMap(more =>
+    [WORTH_FOLDING, 4096, 32_768, 65_536].map(n => n + more),
+  )
+  for (const length of [WORTH_FOLDING - 1, ...lengths, 131_072]) {
+    for (const from of [0, 3, 52]) {
+      const seed = length ^ 0x1234_5678
+      const expected = crc32cByTable(pool, from, from + length, seed)
+      assert.equal(crc32c(pool, from, from + length, seed), expected, `length ${length} from ${from}`)
+    }
+  }
+  const part = pool.subarray(7, 7 + 4096)
+  assert.equal(crc32c(part), slow(part))
 })
