@@ -1,12 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-// The packed initiator driver installs to itself, initiator-core and spec, and works from there.
+// The packages work from where they are installed: the initiator driver by itself, the bundled command, both faces.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { test } from 'node:test'
+import { dirname, join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { serveBy } from '@lunkit/testing/kit/serve-process.ts'
+import { ARROWS } from './arrows.ts'
 import { pack } from './pack.ts'
+import { ROOT } from './sources.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'lunkit-install-'))
+let archives: Map<string, string>
+before(() => {
+  archives = pack(folder)
+})
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+/** Of the bundle, for `lunkit serve` with all four kinds of LUN: the command, four stores, two devices, and what they share. */
+const MOST_FILES = 36
+
+function emptyFolder(name: string): string {
+  const path = join(folder, name)
+  mkdirSync(path)
+  return path
+}
 
 /** Installs archives into an empty folder without asking any registry. */
 function install(folder: string, archives: Map<string, string>, wanted: readonly string[]): void {
@@ -36,32 +64,106 @@ function installed(folder: string): string[] {
     .sort()
 }
 
-test('the packed iSCSI initiator installs without any target code and runs', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'lunkit-install-'))
-  try {
-    const archives = pack(folder)
-    const user = join(folder, 'user')
-    spawnSync('mkdir', [user])
-    install(user, archives, ['@lunkit/initiator-driver-iscsi'])
-    assert.deepEqual(installed(user), [
-      '@lunkit/initiator-core',
-      '@lunkit/initiator-driver-iscsi',
-      '@lunkit/spec',
-    ])
-
-    const manifest = JSON.parse(
-      readFileSync(join(user, 'node_modules/@lunkit/initiator-driver-iscsi/package.json'), 'utf8'),
-    ) as { exports: Record<string, string>; private?: boolean }
-    assert.equal(manifest.exports['.'], './dist/index.js')
-    assert.equal(manifest.private, undefined)
-
-    const program =
-      "import { parseUrl } from '@lunkit/initiator-driver-iscsi'\nconsole.log(JSON.stringify(parseUrl('iscsi://[::1]:3261/iqn.2000-01.a:b/3')))"
-    writeFileSync(join(user, 'use.js'), program)
-    const run = spawnSync(process.execPath, ['use.js'], { cwd: user, encoding: 'utf8' })
-    assert.equal(run.status, 0, run.stderr)
-    assert.match(run.stdout, /3261/)
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
+/** What installing `lunkit` gives, with the packages from outside as this tree has them. */
+function unpackAll(user: string): void {
+  const modules = join(user, 'node_modules')
+  for (const [name, path] of archives) {
+    const into = join(modules, name)
+    mkdirSync(into, { recursive: true })
+    const tar = spawnSync('tar', ['-xzf', path, '-C', into, '--strip-components=1'])
+    assert.equal(tar.status, 0, String(tar.stderr))
   }
+  for (const name of ARROWS.flatMap(part => part.outside)) {
+    const from = join(ROOT, 'node_modules', name)
+    if (statSync(from, { throwIfNoEntry: false })) symlinkSync(from, join(modules, name))
+  }
+}
+
+function runNode(user: string, words: readonly string[]): string {
+  const { status, stdout, stderr } = spawnSync(process.execPath, words, { cwd: user, encoding: 'utf8' })
+  assert.equal(status, 0, `${words.join(' ')}: ${stderr}`)
+  return stdout
+}
+
+test('the packed iSCSI initiator installs without any target code and runs', () => {
+  const user = emptyFolder('initiator')
+  install(user, archives, ['@lunkit/initiator-driver-iscsi'])
+  assert.deepEqual(installed(user), [
+    '@lunkit/initiator-core',
+    '@lunkit/initiator-driver-iscsi',
+    '@lunkit/spec',
+  ])
+
+  const manifest = JSON.parse(
+    readFileSync(join(user, 'node_modules/@lunkit/initiator-driver-iscsi/package.json'), 'utf8'),
+  ) as { exports: Record<string, string>; private?: boolean }
+  assert.equal(manifest.exports['.'], './dist/index.js')
+  assert.equal(manifest.private, undefined)
+
+  writeFileSync(
+    join(user, 'use.js'),
+    "import { parseUrl } from '@lunkit/initiator-driver-iscsi'\nconsole.log(JSON.stringify(parseUrl('iscsi://[::1]:3261/iqn.2000-01.a:b/3')))",
+  )
+  assert.match(runNode(user, ['use.js']), /3261/)
+})
+
+test('the packed command serves every kind of LUN and uses them, from few files', async () => {
+  const user = emptyFolder('command')
+  unpackAll(user)
+  const manifest = JSON.parse(readFileSync(join(user, 'node_modules/lunkit/package.json'), 'utf8')) as {
+    bin: Record<string, string>
+    optionalDependencies: Record<string, string>
+  }
+  assert.ok(manifest.optionalDependencies['koffi'] !== undefined, 'the bundle would not find koffi')
+  const command = join(user, 'node_modules/lunkit', manifest.bin['lunkit']!)
+  assert.match(readFileSync(command, 'utf8'), /^#!\/usr\/bin\/env node\n/)
+  writeFileSync(
+    join(user, 'storage.js'),
+    "import { OperatorError } from 'lunkit/target'\nexport default { size: 1 << 20, read: (_, into) => void into.fill(OperatorError.name.length) }",
+  )
+  const trace = join(user, 'trace')
+  const luns = [join(user, 'disk.img,size=1M'), 'memory:1M', 'null:1M', `object:${join(user, 'storage.js')}`]
+  const words = ['serve', ...luns, '--portal', '127.0.0.1:0', '--no-state', '--json']
+  const preload = ['--import', join(ROOT, 'architecture/load-trace.ts')]
+  const served = await serveBy([process.execPath, ...preload, command, ...words], {
+    LUNKIT_LOAD_TRACE: trace,
+  })
+  try {
+    assert.deepEqual(
+      served.ready.luns.map(({ store }) => store),
+      ['file', 'memory', 'null', 'object'],
+    )
+    const url = served.ready.luns[3]!.url
+    assert.match(runNode(user, [command, 'ls', url]), /iqn\./)
+    runNode(user, [command, 'copy', url, 'out.img'])
+    assert.ok(readFileSync(join(user, 'out.img')).every(byte => byte === 'OperatorError'.length))
+  } finally {
+    assert.equal(await served.stop(), 0)
+  }
+  const loaded = readFileSync(trace, 'utf8').split('\n')
+  const own = loaded.filter(url => url.includes(dirname(command)))
+  // Each file more is felt at every start. What is not needed here (TLS, another command) stays on the disk.
+  assert.ok(own.length > 4 && own.length <= MOST_FILES, `serve loads ${own.length}:\n${own.join('\n')}`)
+  assert.ok(loaded.includes('node:net') && !loaded.includes('node:tls'))
+})
+
+test('the packed faces run, and have the types of the tree', () => {
+  const user = emptyFolder('faces')
+  unpackAll(user)
+  const program = `
+    import { connect } from 'lunkit/initiator'
+    import { createTarget, memory, type RunningTarget } from 'lunkit/target'
+    const target: RunningTarget = await createTarget({ luns: [memory('1M')] })
+    const disk = await connect(target.url)
+    const { length }: Uint8Array = await disk.read(0, 8)
+    console.log(length)
+    await disk.close()
+    await target.close()`
+  writeFileSync(join(user, 'use.ts'), program)
+  writeFileSync(join(user, 'package.json'), JSON.stringify({ type: 'module' }))
+  symlinkSync(join(ROOT, 'node_modules/@types'), join(user, 'node_modules/@types'))
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
+  const strict = ['--noEmit', '--strict', '--target', 'es2024', '--module', 'nodenext', '--types', 'node']
+  runNode(user, [tsc, ...strict, '--lib', 'es2024,esnext.disposable', 'use.ts'])
+  assert.equal(runNode(user, ['use.ts']).trim(), '4096')
 })

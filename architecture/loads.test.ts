@@ -13,8 +13,11 @@ const folder = mkdtempSync(join(tmpdir(), 'lunkit-loads-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 let count = 0
 
-/** Runs Node on `words` until it ends or, with `until`, until its output has that; gives the tree's files it loaded. */
-async function loaded(words: string[], until?: RegExp): Promise<{ files: string[]; output: string }> {
+/** Runs Node on `words` until it ends or, with `until`, until its output has that; gives the tree's files it loaded, and Node's own. */
+async function loaded(
+  words: string[],
+  until?: RegExp,
+): Promise<{ files: string[]; builtins: string[]; output: string }> {
   const trace = join(folder, `trace-${count++}`)
   const child = spawn(
     process.execPath,
@@ -33,11 +36,12 @@ async function loaded(words: string[], until?: RegExp): Promise<{ files: string[
   }
   await new Promise(resolve => child.on('close', resolve))
   const prefix = pathToFileURL(`${ROOT}/`).href
-  const files = readFileSync(trace, 'utf8')
-    .split('\n')
+  const urls = readFileSync(trace, 'utf8').split('\n')
+  const builtins = urls.filter(url => url.startsWith('node:'))
+  const files = urls
     .filter(url => url.startsWith(prefix) && !url.includes('/node_modules/'))
     .map(url => url.slice(prefix.length))
-  return { files, output }
+  return { files, builtins, output }
 }
 
 const main = join(ROOT, 'cli/src/main.ts')
@@ -81,7 +85,10 @@ test('lunkit/initiator loads no file of the target, lunkit/target none of the in
 })
 
 test('lunkit serve loads only the plug-ins that its LUNs name', async () => {
-  const { files, output } = await loaded([main, 'serve', 'memory:1M', '--portal', '127.0.0.1:0'], /Ready/)
+  const { files, builtins, output } = await loaded(
+    [main, 'serve', 'memory:1M', '--portal', '127.0.0.1:0'],
+    /Ready/,
+  )
   assert.match(output, /Ready/)
   const stores = new Set(files.flatMap(file => /^target\/stores\/src\/([^/]+)\//.exec(file)?.[1] ?? []))
   assert.deepEqual([...stores], ['memory'])
@@ -91,4 +98,6 @@ test('lunkit serve loads only the plug-ins that its LUNs name', async () => {
     files.filter(file => file.startsWith('initiator/')),
     [],
   )
+  // Node's TLS takes 5 MiB of memory.
+  assert.ok(builtins.includes('node:net') && !builtins.includes('node:tls'))
 })

@@ -4,29 +4,45 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ARROWS, type Part } from './arrows.ts'
+import { bundle } from './bundle.ts'
 import { files, isTest, ROOT, read } from './sources.ts'
 
-type Manifest = Record<string, unknown> & { name: string; version: string }
+interface Manifest extends Record<string, unknown> {
+  readonly name: string
+  readonly bin?: Readonly<Record<string, string>>
+}
+
+/** What the command of a part is made of; in the tree it is started by a file that the packages do not have. */
+const COMMAND = 'src/main.ts'
 
 /** Type stripping, module hooks and Symbol.asyncDispose are there from this version on. */
 const NODE = '>=22.18'
 
+const manifestOf = (part: Part): Manifest => JSON.parse(read(`${part.folder}/package.json`)) as Manifest
+
 /** The tree's manifests point at sources and are private, so that nobody publishes them by mistake. */
 function publishedManifest(part: Part): Manifest {
-  const { private: _, ...manifest } = JSON.parse(read(`${part.folder}/package.json`)) as Manifest
+  const { private: _, ...manifest } = manifestOf(part)
   const toDist = (value: unknown): unknown => {
     if (typeof value === 'string') return value.replace(/^\.\/src\//, './dist/').replace(/\.ts$/, '.js')
     if (value === null || typeof value !== 'object') return value
     return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, toDist(one)]))
   }
-  const published: Manifest = {
+  return {
     ...manifest,
     engines: { node: NODE },
     files: ['dist', 'README.md', 'LICENSE'],
+    ...(manifest.bin !== undefined && bundled(manifest.bin)),
+    exports: toDist(manifest['exports']),
   }
-  if (manifest['bin'] !== undefined) published['bin'] = toDist(manifest['bin'])
-  published['exports'] = toDist(manifest['exports'])
-  return published
+}
+
+/** A bundle finds only what its own package depends on: also what the parts within would like to have. */
+function bundled(bin: Readonly<Record<string, string>>) {
+  return {
+    bin: Object.fromEntries(Object.keys(bin).map(name => [name, `./dist/bin/${name}.js`])),
+    optionalDependencies: Object.assign({}, ...ARROWS.map(part => manifestOf(part)['optionalDependencies'])),
+  }
 }
 
 function compile(outDir: string): void {
@@ -62,6 +78,9 @@ export function pack(into: string = join(ROOT, 'build')): Map<string, string> {
     rmSync(folder, { recursive: true, force: true })
     mkdirSync(folder, { recursive: true })
     cpSync(join(compiled, part.folder, 'src'), join(folder, 'dist'), { recursive: true })
+    for (const name of Object.keys(manifestOf(part).bin ?? {})) {
+      bundle(join(part.folder, COMMAND), name, join(folder, 'dist', 'bin'))
+    }
     cpSync(join(ROOT, 'LICENSE'), join(folder, 'LICENSE'))
     const readme = [join(ROOT, part.folder, 'README.md'), join(ROOT, 'README.md')].find(path =>
       existsSync(path),

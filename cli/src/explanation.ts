@@ -2,7 +2,6 @@
 // `lunkit serve --explain`: what an initiator would see of the target, and why, for people and as JSON.
 import { isIP } from 'node:net'
 import { parseIscsiName } from '@lunkit/spec'
-import type { DeviceType } from '@lunkit/target-api'
 import type { Explanation } from '@lunkit/target-driver-iscsi'
 import { type AccessSettings, explainAccess, openGuard, type ViewQuestion } from './target-face/access.ts'
 import type { TargetOptions } from './target-face/create-target.ts'
@@ -37,7 +36,7 @@ export async function explainServe(
     luns: luns.length,
     portals: flags.explainPortal === undefined ? portals : portalsAt(flags.explainPortal, portals),
   }
-  const { device } = (await import('@lunkit/target-devices/absent')) as { device: DeviceType }
+  const { device } = await import('@lunkit/target-devices/absent')
   const told = await explainAccess(target, settings, question, await device.open(null, {}))
   for (const one of told) {
     if (flags.json) process.stdout.write(`${JSON.stringify({ event: 'explanation', ...one })}\n`)

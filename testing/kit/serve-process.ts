@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 
-const MAIN = join(dirname(fileURLToPath(import.meta.url)), '../../cli/src/main.ts')
+const MAIN = join(dirname(fileURLToPath(import.meta.url)), '../../cli/bin/lunkit.mjs')
 
 /** The first line that `--json` prints. */
 export interface Ready {

@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // createTarget(): opens LUNs, starts the engine and the iSCSI driver, and is what `lunkit serve` runs.
 import type { EventEmitter } from 'node:events'
-import {
-  type Device,
-  type DeviceType,
-  type Observer,
-  OperatorError,
-  type TargetEvent,
-} from '@lunkit/target-api'
+import { type Device, type Observer, OperatorError, type TargetEvent } from '@lunkit/target-api'
 import {
   type Capture,
   driver,
@@ -221,7 +215,7 @@ async function openLuns(options: TargetOptions, target: string, observe: Observe
 }
 
 async function openAbsent(): Promise<Device> {
-  const { device } = (await import('@lunkit/target-devices/absent')) as { device: DeviceType }
+  const { device } = await import('@lunkit/target-devices/absent')
   return device.open(null, {})
 }
 

@@ -40,8 +40,24 @@ export const UNIT_PARAMETERS = Object.freeze({
   management: { type: 'string', help: 'URL where the unit is managed, for VPD page 85h (none if not given)' },
 } as const satisfies ParameterTable)
 
-/** Stores that a LUN argument can name; each is loaded when one does. */
-export const STORES = ['file', 'memory', 'null', 'object'] as const
+interface StoreModule {
+  readonly store: StoreType
+  readonly fromObject?: (object: ObjectStorage) => BackingStore
+}
+
+/** Plug-ins by name, each loaded when a LUN names it. Their specifiers are written out, so that a bundle has them too. */
+const DEVICES: Readonly<Record<string, () => Promise<{ readonly device: DeviceType }>>> = {
+  disk: () => import('@lunkit/target-devices/disk'),
+}
+const STORE_MODULES: Readonly<Record<string, () => Promise<StoreModule>>> = {
+  file: () => import('@lunkit/target-stores/file'),
+  memory: () => import('@lunkit/target-stores/memory'),
+  null: () => import('@lunkit/target-stores/null'),
+  object: () => import('@lunkit/target-stores/object'),
+}
+
+/** Stores that a LUN argument can name. */
+export const STORES: readonly string[] = Object.keys(STORE_MODULES)
 
 /**
  * Reads a LUN argument. A bare path is `file:`. Commas separate keys; a comma inside a value is written `\\,`.
@@ -49,7 +65,7 @@ export const STORES = ['file', 'memory', 'null', 'object'] as const
  */
 export function parseLun(text: string): LunSpec {
   const kind = /^([a-z][a-z0-9-]*):/.exec(text)?.[1]
-  if (kind !== undefined && !(STORES as readonly string[]).includes(kind)) {
+  if (kind !== undefined && !STORES.includes(kind)) {
     throw new OperatorError('LUN_KIND_UNKNOWN', `'${text}' names the unknown kind '${kind}'`, {
       hint: `kinds are ${STORES.join(', ')}; for a file of that name write file:${text}`,
     })
@@ -89,13 +105,8 @@ export interface ResolvedLun {
 
 /** Loads the plug-ins of one LUN and opens its stores. The caller closes them. */
 export async function resolveLun(spec: LunSpec): Promise<ResolvedLun> {
-  const { device: deviceType } = (await import(`@lunkit/target-devices/${spec.kind}`)) as {
-    device: DeviceType
-  }
-  const storeModule = (await import(`@lunkit/target-stores/${spec.store}`)) as {
-    store: StoreType
-    fromObject?: (object: ObjectStorage) => BackingStore
-  }
+  const { device: deviceType } = await plugIn(spec, DEVICES, spec.kind)()
+  const storeModule = await plugIn(spec, STORE_MODULES, spec.store)()
   const storeTable = spec.object === undefined ? storeModule.store.parameters : {}
   const dealt = deal(spec, storeTable, deviceType.parameters)
   const deviceValues = readParameters(spec.label, deviceType.parameters, dealt.device)
@@ -116,6 +127,13 @@ export async function resolveLun(spec: LunSpec): Promise<ResolvedLun> {
     await store.close()
     throw error
   }
+}
+
+function plugIn<T>({ label }: LunSpec, table: Readonly<Record<string, T>>, name: string): T {
+  if (Object.hasOwn(table, name)) return table[name]!
+  throw new OperatorError('LUN_KIND_UNKNOWN', `'${label}' names the unknown kind '${name}'`, {
+    hint: `there is ${Object.keys(table).join(', ')}`,
+  })
 }
 
 /** A size that is asked for is checked before anything of that size is made. */

@@ -50,7 +50,7 @@ export function parsePortal(given: string): Portal {
 
 /** Host, perhaps empty, and port if there is one; null if it is no address. */
 function parseAddress(text: string): [string, number | undefined] | null {
-  if (isIP(text) === 6) return [text, undefined]
+  if (/:.*:/.test(text) && isIP(text) === 6) return [text, undefined]
   const match = /^(?:\[([^\]]+)\]|([^:[\]]*))(?::(\d+))?$/.exec(text)
   const port = match?.[3] === undefined ? undefined : Number(match[3])
   const host = match?.[1] ?? match?.[2]

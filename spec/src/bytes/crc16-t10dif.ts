@@ -4,14 +4,18 @@
 // The polynomial is 18bb7h without its top bit; the first bit of the data is its highest coefficient.
 const POLYNOMIAL = 0x8bb7
 
-// Sixteen tables of 256 in one array: entry 256 * k + v is the effect of byte v with k bytes behind it.
+// Sixteen tables of 256 in one array: entry 256 * k + v is the effect of byte v with k bytes behind it. Filled when it is
+// first needed: most disks have no protection information, and every start would pay for it.
 const T = new Uint16Array(16 * 256)
-for (let value = 0; value < 256; value++) {
-  let crc = value << 8
-  for (let i = 0; i < 8; i++) crc = (crc << 1) ^ (crc & 0x8000 ? POLYNOMIAL : 0)
-  T[value] = crc
+
+function fillTables(): void {
+  for (let value = 0; value < 256; value++) {
+    let crc = value << 8
+    for (let i = 0; i < 8; i++) crc = (crc << 1) ^ (crc & 0x8000 ? POLYNOMIAL : 0)
+    T[value] = crc
+  }
+  for (let i = 256; i < T.length; i++) T[i] = (T[i - 256]! << 8) ^ T[T[i - 256]! >> 8]!
 }
-for (let i = 256; i < T.length; i++) T[i] = (T[i - 256]! << 8) ^ T[T[i - 256]! >> 8]!
 
 // Words instead of bytes pay for their view from about this length on; their order of bytes is the processor's.
 const LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1
@@ -26,6 +30,7 @@ export function crc16t10dif(bytes: Uint8Array, from = 0, to: number = bytes.leng
   if (!(from >= 0 && to <= bytes.length)) {
     throw new RangeError(`CRC16-T10DIF of bytes ${from} to ${to}, but the array has ${bytes.length}`)
   }
+  if (T[1] === 0) fillTables()
   let crc = seed
   let at = from
   if (LITTLE_ENDIAN && to - from >= WORTH_WORDS) {

@@ -5,13 +5,17 @@
 const POLYNOMIAL = 0x82f6_3b78
 
 // Sixteen tables of 256 in one array: entry 256 * k + v is the effect of byte v with k bytes of the same step after it.
+// Filled when it is first needed: most targets never see a digest, and every start would pay for it.
 const T = new Int32Array(16 * 256)
-for (let value = 0; value < 256; value++) {
-  let crc = value
-  for (let i = 0; i < 8; i++) crc = crc & 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1
-  T[value] = crc
+
+function fillTables(): void {
+  for (let value = 0; value < 256; value++) {
+    let crc = value
+    for (let i = 0; i < 8; i++) crc = crc & 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1
+    T[value] = crc
+  }
+  for (let i = 256; i < T.length; i++) T[i] = (T[i - 256]! >>> 8) ^ T[T[i - 256]! & 0xff]!
 }
-for (let i = 256; i < T.length; i++) T[i] = (T[i - 256]! >>> 8) ^ T[T[i - 256]! & 0xff]!
 
 // Words instead of bytes pay for their view from about this length on, and suit the polynomial's bit order only
 // where the processor is little-endian.
@@ -20,6 +24,7 @@ const WORTH_WORDS = 256
 
 /** As `crc32c`, of a range that lies within the array. */
 export function crc32cByTable(bytes: Uint8Array, from: number, to: number, seed: number): number {
+  if (T[1] === 0) fillTables()
   let crc = ~seed
   let at = from
   if (LITTLE_ENDIAN && to - from >= WORTH_WORDS) {

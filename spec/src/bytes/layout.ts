@@ -90,16 +90,17 @@ export function strayBit(
 }
 
 function claim(usage: Uint8Array, kind: FieldKind<unknown>, what: string): void {
-  // T10 and IETF fields are contiguous, most significant bit first, from (byte, bit) on.
+  // T10 and IETF fields are contiguous, most significant bit first, from (byte, bit) on: a mask for each byte.
   let { byte, bit } = kind
-  for (let left = kind.width; left > 0; left--) {
+  for (let left = kind.width; left > 0; byte++) {
+    const bits = Math.min(left, bit + 1)
+    const mask = ((1 << bits) - 1) << (bit + 1 - bits)
     if (byte >= usage.length) throw new RangeError(`${what} ends outside the layout`)
-    if (usage[byte]! & (1 << bit)) throw new RangeError(`${what} overlaps at byte ${byte} bit ${bit}`)
-    usage[byte]! |= 1 << bit
-    if (bit-- === 0) {
-      bit = 7
-      byte++
-    }
+    const twice = usage[byte]! & mask
+    if (twice !== 0) throw new RangeError(`${what} overlaps at byte ${byte} bit ${31 - Math.clz32(twice)}`)
+    usage[byte]! |= mask
+    left -= bits
+    bit = 7
   }
 }
 

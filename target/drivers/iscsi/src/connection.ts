@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One TCP connection: bytes in, PDUs to their handlers, answers out, and an orderly or a hard end.
 import type { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
 import {
   BHS_LENGTH,
   DIGEST_LENGTH,
@@ -125,7 +124,7 @@ export class Connection {
     this.trace = port.watch.traceOf(this)
     this.framer = new Framer(LOGIN_DATA_BYTES, this.checksum)
     this.out = new SendQueue(socket, port.engine, this, this.counters)
-    this.overTls = socket instanceof TLSSocket
+    this.overTls = 'encrypted' in socket
     this.peer = bare(socket.remoteAddress)
     this.address = portalText({ host: this.peer, port: socket.remotePort ?? 0 })
     this.localAddress = bare(socket.localAddress)

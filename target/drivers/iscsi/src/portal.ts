@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Listening sockets: one for each portal, with errors that say what to do.
-import { createServer, isIPv6, type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { OperatorError } from '@lunkit/target-api'
 import type { Portal, PortalOptions } from './options.ts'
-import { TlsFace } from './tls/face.ts'
+import type { TlsFace } from './tls/face.ts'
 
 export interface Listener {
   /** The address as it is bound. */
@@ -16,7 +16,8 @@ export interface Listener {
 }
 
 /** `host:port`, with brackets for IPv6. */
-export const portalText = ({ host, port }: Portal): string => `${isIPv6(host) ? `[${host}]` : host}:${port}`
+export const portalText = ({ host, port }: Portal): string =>
+  `${host.includes(':') ? `[${host}]` : host}:${port}`
 
 /**
  * Listens. Rejects with OperatorError. `warn` hears of errors while listening, such as too many open files. `only6`
@@ -28,7 +29,7 @@ export async function listen(
   accept: (socket: Socket, tls: TlsFace | null) => void,
   warn: (reason: string) => void,
 ): Promise<Listener> {
-  const tls = portal.tls === undefined ? null : await TlsFace.open(portalText(portal), portal.tls, warn)
+  const tls = await openTls(portal, warn)
   const bound = await bind(portal, only6, socket => accept(socket, tls), warn)
   const advertise = portal.advertise ?? null
   return {
@@ -36,6 +37,13 @@ export async function listen(
     tls,
     advertise: advertise && { host: advertise.host, port: advertise.port ?? bound.portal.port },
   }
+}
+
+/** Node's TLS takes 5 MiB of memory: it is loaded for who uses it. */
+async function openTls(portal: PortalOptions, warn: (reason: string) => void): Promise<TlsFace | null> {
+  if (portal.tls === undefined) return null
+  const { TlsFace } = await import('./tls/face.ts')
+  return TlsFace.open(portalText(portal), portal.tls, warn)
 }
 
 function bind(

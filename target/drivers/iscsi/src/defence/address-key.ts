@@ -9,7 +9,8 @@ export const plainAddress = (address: string): string =>
 /** What limits for each address are kept by: an IPv6 address counts with all others that begin with the same bits. */
 export function addressKey(address: string, bits: number): string {
   const plain = plainAddress(address)
-  if (!isIPv6(plain) || bits === 128) return plain
+  // Without a colon it is none; Node's test for IPv6 is a long expression, compiled when first used.
+  if (!plain.includes(':') || !isIPv6(plain) || bits === 128) return plain
   const [head = '', tail] = plain.split('::')
   const groups = head === '' ? [] : head.split(':')
   if (tail !== undefined) {
