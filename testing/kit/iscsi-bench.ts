@@ -79,6 +79,8 @@ export class IscsiBench {
       nop: { intervalMs: 0 },
       ...options,
     })
+    // Whoever looks at received data for too long sees this.
+    slabsOf(port).scrub = 0xa5
     return new IscsiBench(engine, target, watched, store, events, port)
   }
 
@@ -121,10 +123,15 @@ export class IscsiBench {
     await this.port.stop(0)
     assert.deepEqual(this.port.connections, { sessions: 0, pending: 0 })
     await this.engine.close()
+    assert.equal(slabsOf(this.port).inUse, 0, 'memory of received data is still held')
     this.watched.check()
     assert.equal(this.watched.nexuses.size, 0, 'a nexus was left open')
   }
 }
+
+/** What the port's sockets are read into. */
+const slabsOf = (port: IscsiPort) =>
+  (port as IscsiPort & { readonly slabs: { scrub: number | null; readonly inUse: number } }).slabs
 
 /** Runs a test on a bench of its own. */
 export async function withBench(

@@ -31,7 +31,10 @@ export class StoreIo {
   offset = 0
   /** In bytes; for read and write the sum of the segments' lengths. */
   length = 0
-  /** Read: buffers to fill. Write: slices to take, as they arrived. The array is reused: copy it to keep it. */
+  /**
+   * Read: buffers to fill. Write: slices to take, as they arrived. Array and bytes are used again after `finish`: copy
+   * what is to be kept.
+   */
   segments: Buffer[] = []
   /** Write: durable before finish (SBC FUA). */
   forceUnitAccess = false

@@ -5,6 +5,7 @@ import type { SenseCode } from '@lunkit/spec'
 import { type BufferPool, LARGEST, type PooledBuffer } from './buffer-pool.ts'
 import type { Binding } from './device.ts'
 import type { InnerCall } from './inner-commands.ts'
+import type { Lease } from './lease.ts'
 import type { Nexus, NexusUnit } from './nexus.ts'
 import { empty } from './reused-list.ts'
 import { StoreIo } from './store-io.ts'
@@ -93,6 +94,8 @@ export class Task {
   received = 0
   /** The pool's buffers behind `segments`, for data-in that came from `reserve()`; else empty. */
   readonly pooled: PooledBuffer[] = []
+  /** What holds the memory of received slices, until the task is done with; of a driver that lends it. */
+  readonly leases: Lease[] = []
 
   // Answer. Status other than CHECK CONDITION has no sense.
   status = 0
@@ -155,7 +158,7 @@ export class Task {
     }
   }
 
-  /** Gives back what `reserve` took and drops all slices. */
+  /** Gives back what `reserve` took and drops all slices. Memory of received ones stays as it is until `reset`. */
   releaseData(): void {
     for (let i = 0; i < this.pooled.length; i++) this.#pool.give(this.pooled[i]!)
     empty(this.pooled)
@@ -163,9 +166,19 @@ export class Task {
     this.received = 0
   }
 
+  /** Somebody may still be at the data: neither its buffers nor its memory are used again. */
+  forfeitData(): void {
+    empty(this.pooled)
+    for (let i = 0; i < this.leases.length; i++) this.leases[i]!.abandon()
+    empty(this.leases)
+    this.releaseData()
+  }
+
   /** Back to the state of a new task; called by the engine only. */
   reset(): void {
     this.releaseData()
+    for (let i = 0; i < this.leases.length; i++) this.leases[i]!.giveBack()
+    empty(this.leases)
     this.nexus = null as unknown as Nexus
     this.state = TaskState.free
     this.aborted = false

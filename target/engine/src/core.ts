@@ -96,8 +96,7 @@ export class Core {
   /** The task and its buffers may still be in somebody's hands: neither is used again. */
   taint(task: Task): void {
     this.tainted.add(task)
-    task.pooled.length = 0
-    task.releaseData()
+    task.forfeitData()
   }
 
   /** Sends on a task whose turn has come in its task set. */

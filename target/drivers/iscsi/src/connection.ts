@@ -1,22 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // One TCP connection: bytes in, PDUs to their handlers, answers out, and an orderly or a hard end.
 import type { Socket } from 'node:net'
-import {
-  BHS_LENGTH,
-  DIGEST_LENGTH,
-  describePdu,
-  RESERVED_TAG,
-  RejectReason,
-  rejectReasonText,
-} from '@lunkit/spec'
-import type { TargetEvent } from '@lunkit/target-api'
+import { BHS_LENGTH, DIGEST_LENGTH, RESERVED_TAG, RejectReason, rejectReasonText } from '@lunkit/spec'
+import type { Lease, TargetEvent } from '@lunkit/target-api'
 import type { ConnectionCapture } from './capture/connection-capture.ts'
 import { serialDistance } from './command-window.ts'
 import { ConnectionCounters } from './connection-counters.ts'
 import { type ConnectionEvent, type ConnectionState, nextState } from './connection-states.ts'
 import type { Obstacle } from './control/obstacle.ts'
 import type { Checksum } from './digest.ts'
-import { Frame, Framer } from './framer.ts'
+import { Frame, Framer, type Lender } from './framer.ts'
+import { copyOut } from './gather.ts'
 import { dispatch } from './inbound/dispatch.ts'
 import { receiveLogin } from './inbound/login.ts'
 import type { TextExchange } from './inbound/text.ts'
@@ -24,8 +18,10 @@ import { LOGIN_DATA_BYTES, type Login } from './login/login.ts'
 import type { ConnectionParameters } from './login/parameters.ts'
 import type { ConnectionTrace } from './observe/connection-trace.ts'
 import { sendReject } from './outbound/reject.ts'
+import { reportFault } from './peer-fault.ts'
 import type { IscsiTargetPort } from './port.ts'
-import { portalText } from './portal.ts'
+import { bareAddress, portalText } from './portal.ts'
+import { SlabSocket } from './receive/slab-socket.ts'
 import type { SentAnswers } from './recovery/sent-answers.ts'
 import { SendQueue } from './send-queue.ts'
 import type { Session } from './session.ts'
@@ -106,6 +102,7 @@ export class Connection {
   /** Clock at which a connection that is not logged in, or that ends politely, is closed. */
   deadline: number
   #pumping = false
+  #handling = false
   #halted = false
   #haltedBytes = 0
   #paused = false
@@ -125,16 +122,17 @@ export class Connection {
     this.framer = new Framer(LOGIN_DATA_BYTES, this.checksum)
     this.out = new SendQueue(socket, port.engine, this, this.counters)
     this.overTls = 'encrypted' in socket
-    this.peer = bare(socket.remoteAddress)
+    this.peer = bareAddress(socket.remoteAddress)
     this.address = portalText({ host: this.peer, port: socket.remotePort ?? 0 })
-    this.localAddress = bare(socket.localAddress)
+    this.localAddress = bareAddress(socket.localAddress)
     this.capture = port.settings.capture?.connect(this) ?? null
     this.out.tap = this.capture
     this.heardAt = port.clock
     this.deadline = port.clock + port.ticks(port.settings.limits.loginTimeoutMs)
     this.step('accepted')
     socket.setNoDelay(true)
-    socket.on('data', chunk => this.#onData(chunk as Buffer))
+    if (socket instanceof SlabSocket) socket.onBytes = (bytes, room) => this.#onBytes(bytes, room)
+    else socket.on('data', chunk => this.#onBytes(chunk as Buffer, null))
     socket.on('error', () => undefined)
     socket.on('end', () => this.end('lost'))
     socket.on('close', () => this.#onClose())
@@ -159,20 +157,25 @@ export class Connection {
 
   // ---- Inbound ----
 
-  #onData(chunk: Buffer): void {
-    if (this.obstacle === null) this.take(chunk)
-    else if (!this.#over) this.obstacle.take(chunk)
+  #onBytes(chunk: Buffer, lender: Lender | null): void {
+    if (this.obstacle !== null) {
+      if (!this.#over) this.obstacle.take(chunk)
+    } else if (lender === null || this.session !== null) {
+      this.take(chunk, lender)
+      // Everything of the chunk that somebody needs later has been copied or lent.
+      this.framer.settle()
+    } else this.take(copyOut(chunk))
   }
 
-  /** Bytes of the peer. */
-  take(chunk: Buffer): void {
+  /** Bytes of the peer. Those of a lender may change when `framer.settle` has been called. */
+  take(chunk: Buffer, lender: Lender | null = null): void {
     if (this.#over) return
     this.counters.bytesIn += chunk.length
     if (this.capture !== null) this.capture.received(chunk)
     this.heardAt = this.port.clock
     this.pinged = false
     if (this.session === null && !this.port.countLoginBytes(this, chunk.length)) return
-    this.framer.push(chunk)
+    this.framer.push(chunk, lender)
     if (!this.#halted) {
       this.#pump()
       return
@@ -203,6 +206,11 @@ export class Connection {
     if (out.queued > sendQueueBytes) this.#pause()
   }
 
+  /** What holds the data of the PDU that is being handled; empty at any other time. */
+  get lent(): Lease[] {
+    return this.#handling ? this.framer.leases : NONE
+  }
+
   #handle(frame: Frame): void {
     const { framer, counters } = this
     const { header, at, slices, dataLength } = framer
@@ -215,7 +223,11 @@ export class Connection {
     } else if (frame === Frame.tooLong) {
       this.fatal(header, at, `Data segment of ${dataLength} bytes is longer than ${framer.maxData}`)
     } else if (this.session === null) receiveLogin(this, header, at, slices)
-    else dispatch(this, header, at, slices, dataLength, frame === Frame.dataDigest)
+    else {
+      this.#handling = true
+      dispatch(this, header, at, slices, dataLength, frame === Frame.dataDigest)
+      this.#handling = false
+    }
   }
 
   /** Stops handling PDUs until `resume`: something asynchronous must be done first. */
@@ -278,7 +290,7 @@ export class Connection {
   /** Refuses one PDU: Reject with its header, and an event. Too many of them end the connection. */
   reject(reason: number, header: Buffer, at: number, fault: string, number = 0): void {
     if (this.#over) return
-    this.#report(header, at, `${fault} (${rejectReasonText(reason)})`, 'reject')
+    reportFault(this, header, at, `${fault} (${rejectReasonText(reason)})`, 'reject')
     sendReject(this, reason, header, at, number)
     // Above recovery level 0 what was damaged on its way is sent again: that is no fault of the peer.
     if (reason === RejectReason.dataDigestError && this.session?.recovery) return
@@ -288,7 +300,7 @@ export class Connection {
   /** Tells of a PDU whose command fails for it, where a Reject is not the answer; too many end the connection, too. */
   blame(header: Buffer, at: number, fault: string): void {
     if (this.#over) return
-    this.#report(header, at, fault, 'sense')
+    reportFault(this, header, at, fault, 'sense')
     if (++this.#faults >= MOST_FAULTS)
       this.fatal(header, at, 'Too many commands failed by the fault of the peer')
   }
@@ -296,7 +308,7 @@ export class Connection {
   /** Ends the connection because of one PDU; a Reject goes out first where `reason` is given. */
   fatal(header: Buffer, at: number, fault: string, reason = -1): void {
     if (this.#over) return
-    this.#report(header, at, fault, 'close')
+    reportFault(this, header, at, fault, 'close')
     if (reason >= 0 && this.session !== null) sendReject(this, reason, header, at)
     this.end('fault', true)
   }
@@ -304,18 +316,6 @@ export class Connection {
   /** Refuses a PDU of which nothing can be used, and ends the connection. */
   protocolError(header: Buffer, at: number, fault: string): void {
     this.fatal(header, at, fault, RejectReason.protocolError)
-  }
-
-  #report(header: Buffer, at: number, fault: string, outcome: 'reject' | 'close' | 'sense'): void {
-    this.counters.faults++
-    this.port.observe({
-      type: 'peer-fault',
-      initiator: this.initiator,
-      address: this.address,
-      fault,
-      pdu: describePdu(header, at),
-      outcome,
-    })
   }
 
   // ---- End ----
@@ -385,11 +385,11 @@ export class Connection {
 
   #onClose(): void {
     this.end('lost')
+    this.framer.close()
     this.out.close()
     this.capture?.closed()
     this.port.gone(this)
   }
 }
 
-/** An address without the prefix of IPv4 in IPv6. */
-const bare = (address: string | undefined): string => (address ?? '').replace(/^::ffff:(?=\d+\.)/, '')
+const NONE: Lease[] = []

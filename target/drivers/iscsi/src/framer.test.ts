@@ -30,20 +30,57 @@ function pdu(seed: number, length: number, { header = false, data = false, ahs =
   return Buffer.concat(parts)
 }
 
+/** Lends what it is asked for, or nothing, and overwrites a chunk as soon as nobody holds it. */
+class Landlord {
+  readonly #lends: boolean
+  #holds = 0
+  #chunk: Buffer
+  constructor(chunk: Buffer, lends: boolean) {
+    this.#chunk = chunk
+    this.#lends = lends
+    this.#holds = 1
+  }
+
+  lend(): Landlord | null {
+    if (!this.#lends) return null
+    this.#holds++
+    return this
+  }
+
+  giveBack(): void {
+    if (--this.#holds === 0) this.#chunk.fill(0xa5)
+  }
+
+  abandon(): void {
+    this.giveBack()
+  }
+}
+
+type Lending = 'nothing' | 'all' | null
+
 /** What a framer finds in these chunks, one line for each. */
-function frames(chunks: readonly Buffer[], options: Options = {}, maxData = 4096): string[] {
+function frames(
+  chunks: readonly Buffer[],
+  options: Options = {},
+  maxData = 4096,
+  lending: Lending = null,
+): string[] {
   const framer = new Framer(maxData, builtInChecksum)
   framer.headerDigest = options.header ?? false
   framer.dataDigest = options.data ?? false
   const found: string[] = []
   for (const chunk of chunks) {
-    framer.push(Buffer.from(chunk))
+    const own = Buffer.from(chunk)
+    const landlord = lending === null ? null : new Landlord(own, lending === 'all')
+    framer.push(own, landlord)
     for (let frame = framer.next(); frame !== Frame.more; frame = framer.next()) {
       const data = Buffer.concat(framer.slices)
       found.push(
         `${frame} seed=${framer.header[framer.at]} ahs=${framer.ahsLength} ${data.length} ${data.toString('hex')}`,
       )
     }
+    framer.settle()
+    landlord?.giveBack()
   }
   return found
 }
@@ -88,6 +125,19 @@ describe('framer', () => {
       }
       const bytes = Array.from(stream, (_, i) => stream.subarray(i, i + 1))
       assert.deepEqual(frames(bytes, shape), whole, 'byte by byte')
+    })
+
+    test(`finds the same in memory that is used again: ${JSON.stringify(shape)}`, () => {
+      const lengths = [0, 3000, 9, 4096, 0, 2100]
+      const stream = Buffer.concat(lengths.map((length, i) => pdu(i + 1, length, shape)))
+      const whole = frames([stream], shape)
+      for (const size of [47, 49, 500, 2500, 4200, stream.length]) {
+        const chunks: Buffer[] = []
+        for (let at = 0; at < stream.length; at += size) chunks.push(stream.subarray(at, at + size))
+        for (const lending of ['nothing', 'all'] as const) {
+          assert.deepEqual(frames(chunks, shape, 4096, lending), whole, `chunks of ${size}, lent: ${lending}`)
+        }
+      }
     })
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From received chunks to PDUs: header, additional header, digests, and data as slices of the chunks.
 import { BHS, BHS_LENGTH, DIGEST_LENGTH, readDigest } from '@lunkit/spec'
+import type { Lease } from '@lunkit/target-api'
 import type { Checksum } from './digest.ts'
 import { copyOut, Gather, SMALL_BYTES } from './gather.ts'
 
@@ -22,6 +23,12 @@ const LONGEST_AHS = 255 * 4
 /** A slice that would keep a chunk of more than this many times its size alive is copied out. */
 const PIN_FACTOR = 16
 
+/** Whose memory a chunk is that is used again after it was taken. */
+export interface Lender {
+  /** A lease for a slice of `length` bytes of the chunk; null if it is to be copied. */
+  lend(length: number): Lease | null
+}
+
 const State = Object.freeze({ header: 0, data: 1, trailer: 2, dead: 3 } as const)
 
 /** Cuts one connection's bytes into PDUs. Never throws; takes any bytes in any chunks. */
@@ -38,6 +45,8 @@ export class Framer {
   dataLength = 0
   /** The data segment in its pieces. The array is reused: take the slices out of it. */
   readonly slices: Buffer[] = []
+  /** What holds the memory of `slices`; those that are here when the next PDU begins end. Who keeps slices takes them out. */
+  readonly leases: Lease[] = []
 
   readonly #checksum: Checksum
   readonly #gather = new Gather()
@@ -48,6 +57,7 @@ export class Framer {
   #trailerLength = 0
   #trailerFilled = 0
   #chunk: Buffer = EMPTY
+  #lender: Lender | null = null
   #at = 0
   #left = 0
   #state: number = State.header
@@ -58,12 +68,41 @@ export class Framer {
     this.header = this.#own
   }
 
-  /** Gives the next chunk; it must not be changed afterwards. All PDUs of the last one should have been taken. */
-  push(chunk: Buffer): void {
+  /**
+   * Gives the next chunk. With a lender it may be changed after `settle`, but where it was lent; without, never. All PDUs of the
+   * last one should have been taken.
+   */
+  push(chunk: Buffer, lender: Lender | null = null): void {
     if (this.#state === State.dead) return
-    this.#chunk =
-      this.#at === this.#chunk.length ? chunk : Buffer.concat([this.#chunk.subarray(this.#at), chunk])
+    const isWhole = this.#at === this.#chunk.length
+    this.#chunk = isWhole ? chunk : Buffer.concat([this.#chunk.subarray(this.#at), chunk])
+    this.#lender = isWhole ? lender : null
     this.#at = 0
+  }
+
+  /** The last chunk's memory is used again: what has not been taken of it is copied. */
+  settle(): void {
+    if (this.#lender === null) return
+    this.#lender = null
+    // The PDU under way still needs its header.
+    if (this.#state !== State.header && this.header !== this.#own) {
+      this.header.copy(this.#own, 0, this.at, this.at + BHS_LENGTH + this.ahsLength)
+      this.header = this.#own
+      this.at = 0
+    }
+    this.#chunk = this.#at === this.#chunk.length ? EMPTY : Buffer.from(this.#chunk.subarray(this.#at))
+    this.#at = 0
+  }
+
+  /** Nothing more is read. */
+  close(): void {
+    this.#state = State.dead
+    this.slices.length = 0
+    this.#endLeases()
+  }
+
+  #endLeases(): void {
+    for (let lease = this.leases.pop(); lease !== undefined; lease = this.leases.pop()) lease.giveBack()
   }
 
   next(): Frame {
@@ -87,6 +126,10 @@ export class Framer {
   #takeHeader(): Frame {
     const chunk = this.#chunk
     if (this.#filled === 0) {
+      if (this.leases.length > 0) {
+        this.slices.length = 0
+        this.#endLeases()
+      }
       const room = chunk.length - this.#at
       if (room === 0) {
         // An idle connection keeps no chunk alive.
@@ -154,11 +197,19 @@ export class Framer {
     if (count > 0) {
       const slice = chunk.subarray(this.#at, this.#at + count)
       if (count < SMALL_BYTES && count < this.dataLength) this.#gather.add(this.slices, slice, this.#left)
-      else this.slices.push(count * PIN_FACTOR < chunk.length ? copyOut(slice) : slice)
+      else this.slices.push(this.#keep(slice))
       this.#at += count
       this.#left -= count
     }
     return this.#left === 0
+  }
+
+  #keep(slice: Buffer): Buffer {
+    if (this.#lender === null) return slice.length * PIN_FACTOR < this.#chunk.length ? copyOut(slice) : slice
+    const lease = this.#lender.lend(slice.length)
+    if (lease === null) return copyOut(slice)
+    this.leases.push(lease)
+    return slice
   }
 
   #takeTrailer(): Frame {

@@ -13,12 +13,8 @@ export function copyOut(piece: Buffer): Buffer {
   return copy
 }
 
-/**
- * Pieces for a long wait: those that keep more than as much again alive are copied. A peer could else hold many times what
- * is counted, by what it sends between them.
- */
-export const unpinned = (pieces: readonly Buffer[]): Buffer[] =>
-  pieces.map(piece => (piece.length * 2 < piece.buffer.byteLength ? copyOut(piece) : piece))
+/** Pieces for a longer wait than the call they came with: their memory may be lent, or much larger than they are. */
+export const copies = (pieces: readonly Buffer[]): Buffer[] => pieces.map(copyOut)
 
 export class Gather {
   #buffer: Buffer = EMPTY

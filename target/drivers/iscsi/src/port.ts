@@ -24,6 +24,8 @@ import { PortWatch } from './observe/port-watch.ts'
 import type { Portal, Settings } from './options.ts'
 import { sendNopIn } from './outbound/nop-in.ts'
 import type { Listener } from './portal.ts'
+import { SlabPool } from './receive/slab-pool.ts'
+import { SlabSocket } from './receive/slab-socket.ts'
 import type { Session } from './session.ts'
 import { SessionTable } from './session-table.ts'
 import { within } from './time-limit.ts'
@@ -53,6 +55,8 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   readonly control: Control
   readonly access: PortAccess
   readonly watch: PortWatch
+  /** What its sockets are read into. */
+  readonly slabs: SlabPool = new SlabPool()
   readonly protocol = PROTOCOL
   stopping = false
   /** Told of every step of every connection; for tests. */
@@ -197,7 +201,9 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
       return
     }
     this.watch.counters.accepted++
-    this.#welcome(tls === null ? new Connection(this, socket) : tls.begin(this, socket))
+    this.#welcome(
+      tls === null ? new Connection(this, SlabSocket.over(socket, this.slabs)) : tls.begin(this, socket),
+    )
   }
 
   /** A handshake is through: its connection takes its place, with what is left of its time. */

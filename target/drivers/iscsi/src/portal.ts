@@ -19,6 +19,10 @@ export interface Listener {
 export const portalText = ({ host, port }: Portal): string =>
   `${host.includes(':') ? `[${host}]` : host}:${port}`
 
+/** An address without the prefix of IPv4 in IPv6. */
+export const bareAddress = (address: string | undefined): string =>
+  (address ?? '').replace(/^::ffff:(?=\d+\.)/, '')
+
 /**
  * Listens. Rejects with OperatorError. `warn` hears of errors while listening, such as too many open files. `only6`
  * keeps an IPv6 socket from taking IPv4 as well.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Text that spans several PDUs: put together on the way in, cut up on the way out (RFC 7143, 11.10 and 6.2).
 import { encodeText, parseText, type TextPair, type TextResult, textErrorText } from '@lunkit/spec'
+import { copyOut } from './gather.ts'
 
 /** Longest text that is put together, in bytes, where nothing else is said; and in how many pieces it may come. */
 export const LONGEST_TEXT = 65_536
@@ -25,7 +26,7 @@ export class TextInbox {
   add(slices: readonly Buffer[]): boolean {
     for (const slice of slices) this.#length += slice.length
     if (this.#length > this.#limit || ++this.#pieces > MOST_PIECES) return false
-    for (const slice of slices) this.#parts.push(slice)
+    for (const slice of slices) this.#parts.push(copyOut(slice))
     return true
   }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A write's data on its way to the task: kept until wanted, asked for by R2T, counted by sequences.
-import type { Task } from '@lunkit/target-api'
+import type { Lease, Task } from '@lunkit/target-api'
 import { DATA_INCORRECT } from './condition.ts'
 import type { Connection } from './connection.ts'
-import { unpinned } from './gather.ts'
+import { copies } from './gather.ts'
 import type { IscsiTask } from './iscsi-task.ts'
 import { sendR2T } from './outbound/r2t.ts'
 import { sendScsiResponse } from './outbound/response.ts'
@@ -11,14 +11,21 @@ import { sendScsiResponse } from './outbound/response.ts'
 /** Sequences of one task that are asked for again; a peer that spoils more of them does so on purpose. */
 const MOST_REPEATS = 64
 
-/** Takes the next data of a task, in order and checked. */
-export function keepData(one: IscsiTask, data: readonly Buffer[], length: number): void {
+/** Takes the next data of a task, in order and checked. What holds it goes over from `leases` to the task that gets it. */
+export function keepData(one: IscsiTask, data: readonly Buffer[], leases: Lease[], length: number): void {
   one.dataSn = (one.dataSn + 1) >>> 0
   one.got += length
   if (length > 0) one.movedAt = one.session.port.clock
   if (one.answered) return
-  if (one.fetching) give(one, one.task!, data)
-  else for (const piece of unpinned(data)) one.gather.add(one.held, piece, one.sequenceEnd - one.got + length)
+  if (one.fetching) {
+    give(one, one.task!, data)
+    passOn(leases, one.task!)
+  } else for (const piece of copies(data)) one.gather.add(one.held, piece, one.sequenceEnd - one.got + length)
+}
+
+/** The task is done with before the memory of what it has got is used again. */
+export function passOn(leases: Lease[], task: Task): void {
+  for (let lease = leases.pop(); lease !== undefined; lease = leases.pop()) task.leases.push(lease)
 }
 
 /** Adds slices to the task's segments, up to what is wanted: an initiator may bring more than the command needs. */

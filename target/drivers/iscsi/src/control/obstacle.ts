@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What lies in the way of one connection during a rehearsal: its bytes are lost, left unread, or late.
 import type { Connection } from '../connection.ts'
+import { copyOut } from '../gather.ts'
 
 export type ObstacleMode = 'silence' | 'deaf' | 'delay'
 
@@ -39,15 +40,15 @@ export class Obstacle {
     this.#connection.out.muted = true
   }
 
-  /** What has arrived. */
+  /** What has arrived; good until the call ends. */
   take(chunk: Buffer): void {
     if (this.mode === 'silence') return
     if (this.mode === 'deaf') {
       // It was on its way when reading stopped.
-      this.#connection.take(chunk)
+      this.#connection.take(copyOut(chunk))
       return
     }
-    this.#chunks.push(chunk)
+    this.#chunks.push(copyOut(chunk))
     this.#bytes += chunk.length
     if (this.blocks) this.#connection.socket.pause()
     const timer = setTimeout(() => {

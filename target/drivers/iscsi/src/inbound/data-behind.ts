@@ -4,7 +4,7 @@ import { DATA_OUT, Opcode, SCSI_COMMAND } from '@lunkit/spec'
 import type { Parked } from '../command-window.ts'
 import type { Connection } from '../connection.ts'
 import { PARKED_BYTES } from '../defence/session-memory.ts'
-import { unpinned } from '../gather.ts'
+import { copies } from '../gather.ts'
 import type { Session } from '../session.ts'
 
 const { opcode, itt, final, write } = SCSI_COMMAND.field
@@ -45,7 +45,7 @@ export function keepBehind(
   if (!connection.port.early.parks(session, bytes)) window.crowd(parked)
   else {
     const copy = Buffer.from(header.subarray(at, at + HEADER_BYTES))
-    window.addTo(parked, { header: copy, data: unpinned(data), length, damaged }, bytes)
+    window.addTo(parked, { header: copy, data: copies(data), length, damaged }, bytes)
   }
   return true
 }

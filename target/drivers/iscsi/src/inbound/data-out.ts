@@ -44,7 +44,7 @@ export function receiveDataOut(
     const wrong = faultOf(one, header, at, length, ends, solicited)
     if (wrong === null) {
       connection.counters.bytesWritten += length
-      keepData(one, data, length)
+      keepData(one, data, connection.lent, length)
     } else {
       connection.reject(RejectReason.protocolError, header, at, wrong)
       // What is missing must have been lost (RFC 7143, 7.9).

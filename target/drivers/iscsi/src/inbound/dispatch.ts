@@ -4,7 +4,7 @@ import { BHS, NOP_OUT, Opcode, RejectReason } from '@lunkit/spec'
 import { type Parked, Turn } from '../command-window.ts'
 import type { Connection } from '../connection.ts'
 import { PARKED_BYTES } from '../defence/session-memory.ts'
-import { unpinned } from '../gather.ts'
+import { copies } from '../gather.ts'
 import type { Session } from '../session.ts'
 import { isUnfinishedWrite } from './data-behind.ts'
 import { receiveDataOut } from './data-out.ts'
@@ -166,7 +166,7 @@ function ignoreDataOf(session: Session, header: Buffer, at: number): void {
 function park(connection: Connection, header: Buffer, at: number, data: Buffer[], length: number): Parked {
   const end = at + 48 + BHS.field.totalAhsLength.get(header, at) * 4
   const copy = Buffer.from(header.subarray(at, end))
-  return { connection, header: copy, data: unpinned(data), behind: [], bytes: length, isCrowded: false }
+  return { connection, header: copy, data: copies(data), behind: [], bytes: length, isCrowded: false }
 }
 
 /** Its turn has come: only now is it refused, for a request that is refused has not been received, and gives its number back. */

@@ -14,6 +14,7 @@ import { DATA_INCORRECT, DATA_UNEXPECTED } from '../condition.ts'
 import type { Connection } from '../connection.ts'
 import { sendScsiResponse } from '../outbound/response.ts'
 import type { Session } from '../session.ts'
+import { passOn } from '../write-data.ts'
 import { bidirectionalReadLength, CDB_BYTES, extendedCdb, IN_BASIC_HEADER } from './additional-header.ts'
 
 const { immediate, final, read, write, attribute, itt, cmdSn, totalAhsLength } = SCSI_COMMAND.field
@@ -88,6 +89,7 @@ export function receiveScsiCommand(
   }
   if (one.fault === null) {
     for (let i = 0; i < data.length; i++) task.segments.push(data[i]!)
+    passOn(connection.lent, task)
     task.received = length
     connection.counters.bytesWritten += length
     one.got = length

@@ -13,7 +13,7 @@ import {
   writeHead,
 } from './pdu.ts'
 
-/** Answers a ping with its own data; the slices are sent as they arrived. */
+/** Answers a ping with its own data. */
 export function sendEcho(connection: Connection, itt: number, data: readonly Buffer[], length: number): void {
   connection.counters.echoes++
   if (connection.answers !== null) {
@@ -27,7 +27,8 @@ export function sendEcho(connection: Connection, itt: number, data: readonly Buf
   countStatus(connection, arena, at)
   sealHeader(connection, arena, at)
   if (length > 0) {
-    for (const slice of data) connection.out.push(slice)
+    // Its memory may be used again before the peer reads.
+    connection.out.push(Buffer.concat(data))
     endData(connection, data, length)
   }
   connection.kick()

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Slabs: who holds one, when it is used again, and how much a few bytes can hold.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Lease } from '@lunkit/target-api'
+import { ReadRoom, SMALL_BYTES } from './read-room.ts'
+import { MOST_READERS, SLAB_BYTES, SlabPool } from './slab-pool.ts'
+
+/** A room that reads into a slab, since somebody wanted to keep what came. */
+function roomyOne(pool: SlabPool): ReadRoom {
+  const room = new ReadRoom(pool)
+  assert.equal(room.lend(100), null, 'its own buffer is lent to nobody')
+  room.advance(148)
+  return room
+}
+
+test('headers alone are read into a small buffer, again and again', () => {
+  const pool = new SlabPool()
+  const room = new ReadRoom(pool)
+  const { space } = room
+  assert.equal(space.length, SMALL_BYTES)
+  for (let i = 0; i < 100; i++) {
+    room.advance(48)
+    assert.equal(room.space, space)
+  }
+  assert.equal(pool.inUse, 0)
+})
+
+test('a full buffer, or data that is kept, brings a slab; calm takes it away', () => {
+  const pool = new SlabPool()
+  const full = new ReadRoom(pool)
+  full.advance(SMALL_BYTES)
+  assert.equal(full.space.length, SLAB_BYTES)
+  const asked = roomyOne(pool)
+  assert.equal(asked.space.length, SLAB_BYTES)
+  assert.deepEqual([pool.inUse, pool.readers], [2, 2])
+  for (let i = 0; i < 16; i++) for (const room of [full, asked]) room.advance(48)
+  assert.deepEqual([full.space.length, asked.space.length], [SMALL_BYTES, SMALL_BYTES])
+  assert.deepEqual([pool.inUse, pool.readers], [0, 0])
+})
+
+test('what is lent stays as it is until given back; then its place is used again', () => {
+  const pool = new SlabPool()
+  const room = roomyOne(pool)
+  const first = room.space
+  const lease = room.lend(4096)!
+  room.advance(4144)
+  assert.equal(room.space.byteOffset, first.byteOffset + 4144)
+  lease.giveBack()
+  room.lend(4096)!.giveBack()
+  room.advance(4144)
+  assert.equal(room.space, first, 'nobody holds it: back to its begin')
+})
+
+test('a slab that is nearly full is left to those who hold it', () => {
+  const pool = new SlabPool()
+  const room = roomyOne(pool)
+  const first = room.space
+  const lease = room.lend(200_000)!
+  room.advance(200_048)
+  assert.notEqual(room.space.buffer, first.buffer)
+  assert.equal(pool.inUse, 2)
+  lease.giveBack()
+  assert.equal(pool.inUse, 1)
+  room.close()
+  assert.equal(pool.inUse, 0)
+  room.advance(10)
+  assert.equal(pool.inUse, 0, 'a closed one takes none')
+})
+
+test('where many are in use, few bytes hold none', () => {
+  const pool = new SlabPool()
+  const leases: Lease[] = []
+  for (let i = 0; i < 1000; i++) {
+    const room = roomyOne(pool)
+    const lease = room.lend(512)
+    if (lease !== null) leases.push(lease)
+    room.close()
+  }
+  assert.ok(leases.length <= 65, `${leases.length} slabs are held by 512 bytes each`)
+  const room = roomyOne(pool)
+  assert.notEqual(room.lend(SLAB_BYTES / 2), null, 'many bytes may hold one')
+})
+
+test('so many sockets have a slab at a time, and others do without', () => {
+  const pool = new SlabPool()
+  const rooms = Array.from({ length: MOST_READERS }, () => roomyOne(pool))
+  const late = new ReadRoom(pool)
+  late.advance(SMALL_BYTES)
+  assert.equal(late.space.length, SMALL_BYTES)
+  rooms[0]!.close()
+  late.advance(SMALL_BYTES)
+  assert.equal(late.space.length, SLAB_BYTES)
+})
+
+test('an abandoned slab is never used again', () => {
+  const pool = new SlabPool()
+  const room = roomyOne(pool)
+  const { buffer } = room.space
+  const [one, other] = [room.lend(5000)!, room.lend(5000)!]
+  room.advance(10_000)
+  room.close()
+  one.abandon()
+  other.giveBack()
+  assert.equal(pool.inUse, 0)
+  assert.notEqual(roomyOne(pool).space.buffer, buffer)
+})
