@@ -203,6 +203,83 @@ describe('fields', () => {
   })
 })
 
+describe('data cut anew', () => {
+  /** Data in pieces of 1024 from this one on, and the response with the tag. */
+  function cutAnew(command: Pdu, request: Pdu, peer: Peer, statSn: number, first = 0): void {
+    for (let sn = first; sn < 4; sn++) peer.send(...piece(command, sn, {}, 1024))
+    const fields = { final: 1, itt: command.itt, expDataSn: 4, snackTag: snack(request).ttt, statSn }
+    peer.send(SCSI_RESPONSE, { opcode: Opcode.scsiResponse, ...fields })
+  }
+
+  // Requirement: RFC 7143, 11.16/9 and 11.4.4/1.
+  test('a PDU of before that was asked for as well is not taken for the first of the new ones', async () => {
+    let command: Pdu | null = null
+    await using target = await serve((pdu, peer) => {
+      if (pdu.opcode === Opcode.scsiCommand) {
+        command = pdu
+        peer.sendDamaged(...piece(pdu, 0))
+      } else if (pdu.opcode === Opcode.textRequest) {
+        // Sent before it came: one more that is damaged, and the one that was asked for.
+        peer.sendDamaged(...piece(command!, 1))
+        for (let sn = 2; sn < 8; sn++) peer.send(...piece(command!, sn))
+        peer.respond(command!, { expDataSn: 8 })
+        peer.send(...piece(command!, 0))
+        answerText(pdu, peer, 'MaxRecvDataSegmentLength=8192\0')
+      } else if (pdu.opcode !== Opcode.snack) peer.courtesy(pdu)
+      else if (snack(pdu).type === SnackType.rData) cutAnew(command!, pdu, peer, peer.statSn - 2)
+    }, LEVEL_1)
+    await using session = await openSession({ ...options(target), nopIntervalMs: 0 })
+    const run = session.execute(read())
+    await until(() => of(target, Opcode.snack).length === 1)
+    await session.renegotiate(1024)
+    assert.ok(Buffer.from((await run).dataIn).equals(DATA))
+    const asked = of(target, Opcode.snack).map(pdu => snack(pdu).type)
+    assert.deepEqual(asked, [SnackType.dataOrR2t, SnackType.rData, SnackType.rData])
+    assert.equal(target.peers.length, 1)
+  })
+
+  test('several gaps of before are asked for at once; where the first new PDU is lost, as soon as the response tells', async () => {
+    let command: Pdu | null = null
+    const tags: number[] = []
+    await using target = await serve((pdu, peer) => {
+      if (pdu.opcode === Opcode.scsiCommand) {
+        command = pdu
+        for (const sn of [1, 3, 5, 7]) peer.send(...piece(pdu, sn))
+      } else if (pdu.opcode === Opcode.textRequest) answerText(pdu, peer, 'MaxRecvDataSegmentLength=8192\0')
+      else if (pdu.opcode !== Opcode.snack) peer.courtesy(pdu)
+      else if (snack(pdu).type === SnackType.rData) {
+        tags.push(snack(pdu).ttt)
+        if (tags.length === 1) peer.statSn++
+        cutAnew(command!, pdu, peer, peer.statSn - 1, tags.length === 2 ? 1 : 0)
+      }
+    }, LEVEL_1)
+    await using session = await openSession({ ...options(target), nopIntervalMs: 0 })
+    const run = session.execute(read())
+    await until(() => of(target, Opcode.snack).length === 4)
+    await session.renegotiate(1024)
+    assert.ok(Buffer.from((await run).dataIn).equals(DATA))
+    assert.deepEqual([tags.length, new Set(tags).size], [3, 3])
+  })
+
+  test('a target that answers without the data is not asked for ever', async () => {
+    let command: Pdu | null = null
+    await using target = await serve((pdu, peer) => {
+      if (pdu.opcode === Opcode.scsiCommand) command = pdu
+      else if (pdu.opcode === Opcode.textRequest) {
+        peer.sendDamaged(...piece(command!, 0))
+        answerText(pdu, peer, 'MaxRecvDataSegmentLength=8192\0')
+      } else if (pdu.opcode !== Opcode.snack) peer.courtesy(pdu)
+      else if (snack(pdu).type === SnackType.rData) cutAnew(command!, pdu, peer, peer.statSn, 4)
+    }, LEVEL_1)
+    await using session = await openSession({ ...options(target), nopIntervalMs: 0 })
+    const run = session.execute(read())
+    const ends = assert.rejects(run, { code: 'TRANSPORT_DATA_MISSING' })
+    await until(() => command !== null)
+    await session.renegotiate(1024).catch(() => {})
+    await ends
+  })
+})
+
 describe('what goes wrong', () => {
   // Requirement: RFC 7143, 7.8/10.
   for (const repeatable of [false, true]) {

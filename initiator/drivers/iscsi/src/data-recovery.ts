@@ -34,6 +34,8 @@ export class DataRecovery {
   snackTag = 0
   /** Data of before that are to be let pass until those cut anew begin. */
   restarting = false
+  /** PDUs asked for before may still come, the first of those not acknowledged among them: they look like the new ones. */
+  strays = false
   /** Clock of the session when something was asked for, and how often it was without anything coming. */
   askedAt = 0
   asks = 0
@@ -56,7 +58,7 @@ export function locateDataIn(task: Task, header: Uint8Array, length: number): nu
     throw broken(`sent ${at + length} bytes of read data where at most ${task.dataIn.length} were asked for`)
   }
   const { recovery } = task
-  if (recovery?.restarting && (sn !== task.dataInPdus || at !== task.received)) return -1
+  if (recovery?.restarting && (recovery.strays || sn !== task.dataInPdus || at !== task.received)) return -1
   if (sn >= task.dataInPdus) {
     const due = sn === task.dataInPdus ? at === task.received : at >= task.received
     if (!due) throw broken(`sent read data for offset ${at} where ${task.received} was due`)
@@ -129,6 +131,18 @@ export function cutToWhole(task: Task): number {
     recovery.ackedBytes = task.received
   }
   return task.dataInPdus
+}
+
+/** Forgets all data that are not acknowledged: PDUs cut anew are to come, and `tag` with their response. */
+export function startOver(task: Task, tag: number): void {
+  const recovery = recoveryOf(task)
+  recovery.holes.length = 0
+  recovery.held = null
+  recovery.ackDue = 0
+  recovery.restarting = true
+  recovery.snackTag = tag
+  task.dataInPdus = recovery.ackedPdus
+  task.received = recovery.ackedBytes
 }
 
 /** Whether the status came before data were cut anew, and the one with the new tag has not come. */

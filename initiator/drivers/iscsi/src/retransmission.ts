@@ -15,6 +15,7 @@ import {
 import { finishByDataIn, finishResponse } from './data-in.ts'
 import { answerR2t } from './data-out.ts'
 import {
+  type DataRecovery,
   type Hole,
   isMissing,
   lacksStatus,
@@ -22,6 +23,7 @@ import {
   missDataIn,
   missTail,
   recoveryOf,
+  startOver,
   takeDataIn,
 } from './data-recovery.ts'
 import type { FullFeature } from './full-feature.ts'
@@ -187,29 +189,37 @@ export class Retransmission {
     if (!isMissing(task)) {
       askForStatus(this.#feature.connection, recovery.heldSn, 1)
       recovery.askedAt = now
-    } else if (recovery.restarting) this.#cutAnew(task)
-    else for (const hole of [...recovery.holes]) this.#ask(task, hole)
+    } else if (recovery.restarting || this.#isCutOtherwise(task)) {
+      // What was asked for may just be late.
+      recovery.strays = true
+      this.#cutAnew(task)
+    } else for (const hole of [...recovery.holes]) this.#ask(task, hole)
   }
 
   #ask(task: Task, { sn, end }: Hole): void {
-    recoveryOf(task).askedAt = performance.now()
-    const { connection, declarations, exchanges } = this.#feature
+    const recovery = recoveryOf(task)
+    recovery.askedAt = performance.now()
+    const { connection, exchanges } = this.#feature
     if (exchanges.isLoggedOut) return
-    if (task.declarations !== declarations || declarations % 2 !== 0) this.#cutAnew(task)
-    else askForData(connection, task, sn, end - sn)
+    if (this.#isCutOtherwise(task)) this.#cutAnew(task)
+    else {
+      recovery.strays = true
+      askForData(connection, task, sn, end - sn)
+    }
   }
 
   /** This side's MaxRecvDataSegmentLength has changed since: the PDUs asked for would be others (RFC 7143, 11.16.3). */
+  #isCutOtherwise({ declarations: before }: Task): boolean {
+    const { declarations } = this.#feature
+    return before !== declarations || declarations % 2 !== 0
+  }
+
   #cutAnew(task: Task): void {
+    startOver(task, this.#feature.links.snackTag())
+    const { connection } = this.#feature
     const recovery = recoveryOf(task)
-    recovery.holes.length = 0
-    recovery.held = null
-    recovery.restarting = true
-    recovery.snackTag = this.#feature.links.snackTag()
     recovery.askedAt = performance.now()
-    task.dataInPdus = recovery.ackedPdus
-    task.received = recovery.ackedBytes
-    askForDataCutAnew(this.#feature.connection, task, recovery.snackTag)
+    askForDataCutAnew(connection, task, recovery.snackTag)
   }
 
   #owe(task: Task, header: Uint8Array): void {
@@ -237,13 +247,13 @@ export class Retransmission {
   #end(task: Task, header: Uint8Array, data: Uint8Array): void {
     const sn = statSn.get(header, 0)
     if (!this.#status.isNew(sn)) return
-    if (field.opcode.get(header, 0) === Opcode.scsiResponse) this.#missTail(task, header)
+    if (field.opcode.get(header, 0) === Opcode.scsiResponse && isLatest(task, header)) {
+      if (task.recovery?.restarting) this.#cutOnceMore(task, task.recovery)
+      else this.#missTail(task, header)
+    }
     const { recovery } = task
     if (recovery !== null && (isMissing(task) || recovery.snackTag !== 0)) {
-      // A status of before the data were cut anew does not count (RFC 7143, 11.4.4).
-      if (recovery.snackTag === 0 || tagOf(header) === recovery.snackTag) {
-        recovery.held = { header: header.slice(), data }
-      }
+      if (isLatest(task, header)) recovery.held = { header: header.slice(), data }
       recovery.heldSn = sn
       this.#status.hold(sn)
       this.#release(task)
@@ -251,11 +261,19 @@ export class Retransmission {
     this.askForStatus()
   }
 
+  /** The data cut anew are over and did not count; nothing that was asked for is under way any more. */
+  #cutOnceMore(task: Task, recovery: DataRecovery): void {
+    if (this.#feature.exchanges.isLoggedOut) return
+    if (++recovery.asks > MAX_ASKS) throw silent('read data')
+    recovery.strays = false
+    this.#cutAnew(task)
+  }
+
   /** The target counted more data PDUs than came: the last ones are missing (RFC 7143, 11.4.8). */
   #missTail(task: Task, header: Uint8Array): void {
     const { expDataSn, underflow, residualCount } = SCSI_RESPONSE.field
     const sent = expDataSn.get(header, 0)
-    if (task.dataIn.length === 0 || sent <= task.dataInPdus || task.recovery?.restarting) return
+    if (task.dataIn.length === 0 || sent <= task.dataInPdus) return
     const under = underflow.get(header, 0) === 1 ? residualCount.get(header, 0) : 0
     this.#ask(task, missTail(task, sent, task.dataIn.length - under))
   }
@@ -286,6 +304,10 @@ export class Retransmission {
 }
 
 const EMPTY = new Uint8Array(0)
+
+/** Whether this status is none of before the data were cut anew, which does not count (RFC 7143, 11.4.4). */
+const isLatest = ({ recovery }: Task, header: Uint8Array): boolean =>
+  recovery === null || recovery.snackTag === 0 || tagOf(header) === recovery.snackTag
 
 /** SNACK tag of a response; in a Data-In PDU there is none. */
 const tagOf = (header: Uint8Array): number =>
