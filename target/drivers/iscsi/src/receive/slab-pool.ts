@@ -12,9 +12,9 @@ export const MOST_READERS = 256
  * While no more slabs than this are in use, a slice of any size may hold one. Above, a small one is copied, so that few bytes
  * do not hold much memory for long.
  */
-const EASY = 64
+const EASY = 128
 /** What is small then: less than this share of a slab. */
-const PIN_FACTOR = 16
+const PIN_FACTOR = 4
 
 /** One piece of memory. In use as long as a socket reads into it or somebody has a lease on it. */
 export class Slab implements Lease {
