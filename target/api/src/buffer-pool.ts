@@ -17,10 +17,28 @@ export class PooledBuffer {
   readonly data: Buffer
   readonly size: number
   next: PooledBuffer | null = null
+  #first: Buffer
+  #part: Buffer
   constructor(size: number) {
     this.whole = Buffer.alloc(HEADROOM + size + TAILROOM)
     this.data = this.whole.subarray(HEADROOM, HEADROOM + size)
     this.size = size
+    this.#first = this.data
+    this.#part = this.whole
+  }
+
+  /** The first `length` bytes of the data. */
+  first(length: number): Buffer {
+    if (this.#first.length !== length) this.#first = this.data.subarray(0, length)
+    return this.#first
+  }
+
+  /** `whole` from `from` to `to`: no new object where the last one was the same part. */
+  part(from: number, to: number): Buffer {
+    const last = this.#part
+    if (last.length === to - from && last.byteOffset - this.whole.byteOffset === from) return last
+    this.#part = this.whole.subarray(from, to)
+    return this.#part
   }
 }
 

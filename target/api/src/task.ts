@@ -153,7 +153,7 @@ export class Task {
       const part = Math.min(left, LARGEST)
       const buffer = this.#pool.take(part)
       this.pooled.push(buffer)
-      this.segments.push(buffer.size === part ? buffer.data : buffer.data.subarray(0, part))
+      this.segments.push(buffer.first(part))
       left -= part
     }
   }

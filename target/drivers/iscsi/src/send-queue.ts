@@ -4,10 +4,11 @@ import type { Socket } from 'node:net'
 import type { Engine, Task } from '@lunkit/target-api'
 import type { ConnectionCounters } from './connection-counters.ts'
 
-/** Room for headers and small data segments. Zeroed once, handed out once, then left to the garbage collector. */
+/** Room for headers and small data segments. */
 const ARENA_BYTES = 16_384
 /** One write takes about this much, so that a slow peer's buffers come free as it reads. */
 const BATCH_BYTES = 1024 * 1024
+const NOTHING = Buffer.alloc(0)
 
 /** Sees what is given to the socket. */
 export interface WireTap {
@@ -54,6 +55,8 @@ export class SendQueue {
   #endOfTasks = 0
   #runStart = 0
   #arenaAt = 0
+  /** The run from the arena's begin that was sent last. */
+  #firstRun: Buffer = NOTHING
   #writing = false
   #writingBytes = 0
   #scheduled = false
@@ -79,7 +82,9 @@ export class SendQueue {
   claim(length: number): number {
     if (this.#arenaAt + length > this.arena.length) {
       this.#closeRun()
+      // What is under way keeps the old one.
       this.arena = Buffer.alloc(Math.max(ARENA_BYTES, length))
+      this.#firstRun = NOTHING
       this.#arenaAt = 0
       this.#runStart = 0
     }
@@ -149,8 +154,22 @@ export class SendQueue {
 
   #closeRun(): void {
     if (this.#arenaAt === this.#runStart) return
-    this.#enqueue(this.arena.subarray(this.#runStart, this.#arenaAt))
+    this.#enqueue(this.#run())
     this.#runStart = this.#arenaAt
+  }
+
+  /** A steady load sends runs of one length from the arena's begin. */
+  #run(): Buffer {
+    if (this.#runStart > 0) return this.arena.subarray(this.#runStart, this.#arenaAt)
+    if (this.#firstRun.length !== this.#arenaAt) this.#firstRun = this.arena.subarray(0, this.#arenaAt)
+    return this.#firstRun
+  }
+
+  /** Everything is out: the arena begins anew, with zeros. */
+  #rewind(): void {
+    this.arena.fill(0, 0, this.#arenaAt)
+    this.#arenaAt = 0
+    this.#runStart = 0
   }
 
   #enqueue(buffer: Buffer): void {
@@ -189,7 +208,8 @@ export class SendQueue {
     // Still writing, so that answers which come out of responseSent() go with the next batch.
     this.#release(this.#givenBuffers)
     this.#writing = false
-    this.flush()
+    if (this.queued === 0) this.#rewind()
+    else this.flush()
     this.#owner.written()
   }
 
@@ -215,5 +235,3 @@ export class SendQueue {
     this.#endOfTasks = count
   }
 }
-
-const NOTHING = Buffer.alloc(0)

@@ -49,7 +49,8 @@ function sendPooled(
   residual: number,
   first: number,
 ): void {
-  const { whole } = task.pooled[0]!
+  const pooled = task.pooled[0]!
+  const { whole } = pooled
   const at = HEADROOM - connection.headerBytes
   for (let i = at; i < HEADROOM; i++) whole[i] = 0
   writeDataHead(connection, whole, at, task.tag, length, first, 0, true, collapse, residual)
@@ -63,7 +64,7 @@ function sendPooled(
     writeDigest(whole, end, connection.checksum(whole, HEADROOM, end, 0))
     end += 4
   }
-  connection.out.push(whole.subarray(at, end))
+  connection.out.push(pooled.part(at, end))
 }
 
 function sendPieces(

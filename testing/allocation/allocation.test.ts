@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bytes that a command allocates in steady state, from the socket to the store and back: a table, and a rise above it fails.
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { workFolder } from '../kit/serve-process.ts'
+import { BurstClient, type Load } from './burst-client.ts'
+import { type CountedProcess, startCounted } from './counted-process.ts'
+
+interface Row extends Omit<Load, 'lun'> {
+  readonly store: 'null' | 'file'
+  readonly digests: boolean
+  /** Bytes of the heap, and of buffers beside it, a command. */
+  readonly heap: number
+  readonly buffers: number
+}
+
+const KIB = 1024
+/** Runs differ by what the compiler has done so far: above this a figure has risen, and as far below it has fallen. */
+const room = (figure: number): number => 24 + figure / 10
+const NAME = 'iqn.2026-11.test.lunkit:counted'
+const LUNS = { null: 0, file: 1 } as const
+
+const row = (
+  store: Row['store'],
+  kind: Row['kind'],
+  bytes: number,
+  depth: number,
+  digests: boolean,
+  heap: number,
+  buffers: number,
+): Row => ({ store, kind, bytes, depth, digests, heap, buffers })
+
+/** Half of the heap at depth 1 is Node's own: objects of its streams for each read and each write of the socket. */
+const ROWS: readonly Row[] = [
+  row('null', 'ready', 0, 1, false, 640, 0),
+  row('null', 'ready', 0, 32, false, 20, 0),
+  row('null', 'read', 4 * KIB, 1, false, 650, 0),
+  row('null', 'read', 4 * KIB, 32, false, 130, 0),
+  row('null', 'write', 4 * KIB, 1, false, 1015, 0),
+  row('null', 'write', 4 * KIB, 32, false, 315, 40),
+  row('null', 'read', 128 * KIB, 1, false, 650, 0),
+  row('null', 'read', 128 * KIB, 32, false, 210, 0),
+  row('null', 'write', 128 * KIB, 1, false, 1775, 0),
+  row('file', 'read', 4 * KIB, 1, false, 655, 0),
+  row('file', 'read', 4 * KIB, 32, false, 115, 0),
+  row('file', 'write', 4 * KIB, 1, false, 1165, 0),
+  row('file', 'write', 4 * KIB, 32, false, 370, 40),
+  row('null', 'read', 4 * KIB, 32, true, 360, 0),
+  row('null', 'write', 4 * KIB, 32, true, 540, 44),
+  row('null', 'read', 128 * KIB, 32, true, 1075, 0),
+]
+
+/** Runs before the figures are taken, and runs of which the lowest counts. */
+const WARM = 3
+const ROUNDS = 4
+
+const folder = workFolder()
+let target: CountedProcess
+const clients = new Map<boolean, BurstClient>()
+
+before(async () => {
+  const image = join(folder.path, 'image')
+  writeFileSync(image, Buffer.alloc(4096 * KIB, 1))
+  target = await startCounted(image, NAME)
+  for (const digests of [false, true]) {
+    const client = await BurstClient.open(target.port, NAME, digests)
+    clients.set(digests, client)
+    // Unit attentions are through.
+    for (const lun of Object.values(LUNS))
+      await client.run({ kind: 'ready', lun, bytes: 0, depth: 1 }, 3, true)
+  }
+})
+after(async () => {
+  for (const client of clients.values()) await client.close()
+  await target.stop()
+  folder.dispose()
+})
+
+async function measure({ store, digests, ...load }: Row): Promise<{ heap: number; buffers: number }> {
+  const client = clients.get(digests)!
+  const one = { ...load, lun: LUNS[store] }
+  const count = load.bytes > 64 * KIB ? 512 : 2048
+  for (let i = 0; i < WARM; i++) await client.run(one, count)
+  let heap = Number.POSITIVE_INFINITY
+  let buffers = Number.POSITIVE_INFINITY
+  for (let round = 0; round < ROUNDS; round++) {
+    await target.mark()
+    // What it takes to be asked is no part of the figure.
+    const asked = await target.mark()
+    await client.run(one, count)
+    const growth = await target.mark()
+    if (growth.collections + asked.collections > 0) continue
+    heap = Math.min(heap, (growth.heap - asked.heap) / count)
+    buffers = Math.min(buffers, (growth.buffers - asked.buffers) / count)
+  }
+  return { heap: Math.round(heap), buffers: Math.round(buffers) }
+}
+
+const isMeasured = process.versions.node.startsWith('24.')
+
+for (const one of ROWS) {
+  const { store, kind, bytes, depth, digests } = one
+  const title = `${kind} ${bytes / KIB} KiB, depth ${depth}, ${store} store${digests ? ', digests' : ''}`
+  test(`allocations of a command: ${title}`, {
+    skip: isMeasured ? false : 'the table is that of Node 24',
+  }, async t => {
+    const { heap, buffers } = await measure(one)
+    t.diagnostic(`${heap} bytes of the heap (${one.heap}), ${buffers} of buffers (${one.buffers})`)
+    assert.ok(heap <= one.heap + room(one.heap), `${heap} bytes of the heap a command instead of ${one.heap}`)
+    // Where there are some, they are small pieces put together, and where chunks end is not always the same.
+    const most = one.buffers === 0 ? 0 : one.buffers + room(one.buffers)
+    assert.ok(buffers <= most, `${buffers} bytes of buffers a command instead of ${one.buffers}`)
+    if (heap < one.heap - room(one.heap)) t.diagnostic('The heap is spared: lower the row')
+  })
+}
