@@ -66,6 +66,6 @@ export const ARROWS: readonly Part[] = [
       '@lunkit/initiator-driver-iscsi',
     ],
     node: true,
-    outside: ['commander', 'cli-progress', 'console-table-printer'],
+    outside: ['commander', 'cli-progress', 'console-table-printer', 'yaml'],
   },
 ]

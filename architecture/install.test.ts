@@ -147,6 +147,23 @@ test('the packed command serves every kind of LUN and uses them, from few files'
   assert.ok(loaded.includes('node:net') && !loaded.includes('node:tls'))
 })
 
+test('the packed command serves targets in processes of their own', async () => {
+  const user = emptyFolder('processes')
+  unpackAll(user)
+  const command = join(user, 'node_modules/lunkit/dist/bin/lunkit.js')
+  const names = ['iqn.2026-11.test.lunkit:a', 'iqn.2026-11.test.lunkit:b']
+  const targets = names.map(name => ({ name, luns: ['memory:1M'] }))
+  const file = join(user, 'targets.json')
+  writeFileSync(file, JSON.stringify({ portal: '127.0.0.1:0', state: false, targets }))
+  const served = await serveBy([process.execPath, command, 'run', file, '--processes', '2', '--json'])
+  try {
+    assert.equal(served.ready.processes!.length, 2)
+    for (const { url } of served.ready.luns) assert.match(runNode(user, [command, 'info', url]), /1 MiB/)
+  } finally {
+    assert.equal(await served.stop(), 0)
+  }
+})
+
 test('the packed faces run, and have the types of the tree', () => {
   const user = emptyFolder('faces')
   unpackAll(user)

@@ -10,6 +10,10 @@ const COMMANDS = {
     summary: 'serve images and memory as disks over iSCSI',
     load: () => import('./commands/serve.ts'),
   },
+  run: {
+    summary: 'serve several targets that a file describes',
+    load: () => import('./commands/run.ts'),
+  },
   state: {
     summary: 'show and repair what units keep between runs',
     load: () => import('./commands/state.ts'),
@@ -23,10 +27,14 @@ const COMMANDS = {
   secret: { summary: 'make a CHAP secret', load: () => import('./commands/secret.ts') },
 } as const
 
+/** What `lunkit run` starts its processes as; for nobody else. */
+const WORKER = 'run-worker'
+
 const EXAMPLES = `
 Examples:
   lunkit serve disk.img                         serve an image on 127.0.0.1:3260
   lunkit serve new.img,size=10G memory:256M     two LUNs, the first created
+  lunkit run targets.yaml --processes 4         several targets, over several processes
   lunkit ls iscsi://127.0.0.1                   what is there
   lunkit copy iscsi://127.0.0.1/IQN/0 out.img   take a LUN home
 
@@ -64,4 +72,5 @@ async function main(argv: readonly string[]): Promise<void> {
 }
 
 tolerateClosedPipes()
-main(process.argv).catch(reportError)
+if (process.argv[2] === WORKER && process.connected) import('./run/worker.ts').catch(reportError)
+else main(process.argv).catch(reportError)

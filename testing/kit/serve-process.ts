@@ -21,7 +21,11 @@ export interface Ready {
     kind: string
     store: string
     naa: string
+    /** Of `lunkit run`. */
+    target?: string
   }[]
+  /** Of `lunkit run`: those that serve. */
+  readonly processes?: readonly { readonly pid: number; readonly targets: readonly string[] }[]
 }
 
 export interface ServedTarget {
@@ -51,6 +55,10 @@ export async function serve(
   const portal = words.includes('--portal') ? [] : ['--portal', '127.0.0.1:0']
   return serveBy([...prefix, process.execPath, MAIN, 'serve', ...words, ...portal, ...state, '--json'], env)
 }
+
+/** The same with `lunkit run`; the file says where it listens and keeps its state. */
+export const run = (words: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<ServedTarget> =>
+  serveBy([process.execPath, MAIN, 'run', ...words, '--json'], env)
 
 /** The same for any program that prints what `lunkit serve --json` does. */
 export async function serveBy(

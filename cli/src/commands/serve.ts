@@ -1,54 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lunkit serve`: LUN arguments in, iSCSI URLs out, until a signal.
 
-import { OperatorError, type TargetEvent } from '@lunkit/target-api'
 import { Command } from 'commander'
-import { ACCESS_HELP, type AccessFlags, readAccess, readsFiles, withAccess } from '../access-flags.ts'
+import { ACCESS_HELP, readAccess, withAccess } from '../access-flags.ts'
 import { CONTROL_HELP, type ControlAnswer, takeCommands } from '../control-lines.ts'
-import { describeError, ExitCode } from '../exit.ts'
+import { describeError } from '../exit.ts'
 import type { ExplainFlags } from '../explanation.ts'
-import { type IsnsFlags, isnsOptions } from '../isns-flags.ts'
-import { redirectOptions } from '../redirect-flags.ts'
+import { lookAgain } from '../look-again.ts'
+import { lunWords, sayEvent, sayTo } from '../say.ts'
+import { graceOf, type TargetFlags, targetOptions } from '../serve-options.ts'
+import { reportOnSignal, stopOnSignal } from '../signals.ts'
 import { defaultStateFolder } from '../state-folder.ts'
-import { createTarget, type TargetOptions } from '../target-face/create-target.ts'
-import { LIMITS_HELP, parseGuard } from '../target-face/guard.ts'
-import type { IscsiKeys } from '../target-face/iscsi-keys.ts'
-import type { AccessStateName } from '../target-face/port-groups.ts'
-import { parsePortal } from '../target-face/portal.ts'
+import { createTarget } from '../target-face/create-target.ts'
+import { LIMITS_HELP } from '../target-face/guard.ts'
 import type { RunningTarget } from '../target-face/running-target.ts'
-import { type TlsFlags, tlsSource } from '../tls-files.ts'
-import { formatBytes } from '../units.ts'
 import { UsageError } from '../usage-error.ts'
-import { WATCH_HELP, type WatchFlags, watchOptions, withWatch } from '../watch-options.ts'
+import { WATCH_HELP, withWatch } from '../watch-options.ts'
 
-interface ServeFlags extends TlsFlags, IsnsFlags, WatchFlags, AccessFlags, ExplainFlags {
-  readonly portal?: string[]
-  readonly portGroup?: string[]
-  readonly explicitAlua?: true
-  readonly name?: string
-  readonly redirect?: string[]
-  readonly redirectPermanent?: true
-  readonly drain?: string
+interface ServeFlags extends TargetFlags, ExplainFlags {
   readonly control?: true
-  readonly asyncEvents?: true
-  readonly open?: true
-  readonly iscsi?: string[]
-  readonly limit?: string[]
-  readonly trust?: string[]
-  /** false: --no-state. */
-  readonly state: string | false
   readonly json?: true
 }
 
 /** What is served when no LUN is named: a new image of this name and size in the current folder. */
 const DEFAULT_LUN = 'lunkit.img,size=1G'
-/** A drain takes at most this long if nothing else is asked for: the process ends well within five seconds of a signal. */
-const GRACE_SECONDS = 3
-/** This long after it, also stores that hang are left behind. */
-const LATE_MS = 1500
-/** What an initiator can be told. */
-const LONGEST_DRAIN_SECONDS = 65_535
-
 const HELP = `
 A LUN is KIND:ARGUMENT[,key=value...]; a bare path is a file. They become LUN 0, 1, 2 ... in order.
   disk.img                     an image that exists
@@ -143,26 +118,12 @@ export function build(): Command {
 }
 
 async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> {
-  const served: Served = { target: null }
-  reportOnSignal(served, flags.json === true)
+  let target: RunningTarget | null = null
+  const look = async () => [{ sessions: target?.sessions() ?? [], logins: target?.logins() ?? [] }]
+  reportOnSignal(look, flags.json === true)
   const access = await readAccess(flags)
-  const tls = tlsSource(flags)
-  const graceMs = 1000 * drainSeconds(flags.drain)
-  const options: TargetOptions = {
-    luns: luns.length === 0 ? [DEFAULT_LUN] : luns,
-    portal: flags.portal ?? ['127.0.0.1:3260'],
-    state: flags.state === false ? null : flags.state,
-    ...(flags.name !== undefined && { name: flags.name }),
-    ...(flags.open && { open: true }),
-    ...(flags.asyncEvents && { asyncEvents: true }),
-    ...redirectOptions(flags, flags.portal ?? []),
-    ...(tls !== null && { tls }),
-    guard: parseGuard(flags.limit ?? [], flags.trust ?? []),
-    ...(flags.iscsi && { iscsi: keysOfFlags(flags.iscsi) }),
-    ...isnsOptions(flags),
-    ...portGroupsOf(flags),
-    watch: watchOptions(flags),
-  }
+  const graceMs = graceOf(flags.drain)
+  const options = targetOptions(luns.length === 0 ? [DEFAULT_LUN] : luns, flags)
   if (flags.explain !== undefined) {
     const { explainServe } = await import('../explanation.ts')
     await explainServe(flags, access, options)
@@ -176,14 +137,15 @@ async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> 
       'add --explain INITIATOR',
     )
   }
-  const target = await createTarget({ ...options, ...access })
-  const stopped = stopOnSignal(target, graceMs)
-  lookOnSignal(target, flags)
-  served.target = target
-  announce(target, flags.json === true)
-  target.on('event', event => tell(event, flags.json === true))
+  const serving = await createTarget({ ...options, ...access })
+  const stopped = stopOnSignal(() => serving.close({ graceMs }), graceMs)
+  const say = sayTo(flags.json === true)
+  if (process.platform !== 'win32') process.on('SIGUSR2', () => void lookAgain(serving, flags, say))
+  target = serving
+  announce(serving, flags.json === true)
+  serving.on('event', event => sayEvent(say, event))
   const stopListening = flags.control
-    ? takeCommands(target, (line, answer) => tellAnswer(line, answer, flags.json === true))
+    ? takeCommands(serving, (line, answer) => tellAnswer(line, answer, flags.json === true))
     : null
   await stopped
   stopListening?.()
@@ -203,60 +165,6 @@ function tellAnswer(line: string, answer: ControlAnswer | Error, json: boolean):
   }
 }
 
-function drainSeconds(given: string | undefined): number {
-  if (given === undefined) return GRACE_SECONDS
-  const seconds = Number(given)
-  if (given.trim() !== '' && seconds >= 0 && seconds <= LONGEST_DRAIN_SECONDS) return seconds
-  throw new OperatorError('DRAIN_VALUE', `'--drain ${given}' is no time`, {
-    hint: `give seconds, up to ${LONGEST_DRAIN_SECONDS}`,
-  })
-}
-
-/** Target port groups, if anything is said of them: one for each tag. */
-function portGroupsOf({
-  portal = [],
-  portGroup = [],
-  explicitAlua,
-}: ServeFlags): Pick<TargetOptions, 'portGroups'> {
-  if (portGroup.length === 0 && explicitAlua === undefined) return {}
-  const states = new Map(portGroup.map(text => text.split('=') as [string, AccessStateName | undefined]))
-  const tags = new Set(portal.length === 0 ? [1] : portal.map(text => parsePortal(text).tag))
-  for (const [tag, state] of states) {
-    if (state !== undefined && tags.has(Number(tag))) continue
-    throw new OperatorError(
-      'PORT_GROUP_VALUE',
-      state === undefined
-        ? `'--port-group ${tag}' is no tag=state`
-        : `No portal has the tag of '--port-group ${tag}=${state}'`,
-      {
-        hint: 'write --portal 10.1.0.1,2 --port-group 2=standby',
-      },
-    )
-  }
-  const groups = [...tags]
-    .sort((a, b) => a - b)
-    .map(tag => {
-      const state = states.get(String(tag))
-      return { portals: [tag], ...(state !== undefined && { state }) }
-    })
-  return { portGroups: { explicit: explicitAlua === true, ...(groups.length > 0 && { groups }) } }
-}
-
-/** Texts of --iscsi as keys; what they may be is checked where the target is made. */
-function keysOfFlags(texts: readonly string[]): IscsiKeys {
-  const keys: Record<string, string> = {}
-  for (const text of texts) {
-    const [, name, value] = /^([^=]+)=(.*)$/.exec(text) ?? []
-    if (name === undefined) {
-      throw new OperatorError('ISCSI_KEY', `'--iscsi ${text}' is no key=value`, {
-        hint: 'write --iscsi MaxBurstLength=256K',
-      })
-    }
-    keys[name] = value!
-  }
-  return keys as IscsiKeys
-}
-
 function announce(target: RunningTarget, json: boolean): void {
   if (json) {
     process.stdout.write(
@@ -264,114 +172,6 @@ function announce(target: RunningTarget, json: boolean): void {
     )
     return
   }
-  for (const { lun, url, bytes, store, group } of target.luns) {
-    const to = group === null ? '' : `  (group ${group})`
-    process.stdout.write(`LUN ${lun}  ${formatBytes(bytes).padStart(9)}  ${store.padEnd(6)}  ${url}${to}\n`)
-  }
+  for (const lun of target.luns) process.stdout.write(`${lunWords(lun)}\n`)
   process.stdout.write(`Ready on ${target.portals.join(', ')}. Ctrl-C ends it.\n`)
-}
-
-function tell(event: TargetEvent, json: boolean): void {
-  if (json) {
-    const { type, ...fields } = event
-    process.stdout.write(`${JSON.stringify({ event: type, ...fields })}\n`)
-    return
-  }
-  const { type, ...fields } = event
-  const words = Object.entries(fields).filter(([, value]) => value !== '' && value !== null)
-  process.stderr.write(`${type} ${words.map(([name, value]) => `${name}=${value}`).join(' ')}\n`)
-}
-
-/** SIGUSR2: somebody has changed the size of a storage by other means, or certificates. Windows has no such signal. */
-function lookOnSignal(target: RunningTarget, flags: ServeFlags): void {
-  if (process.platform === 'win32') return
-  const json = flags.json === true
-  const look = async (): Promise<void> => {
-    for (const one of [...target.luns]) {
-      const { lun } = one
-      try {
-        if (!(await one.rescan())) continue
-        const { bytes } = one
-        if (json) process.stdout.write(`${JSON.stringify({ event: 'resized', lun, bytes })}\n`)
-        else process.stderr.write(`LUN ${lun} has ${formatBytes(bytes)} now\n`)
-      } catch (error) {
-        tell({ type: 'warning', reason: `LUN ${lun}: ${describeError(error).message}` }, json)
-      }
-    }
-  }
-  const reload = (): Promise<void> =>
-    target
-      .reloadCertificates()
-      .catch(error => tell({ type: 'warning', reason: describeError(error).message }, json))
-  const readmit = (): Promise<void> => (readsFiles(flags) ? changeAccess(target, flags) : Promise.resolve())
-  process.on('SIGUSR2', () => void look().then(reload).then(readmit))
-}
-
-/** Accounts and rules as their files have them now; what is wrong with them is told, and changes nothing. */
-async function changeAccess(target: RunningTarget, flags: ServeFlags): Promise<void> {
-  const json = flags.json === true
-  try {
-    for (const change of await target.setAccess(await readAccess(flags))) {
-      if (json)
-        process.stdout.write(`${JSON.stringify({ event: 'access-changed', ...change })}
-`)
-      else
-        process.stderr.write(`${change.initiator}: ${change.ended || 'it has other LUNs or rights now'}
-`)
-    }
-  } catch (error) {
-    tell({ type: 'warning', reason: describeError(error).message }, json)
-  }
-}
-
-interface Served {
-  /** Null until it is ready. */
-  target: RunningTarget | null
-}
-
-/** SIGUSR1: who is logged in, and how much came and went. Taken from the start on: else Node opens its debugger for it. */
-function reportOnSignal(served: Served, json: boolean): void {
-  if (process.platform === 'win32') return
-  process.on('SIGUSR1', async () => {
-    const sessions = served.target?.sessions() ?? []
-    const logins = served.target?.logins() ?? []
-    if (json) {
-      const lines = [
-        ...sessions.map(session => ({ event: 'session', ...session })),
-        ...logins.map(one => ({ event: 'logins', ...one })),
-      ]
-      for (const line of lines) process.stdout.write(`${JSON.stringify(line)}\n`)
-      return
-    }
-    const { listSessions } = await import('../session-listing.ts')
-    process.stderr.write(listSessions(sessions, logins, Date.now()))
-  })
-}
-
-/** Resolves when a signal has been answered by a drained, closed target. A second signal ends at once. */
-function stopOnSignal(target: RunningTarget, graceMs: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let signals = 0
-    const stop = (): void => {
-      if (++signals > 1) process.exit(ExitCode.interrupted)
-      setTimeout(() => {
-        process.stderr.write('lunkit: A store did not finish its requests in time; they are given up\n')
-        process.exit(ExitCode.failed)
-      }, graceMs + LATE_MS).unref()
-      target.close({ graceMs }).then(resolve, reject)
-    }
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
-    if (process.env['npm_command'] !== undefined) stopWithParent(stop)
-  })
-}
-
-/** npm does not pass SIGTERM on to what it runs; under it, the target ends when its parent is gone. */
-function stopWithParent(stop: () => void): void {
-  const parent = process.ppid
-  const watch = setInterval(() => {
-    if (process.ppid === parent) return
-    clearInterval(watch)
-    stop()
-  }, 500)
-  watch.unref()
 }

@@ -11,7 +11,7 @@ import {
   explain,
   type PeerCertificate,
 } from '@lunkit/target-driver-iscsi'
-import { TargetEngine } from '@lunkit/target-engine'
+import { type TargetDevice, TargetEngine } from '@lunkit/target-engine'
 import { checkGroups, type GroupLun, hasGroup, settleGroups } from './groups.ts'
 import { formatPortal, type Portal } from './portal.ts'
 import { findExposed, type SettledPortal } from './portal-settings.ts'
@@ -91,6 +91,31 @@ function letsAnybodyIn({ chap, initiators, addresses, rules }: AccessSettings): 
 
 const asks = (list: readonly unknown[] | undefined): boolean => list !== undefined && list.length > 0
 
+/** A target that is not served here, as far as access asks for it: its name, LUNs and groups. Throws OperatorError. */
+export function declareTarget(
+  engine: TargetEngine,
+  { name, luns }: { readonly name: string; readonly luns: number },
+  settings: AccessSettings,
+  absent: Device,
+): TargetDevice {
+  const target = engine.addTarget({ name })
+  const unit = engine.addUnit(absent, NOBODY)
+  for (let lun = 0; lun < luns; lun++) target.map(lun, unit)
+  declareGroups(target, settings)
+  return target
+}
+
+/** Groups of a target that was declared; gives their names. Throws OperatorError. */
+export function declareGroups(target: TargetDevice, settings: AccessSettings): string[] {
+  const groups = settleGroups(settings, lun => target.unitAt(lun) !== null)
+  for (const [group, places] of groups) {
+    target.addGroup(group, [])
+    for (const { lun, as, readonly } of places) target.map(as, target.unitAt(lun)!, group, readonly)
+  }
+  checkGroups(settings, group => hasGroup(target, group))
+  return [...groups.keys()]
+}
+
 /** What an initiator would see of a target that is not running, with so many LUNs. Throws OperatorError. */
 export async function explainAccess(
   target: { readonly name: string; readonly luns: number; readonly portals: readonly Portal[] },
@@ -100,14 +125,7 @@ export async function explainAccess(
 ): Promise<Explanation[]> {
   const engine = new TargetEngine({ observe: () => undefined, absent })
   try {
-    const device = engine.addTarget({ name: target.name })
-    const unit = engine.addUnit(absent, NOBODY)
-    for (let lun = 0; lun < target.luns; lun++) device.map(lun, unit)
-    for (const [name, places] of settleGroups(settings, lun => device.unitAt(lun) !== null)) {
-      device.addGroup(name, [])
-      for (const { as, readonly } of places) device.map(as, unit, name, readonly)
-    }
-    checkGroups(settings, name => hasGroup(device, name))
+    const device = declareTarget(engine, target, settings, absent)
     const table = new AccessTable(accessOf(target.name, settings), () => undefined)
     const { initiator, address = LOCAL, user, certificate = null } = question
     return target.portals.flatMap(({ tag, host, port }) =>

@@ -8,6 +8,7 @@ import {
   type IscsiPort,
   type IsnsOptions,
   type IsnsRegistration,
+  type Reception,
   type Redirect,
   type RedirectDecision,
   registerWithIsns,
@@ -69,8 +70,24 @@ export interface TargetOptions extends AccessSettings {
   readonly signal?: AbortSignal
 }
 
+/** Who meets the initiators of a target whose ports listen nowhere themselves. */
+export interface TargetReception {
+  /** Of the portal group with this tag. */
+  of(tag: number): Reception
+  /** Told of the target's port with this tag, which takes connections from now on. */
+  opened(tag: number, port: IscsiPort): void
+}
+
 /** Opens everything and listens; what was opened is closed again if anything fails. */
-export async function createTarget(options: TargetOptions): Promise<RunningTarget> {
+export function createTarget(options: TargetOptions): Promise<RunningTarget> {
+  return openTarget(options, null)
+}
+
+/** The same with the portals of somebody else, where a reception is given: `portal` then says which these are. */
+export async function openTarget(
+  options: TargetOptions,
+  reception: TargetReception | null,
+): Promise<RunningTarget> {
   if (!Array.isArray(options?.luns) || options.luns.some(lun => lun === null || lun === undefined)) {
     throw new OperatorError('LUN_LIST', "A target needs 'luns', a list of LUNs", {
       hint: "such as { luns: [file('disk.img')] }",
@@ -92,7 +109,7 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
     if (running === null) early.push(event)
     else tell(running, event)
   }
-  const { limits, ...negotiated } = guarded(iscsiOptions(options.iscsi ?? {}), options.guard)
+  const { limits, ...negotiated } = guarded(options)
   if (options.state) await checkStateFolder(options.state)
   const absent = await openAbsent()
   const opened = await openLuns(options, name, observe)
@@ -125,8 +142,11 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
         portals,
         tpgt,
         ...accessOf(name, options),
+        ...(reception !== null && { reception: reception.of(tpgt) }),
       }
-      ports.push(await driver.start(engine, settings))
+      const port = await driver.start(engine, settings)
+      ports.push(port)
+      reception?.opened(tpgt, port)
     }
     await capture?.begin()
     const state = options.state ?? null
@@ -159,7 +179,9 @@ export async function createTarget(options: TargetOptions): Promise<RunningTarge
   return target
 }
 
-function guarded({ limits, ...rest }: ReturnType<typeof iscsiOptions>, guard: GuardOptions = {}) {
+/** What initiators are asked for, and the limits against hostile ones. */
+export function guarded({ iscsi = {}, guard = {} }: Pick<TargetOptions, 'iscsi' | 'guard'>) {
+  const { limits, ...rest } = iscsiOptions(iscsi)
   const { trustedAddresses } = guard
   return {
     ...rest,
@@ -214,11 +236,11 @@ async function openLuns(options: TargetOptions, target: string, observe: Observe
   return opened
 }
 
-async function openAbsent(): Promise<Device> {
+export async function openAbsent(): Promise<Device> {
   const { device } = await import('@lunkit/target-devices/absent')
   return device.open(null, {})
 }
 
-function isnsOptions(given: string | readonly string[] | IsnsOptions): IsnsOptions {
+export function isnsOptions(given: string | readonly string[] | IsnsOptions): IsnsOptions {
   return typeof given === 'string' ? { servers: [given] } : 'servers' in given ? given : { servers: given }
 }

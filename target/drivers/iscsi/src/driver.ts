@@ -4,6 +4,7 @@ import type { Engine, TargetDriver, TargetPort } from '@lunkit/target-api'
 import { type PortAccess, portTables } from './access/port-access.ts'
 import type { PortControl } from './control/control.ts'
 import { builtInChecksum } from './digest.ts'
+import type { Handed, Reception } from './handover/options.ts'
 import type { PortWatch } from './observe/port-watch.ts'
 import { type IscsiOptions, type Portal, settle } from './options.ts'
 import { IscsiTargetPort } from './port.ts'
@@ -23,6 +24,10 @@ export interface IscsiPort extends TargetPort {
   reloadCertificates(): Promise<void>
   /** Its sessions and logins, with counters. */
   readonly watch: Pick<PortWatch, 'sessions' | 'logins'>
+  /** Where it listens and who hears of its logins: for ports that are handed connections by it. */
+  readonly reception: Reception
+  /** Takes a connection that another port has met. */
+  take(handed: Handed): void
 }
 
 export interface IscsiDriver extends TargetDriver<IscsiOptions> {
@@ -37,6 +42,11 @@ export const driver: IscsiDriver = Object.freeze({
     const warn = (reason: string): void => engine.observe({ type: 'warning', reason })
     const settings = settle(options, warn, portTables(engine))
     const port = new IscsiTargetPort(engine, settings, options.crc32c ?? builtInChecksum)
+    if (settings.reception !== null) {
+      for (const listener of settings.reception.listeners) port.listen({ ...listener, close: async () => {} })
+      engine.openPort(port)
+      return port
+    }
     const both = settings.portals.some(portal => portal.host === '0.0.0.0')
     const opened: Listener[] = []
     try {

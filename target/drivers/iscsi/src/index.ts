@@ -21,6 +21,8 @@ export type { LoginFacts, Redirect, RedirectDecision } from './control/redirect.
 export type { RehearsalOptions, RehearsalSelection } from './control/rehearsal.ts'
 export type { SessionSelection } from './control/selection.ts'
 export { driver, type IscsiDriver, type IscsiPort } from './driver.ts'
+export type { Arrival, Handed, HandOver, Reception } from './handover/options.ts'
+export { stopReading } from './handover/stop-reading.ts'
 export type { IsnsOptions } from './isns/options.ts'
 export { type IsnsRegistration, registerWithIsns } from './isns/registration.ts'
 export type { IsnsState } from './isns/server-link.ts'
@@ -39,5 +41,6 @@ export {
   type Portal,
   type PortalOptions,
 } from './options.ts'
+export type { Listener } from './portal.ts'
 export type { PeerCertificate } from './tls/certificate.ts'
 export type { Tls, TlsSource } from './tls/options.ts'

@@ -22,3 +22,15 @@ export interface Newcomer {
   readonly drained: Promise<void>
   end(cause: EndCause): Promise<void>
 }
+
+/** Adds one that only waits for its peer to close; the oldest of `most` is cut off for it. */
+export function letLinger(waiting: Set<Newcomer>, most: number, newcomer: Newcomer): void {
+  if (waiting.size >= most) {
+    for (const oldest of waiting) {
+      waiting.delete(oldest)
+      oldest.socket.destroy()
+      break
+    }
+  }
+  waiting.add(newcomer)
+}

@@ -9,6 +9,7 @@ import type { Redirect, RedirectDecision } from './control/redirect.ts'
 import { addressSet } from './defence/address-key.ts'
 import { partsOfSession, sessionBytesOf } from './defence/session-memory.ts'
 import { isDestination } from './destination.ts'
+import type { HandOver, Reception } from './handover/options.ts'
 import { type Preferences, settlePreferences } from './login/preferences.ts'
 import type { VendorKey } from './login/vendor-keys.ts'
 import type { Trace } from './observe/connection-trace.ts'
@@ -129,6 +130,10 @@ export interface IscsiOptions extends AccessOptions {
   readonly trace?: Trace
   /** Written what goes over the wire; whoever opened it closes it after the port has stopped. */
   readonly capture?: Capture
+  /** Given each connection that logs in to a target: others serve it. Discovery is done here. */
+  readonly handOver?: HandOver
+  /** The port listens nowhere, whatever `portals` says: connections that another one has met come by `take`. */
+  readonly reception?: Reception
   /** A faster CRC32C than the built-in one: same arguments and result as spec's `crc32c`. */
   readonly crc32c?: (bytes: Uint8Array, from: number, to: number, seed: number) => number
 }
@@ -184,6 +189,8 @@ export interface Settings {
   readonly slowMs: number
   readonly trace: Trace | null
   readonly capture: Capture | null
+  readonly handOver: HandOver | null
+  readonly reception: Reception | null
 }
 
 /** Limits in milliseconds and bytes for which any number will do. */
@@ -271,6 +278,8 @@ export function settle(
     slowMs,
     trace: options.trace ?? null,
     capture: options.capture ?? null,
+    handOver: options.handOver ?? null,
+    reception: options.reception ?? null,
   }
 }
 

@@ -13,13 +13,15 @@ import { drainSessions } from './control/drain.ts'
 import { Door } from './defence/door.ts'
 import { builtInChecksum, type Checksum } from './digest.ts'
 import { EarlyData } from './early-data.ts'
+import type { Handed, Reception } from './handover/options.ts'
+import { Visitor } from './handover/visitor.ts'
 import type { PendingManagement } from './inbound/task-management.ts'
 import type { IscsiTask } from './iscsi-task.ts'
 import { KeepAlive } from './keep-alive.ts'
 import type { LoginPolicy } from './login/login.ts'
 import type { Wishes } from './login/negotiate.ts'
 import { wishes } from './login/parameters.ts'
-import type { Newcomer } from './newcomer.ts'
+import { letLinger, type Newcomer } from './newcomer.ts'
 import { PortWatch } from './observe/port-watch.ts'
 import type { Portal, Settings } from './options.ts'
 import { sendNopIn } from './outbound/nop-in.ts'
@@ -101,6 +103,10 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   /** Addresses that are listened on, with the ports that were picked. */
   get portals(): readonly Portal[] {
     return this.#listeners.map(listener => listener.portal)
+  }
+
+  get reception(): Reception {
+    return { listeners: this.#listeners, door: this.door }
   }
 
   /** Reads the certificates of all portals with TLS anew. Rejects with OperatorError; then that portal keeps what it had. */
@@ -201,19 +207,43 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
       return
     }
     this.watch.counters.accepted++
-    this.#welcome(
-      tls === null ? new Connection(this, SlabSocket.over(socket, this.slabs)) : tls.begin(this, socket),
-    )
+    const deadline = this.clock + this.ticks(this.settings.limits.loginTimeoutMs)
+    if (tls !== null) this.#welcome(tls.begin(this, socket))
+    else this.#meet(SlabSocket.over(socket, this.slabs), null, deadline)
   }
 
   /** A handshake is through: its connection takes its place, with what is left of its time. */
   secured(handshake: Handshake, socket: Socket, certificate: PeerCertificate | null): void {
     handshake.complete()
+    this.#meet(socket, certificate, handshake.deadline)
+    this.#open.delete(handshake)
+  }
+
+  /** Whether it is to be served here shows in what it sends first, where logins are handed over. */
+  #meet(socket: Socket, certificate: PeerCertificate | null, deadline: number): void {
+    const { handOver } = this.settings
+    if (handOver === null) this.begin(socket, certificate, deadline)
+    else this.#welcome(new Visitor(this, socket, certificate, deadline, handOver))
+  }
+
+  /** Takes a connection that another port has met, with what that has read of it. */
+  take({ socket, bytes, msLeft, certificate }: Handed): void {
+    if (this.stopping || !this.#makeRoom()) {
+      socket.destroy()
+      return
+    }
+    this.watch.counters.accepted++
+    const fast = SlabSocket.over(socket, this.slabs)
+    this.begin(fast, certificate, this.clock + this.ticks(msLeft), bytes)
+  }
+
+  /** Begins a login, or goes on with one of which these bytes have been read. */
+  begin(socket: Socket, certificate: PeerCertificate | null, deadline: number, bytes?: Buffer): void {
     const connection = new Connection(this, socket)
     connection.certificate = certificate
-    connection.deadline = handshake.deadline
+    connection.deadline = deadline
     this.#welcome(connection)
-    this.#open.delete(handshake)
+    if (bytes !== undefined) (connection.obstacle ?? connection).take(bytes)
   }
 
   #welcome(newcomer: Newcomer): void {
@@ -272,14 +302,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
 
   /** As many as may be pending wait for their peer to close; the oldest is cut off for another. */
   linger(connection: Newcomer): void {
-    if (this.#lingering.size >= this.settings.limits.pendingConnections) {
-      for (const oldest of this.#lingering) {
-        this.#lingering.delete(oldest)
-        oldest.socket.destroy()
-        break
-      }
-    }
-    this.#lingering.add(connection)
+    letLinger(this.#lingering, this.settings.limits.pendingConnections, connection)
   }
 
   /** The connection serves nothing any more; its socket may still be open. */
@@ -314,7 +337,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
 
   /** Whether nobody may log in to the target (discovery: null), nor be sent elsewhere. */
   closedTo(target: Target | null): boolean {
-    if (this.stopping) return true
+    if (this.stopping || (target !== null && this.settings.handOver !== null)) return true
     const name = target?.name ?? ''
     return this.control.isClosed(name) && !(target !== null && this.control.mayMove(name))
   }

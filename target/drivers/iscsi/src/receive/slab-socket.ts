@@ -36,7 +36,12 @@ export class SlabSocket extends Socket {
     } as ConstructorParameters<typeof Socket>[0])
     read.socket = this
     this.#room = room
-    this.once('close', () => this.#room.close())
+    this.once('close', () => this.leave())
+  }
+
+  /** Nothing is read here any more: it is closed, or another process has it. */
+  leave(): void {
+    this.#room.close()
   }
 
   /**

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the process that has the portals and those that serve targets tell each other.
+import type { Report } from '../signals.ts'
+import type { TargetPlan } from './plan.ts'
+import type { ServedLun } from './share.ts'
+
+export type ToWorker =
+  | {
+      readonly type: 'start'
+      readonly plans: readonly TargetPlan[]
+      /** Portals as they are bound, to be read like `--portal`. */
+      readonly portals: string[]
+    }
+  /** With a socket, of which `bytes` have been read. */
+  | {
+      readonly type: 'connection'
+      readonly id: number
+      readonly target: string
+      readonly tag: number
+      readonly bytes: Uint8Array
+      readonly msLeft: number
+    }
+  | { readonly type: 'report' }
+  | { readonly type: 'look' }
+  | { readonly type: 'stop'; readonly graceMs: number }
+
+export type FromWorker =
+  | { readonly type: 'ready'; readonly luns: readonly ServedLun[] }
+  | { readonly type: 'failed'; readonly code: string; readonly message: string; readonly hint: string }
+  /** The connection that was sent last is there: the next may come. */
+  | { readonly type: 'took' }
+  | { readonly type: 'left'; readonly id: number }
+  | {
+      readonly type: 'login'
+      readonly tag: number
+      readonly address: string
+      /** Why it was refused; null if somebody proved who it is. */
+      readonly status: number | null
+    }
+  | { readonly type: 'say'; readonly fields: Readonly<Record<string, unknown>>; readonly words: string }
+  | { readonly type: 'report'; readonly reports: readonly Report[] }

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+// Targets that are served in a process of their own: it is sent connections, and started again if it ends.
+import { type ChildProcess, fork } from 'node:child_process'
+import { OperatorError } from '@lunkit/target-api'
+import { type Arrival, stopReading } from '@lunkit/target-driver-iscsi'
+import { eventWords, type Say } from '../say.ts'
+import { LATE_MS, type Report } from '../signals.ts'
+import type { FromWorker, ToWorker } from './messages.ts'
+import type { TargetPlan } from './plan.ts'
+import { RestartPace } from './restart-pace.ts'
+import type { Serving } from './serving.ts'
+import type { Portals, ServedLun } from './share.ts'
+
+export interface OwnProcessOptions {
+  /** 1 for the first. */
+  readonly number: number
+  readonly plans: readonly TargetPlan[]
+  /** Asked when it is started: by then they are open. */
+  readonly portals: () => Portals
+  /** How long a login waits for a process that is not there. */
+  readonly holdMs: number
+  readonly say: Say
+}
+
+export class OwnProcess implements Serving {
+  readonly #options: OwnProcessOptions
+  #child: ChildProcess | null = null
+  #isReady = false
+  #closing = false
+  readonly #pace = new RestartPace()
+  #restart: NodeJS.Timeout | null = null
+  #waiting: Arrival[] = []
+  /** On its way: another is sent only when it has arrived, so that it is known which ones were lost with a process. */
+  #sending: Arrival | null = null
+  /** Connections that are there, by number. */
+  readonly #away: Map<number, Arrival> = new Map()
+  #lastId = 0
+  #reports: ((reports: readonly Report[]) => void)[] = []
+  #opened: ((luns: readonly ServedLun[]) => void) | null = null
+  #failed: ((error: Error) => void) | null = null
+  #ended: (() => void) | null = null
+
+  constructor(options: OwnProcessOptions) {
+    this.#options = options
+  }
+
+  get pid(): number | null {
+    return this.#child?.pid ?? null
+  }
+
+  open(): Promise<readonly ServedLun[]> {
+    return new Promise((resolve, reject) => {
+      this.#opened = resolve
+      this.#failed = reject
+      this.#start()
+    })
+  }
+
+  give(arrival: Arrival): void {
+    this.#waiting = this.#waiting.filter(one => !one.over)
+    this.#waiting.push(arrival)
+    if (!this.#isReady) setTimeout(() => arrival.refuse(), this.#options.holdMs).unref()
+    this.#send()
+  }
+
+  report(): Promise<readonly Report[]> {
+    if (!this.#isReady) return Promise.resolve([])
+    this.#tell({ type: 'report' })
+    return new Promise(resolve => this.#reports.push(resolve))
+  }
+
+  look(): void {
+    if (this.#isReady) this.#tell({ type: 'look' })
+  }
+
+  close(graceMs: number): Promise<void> {
+    this.#closing = true
+    if (this.#restart !== null) clearTimeout(this.#restart)
+    const child = this.#child
+    if (child === null) return Promise.resolve()
+    // It ends by itself a little later than it should, or it hangs.
+    setTimeout(() => child.kill('SIGKILL'), graceMs + 2 * LATE_MS).unref()
+    this.#tell({ type: 'stop', graceMs })
+    return new Promise(resolve => {
+      this.#ended = resolve
+    })
+  }
+
+  #start(): void {
+    const { plans, portals } = this.#options
+    this.#restart = null
+    // This same command. Nothing is read from the terminal, and lines come as messages, so that no two processes write into
+    // each other's.
+    const child = fork(process.argv[1]!, ['run-worker'], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
+    this.#child = child
+    child.on('message', message => this.#hear(message as FromWorker))
+    child.once('exit', (code, signal) => this.#gone(child, signal ?? `exit code ${code}`))
+    child.on('error', error => {
+      // It could not be started; else what failed is a message to a process that is about to end.
+      if (child.pid === undefined) this.#gone(child, error.message)
+    })
+    this.#tell({ type: 'start', plans, portals: portals().texts })
+  }
+
+  #tell(message: ToWorker): void {
+    const child = this.#child
+    if (child?.connected === true) child.send(message, () => undefined)
+  }
+
+  #hear(message: FromWorker): void {
+    switch (message.type) {
+      case 'ready':
+        this.#ready(message.luns)
+        break
+      case 'failed': {
+        const { code, message: words, hint } = message
+        if (this.#failed === null) this.#say('process-failed', { reason: words, hint })
+        else this.#failed(new OperatorError(code, words, { hint }))
+        this.#settle()
+        break
+      }
+      case 'took':
+        this.#sending = null
+        this.#send()
+        break
+      case 'left':
+        this.#away.get(message.id)?.left()
+        this.#away.delete(message.id)
+        break
+      case 'login': {
+        const { door } = this.#options.portals().of(message.tag)
+        if (message.status === null) door.proved(message.address)
+        else door.refused(message.address, message.status)
+        break
+      }
+      case 'say':
+        this.#options.say(message.fields, message.words)
+        break
+      case 'report':
+        this.#reports.shift()?.(message.reports)
+        break
+    }
+  }
+
+  #ready(luns: readonly ServedLun[]): void {
+    this.#isReady = true
+    this.#pace.started(performance.now())
+    if (this.#opened === null) this.#say('process-started', { pid: this.pid })
+    else this.#opened(luns)
+    this.#settle()
+    this.#send()
+  }
+
+  /** The first start is over, one way or the other. */
+  #settle(): void {
+    this.#opened = null
+    this.#failed = null
+  }
+
+  #send(): void {
+    const child = this.#child
+    if (!this.#isReady || this.#sending !== null || child?.connected !== true) return
+    let arrival = this.#waiting.shift()
+    while (arrival?.over === true) arrival = this.#waiting.shift()
+    if (arrival === undefined) return
+    this.#sending = arrival
+    const { target, tag } = arrival
+    const { socket, bytes, msLeft } = arrival.release()
+    const id = ++this.#lastId
+    this.#away.set(id, arrival)
+    stopReading(socket)
+    const message: ToWorker = { type: 'connection', id, target, tag, bytes, msLeft }
+    child.send(message, socket, () => undefined)
+  }
+
+  #gone(child: ChildProcess, cause: string): void {
+    if (this.#child !== child) return
+    this.#child = null
+    this.#isReady = false
+    this.#sending = null
+    for (const arrival of this.#away.values()) arrival.left()
+    this.#away.clear()
+    for (const resolve of this.#reports.splice(0)) resolve([])
+    if (this.#closing) {
+      this.#ended?.()
+      return
+    }
+    if (this.#failed !== null) {
+      this.#failed(new OperatorError('PROCESS_ENDED', `A process ended before it served: ${cause}`))
+      this.#settle()
+      return
+    }
+    this.#again(child, cause)
+  }
+
+  #again(child: ChildProcess, cause: string): void {
+    const waitMs = this.#pace.ended(performance.now())
+    this.#say('process-ended', { pid: child.pid, cause, waitMs })
+    this.#restart = setTimeout(() => this.#start(), waitMs)
+    // Those that wait have their time from when they came, or from now if nobody was missing then.
+    for (const arrival of this.#waiting) setTimeout(() => arrival.refuse(), this.#options.holdMs).unref()
+  }
+
+  #say(event: string, fields: Readonly<Record<string, unknown>>): void {
+    const { number, plans, say } = this.#options
+    const told = { process: number, ...fields, targets: plans.map(({ name }) => name) }
+    say({ event, ...told }, eventWords(event, told))
+  }
+}

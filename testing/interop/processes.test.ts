@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// `lunkit run`: several targets from one file, in one process and over two; one that is killed takes no other down.
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { promisify } from 'node:util'
+import { connect, type Disk, discover } from '@lunkit/initiator-driver-iscsi'
+import { run, type ServedTarget, workFolder } from '../kit/serve-process.ts'
+import { need } from '../peers.ts'
+
+const A = 'iqn.2026-11.test.lunkit:a'
+const B = 'iqn.2026-11.test.lunkit:b'
+const C = 'iqn.2026-11.test.lunkit:c'
+const BLOCKS = 2048
+
+const folder = workFolder()
+after(() => folder.dispose())
+
+let files = 0
+/** Paths in the file are those beside it. */
+function fileOf(targets: string, more = ''): string {
+  const path = join(folder.path, `targets-${files++}.yaml`)
+  writeFileSync(path, `portal: 127.0.0.1:0\nstate: state\n${more}\ntargets:\n${targets}`)
+  return path
+}
+const TWO = `
+  - { name: '${A}', luns: ['a.img,size=1M', 'memory:1M'] }
+  - { name: '${B}', luns: [{ file: b.img, size: 1M }] }`
+
+async function withRun(
+  words: readonly string[],
+  test: (target: ServedTarget) => Promise<void>,
+): Promise<void> {
+  const target = await run(words)
+  try {
+    await test(target)
+  } finally {
+    assert.equal(await target.stop(), 0, target.stderr())
+  }
+  for (const { pid } of target.ready.processes!) assert.equal(isAlive(pid), false, 'a process was left')
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+const urlOf = ({ ready }: ServedTarget, target: string, lun = 0): string =>
+  ready.luns.find(one => one.target === target && one.lun === lun)!.url
+const pidOf = ({ ready }: ServedTarget, target: string): number =>
+  ready.processes!.find(({ targets }) => targets.includes(target))!.pid
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadline = Date.now() + 20_000
+  while (!condition()) {
+    assert.ok(Date.now() < deadline, `waited in vain for ${condition}`)
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
+}
+
+for (const processes of ['1', '2']) {
+  test(`two targets are found and used, over ${processes} of processes`, () =>
+    withRun([fileOf(TWO), '--processes', processes], async target => {
+      const { ready } = target
+      assert.equal(ready.processes!.length, Number(processes))
+      const portal = ready.portals[0]!
+      const found = await discover(`iscsi://${portal}`)
+      assert.deepEqual(
+        found.map(({ name, portals }) => [name, portals.map(one => `${one.host}:${one.port},${one.group}`)]),
+        [
+          [A, [`${portal},1`]],
+          [B, [`${portal},1`]],
+        ],
+      )
+      assert.ok(existsSync(join(folder.path, 'a.img')), 'paths begin at the folder of the file')
+      for (const name of [A, B]) {
+        await using disk = await connect(urlOf(target, name))
+        const bytes = randomBytes(65_536)
+        await disk.write(8, bytes)
+        assert.deepEqual(Buffer.from(await disk.read(8, 128)), bytes)
+      }
+      await until(() => target.events.filter(({ event }) => event === 'session-closed').length === 3)
+    }))
+}
+
+test('a path to a unit looks the same in one process and in two', async () => {
+  const pages: Buffer[][] = []
+  for (const processes of ['1', '2']) {
+    await withRun([fileOf(TWO), '--processes', processes], async target => {
+      await using disk = await connect(urlOf(target, B))
+      const cdb = Uint8Array.of(0x12, 1, 0x83, 0x01, 0, 0)
+      pages.push([Buffer.from((await disk.execute(cdb, { expectedIn: 256 })).dataIn)])
+    })
+  }
+  assert.deepEqual(pages[0], pages[1])
+})
+
+test('libiscsi and QEMU find and use targets of two processes', async t => {
+  if (!need(t, 'iscsi-ls') || !need(t, 'qemu-img')) return
+  await withRun([fileOf(TWO), '--processes', '2'], async target => {
+    const execute = promisify(execFile)
+    const { stdout } = await execute('iscsi-ls', ['-s', `iscsi://${target.ready.portals[0]}`], {
+      timeout: 20_000,
+    })
+    for (const name of [A, B]) assert.match(stdout, new RegExp(`Target:${name} Portal:`))
+    const source = join(folder.path, 'source.raw')
+    writeFileSync(source, randomBytes(1 << 20))
+    for (const name of [A, B]) {
+      const url = urlOf(target, name)
+      await execute('qemu-img', ['convert', '-n', '-f', 'raw', '-O', 'raw', source, url], { timeout: 20_000 })
+      // It fails if they differ.
+      await execute('qemu-img', ['compare', '-f', 'raw', '-F', 'raw', source, url], { timeout: 20_000 })
+    }
+  })
+})
+
+/** Writes numbered blocks one after another until it is told to stop; gives the last number that each block was given. */
+function load(disk: Disk): { readonly written: () => number; stop(): Promise<Map<number, number>> } {
+  const last = new Map<number, number>()
+  let stopped = false
+  let written = 0
+  const done = (async () => {
+    while (!stopped) {
+      const block = (written * 7) % BLOCKS
+      last.set(block, written)
+      await disk.write(block, blockOf(written))
+      written++
+    }
+    return last
+  })()
+  done.catch(() => undefined)
+  return {
+    written: () => written,
+    stop: () => {
+      stopped = true
+      return done
+    },
+  }
+}
+
+const blockOf = (number: number): Buffer => {
+  const bytes = Buffer.alloc(512, number & 0xff)
+  bytes.writeUInt32BE(number)
+  return bytes
+}
+
+test('a killed process is started again with its data; targets of another one notice nothing', () =>
+  withRun([fileOf(TWO), '--processes', '2'], async target => {
+    const events: string[] = []
+    await using a = await connect(urlOf(target, A))
+    await using b = await connect(urlOf(target, B), {
+      reconnect: { attempts: 0, delays: [] },
+      onEvent: ({ type }) => events.push(type),
+    })
+    const loads = [load(a), load(b)]
+    const enough = async (): Promise<void> => {
+      const before = loads.map(one => one.written())
+      await until(() => loads.every((one, at) => one.written() > before[at]! + 100))
+    }
+    await enough()
+    const pid = pidOf(target, A)
+    for (let kills = 1; kills <= 3; kills++) {
+      const started = target.events.filter(({ event }) => event === 'process-started')
+      process.kill(kills === 1 ? pid : Number(started.at(-1)!['pid']), 'SIGKILL')
+      await until(() => target.events.filter(({ event }) => event === 'process-started').length === kills)
+      await enough()
+    }
+    for (const [at, disk] of [a, b].entries()) {
+      for (const [block, number] of await loads[at]!.stop())
+        assert.deepEqual(Buffer.from(await disk.read(block, 1)), blockOf(number), `block ${block}`)
+    }
+    assert.deepEqual(events, ['connected'])
+    const ended = target.events.filter(({ event }) => event === 'process-ended')
+    assert.deepEqual(
+      ended.map(({ cause, targets }) => [cause, targets]),
+      Array.from({ length: 3 }, () => ['SIGKILL', [A]]),
+    )
+    assert.equal(ended[0]!['waitMs'], 0)
+  }))
+
+test('a login to a target whose process is down waits for it', () =>
+  withRun([fileOf(TWO), '--processes', '2'], async target => {
+    process.kill(pidOf(target, A), 'SIGKILL')
+    await until(() => target.events.some(({ event }) => event === 'process-ended'))
+    await using disk = await connect(urlOf(target, A), { reconnect: { attempts: 0, delays: [] } })
+    assert.equal((await disk.capacity()).bytes, 1 << 20)
+  }))
+
+test('the end of the process with the portals is that of all', async () => {
+  const target = await run([fileOf(TWO), '--processes', '2'])
+  await target.stop('SIGKILL')
+  await until(() => target.ready.processes!.every(({ pid }) => !isAlive(pid)))
+})
+
+test('SIGUSR1 tells of all sessions, SIGUSR2 reaches all targets', () =>
+  withRun([fileOf(TWO), '--processes', '2'], async target => {
+    await using a = await connect(urlOf(target, A))
+    await using b = await connect(urlOf(target, B))
+    await Promise.all([a.capacity(), b.capacity()])
+    process.kill(target.pid, 'SIGUSR1')
+    const sessions = () => target.events.filter(({ event }) => event === 'session')
+    await until(() => sessions().length === 2)
+    assert.deepEqual(
+      sessions().map(session => session['target']),
+      [A, B],
+    )
+    for (const name of ['a.img', 'b.img']) writeFileSync(join(folder.path, name), Buffer.alloc(2 << 20))
+    process.kill(target.pid, 'SIGUSR2')
+    await until(() => target.events.filter(({ event }) => event === 'resized').length === 2)
+  }))
+
+test('what cannot be served is told with its target, and nothing is left', async () => {
+  const targets = `
+  - { name: '${A}', luns: [memory:1M] }
+  - { name: '${B}', luns: [memory:1M] }
+  - { name: '${C}', luns: [none.img] }`
+  for (const processes of ['1', '3']) {
+    await assert.rejects(run([fileOf(targets), '--processes', processes]), (error: Error) => {
+      assert.match(error.message, /ended with 3 before it was ready/)
+      assert.match(error.message, new RegExp(`Target ${C}: .*none.img`))
+      return true
+    })
+  }
+  await assert.rejects(run([fileOf(TWO, 'portals: x')]), /ended with 2 .*portals is no key/s)
+  await assert.rejects(run([fileOf(TWO), '--processes', '0']), /is no value for --processes/)
+  await assert.rejects(run([join(folder.path, 'nowhere.yaml')]), /there is no such file/)
+})
