@@ -2,12 +2,13 @@
 // Tasks of a session by initiator task tag: a hash table that allocates nothing once it has its size.
 import type { IscsiTask } from './iscsi-task.ts'
 
-/** Chains; several times the tasks that a session usually has. */
-const BUCKETS = 512
+/** Chains of an idle session; and of a busy one, several times the tasks that it usually has. */
+const FEWEST_BUCKETS = 16
+const MOST_BUCKETS = 512
 
 /** Like a Map of tags to tasks, whose delete() would make new tables all the time. */
 export class TaskTable {
-  readonly #buckets: (IscsiTask | null)[] = new Array<IscsiTask | null>(BUCKETS).fill(null)
+  #buckets = emptyBuckets(FEWEST_BUCKETS)
   #size = 0
 
   get size(): number {
@@ -15,7 +16,7 @@ export class TaskTable {
   }
 
   get(itt: number): IscsiTask | undefined {
-    let one = this.#buckets[bucketOf(itt)]!
+    let one = this.#buckets[this.#bucketOf(itt)]!
     while (one !== null && one.itt !== itt) one = one.nextInTable!
     return one ?? undefined
   }
@@ -26,9 +27,8 @@ export class TaskTable {
 
   /** Its tag must not be in the table. */
   add(one: IscsiTask): void {
-    const bucket = bucketOf(one.itt)
-    one.nextInTable = this.#buckets[bucket]!
-    this.#buckets[bucket] = one
+    if (this.#size >= this.#buckets.length && this.#size < MOST_BUCKETS) this.#grow()
+    this.#chain(one)
     this.#size++
   }
 
@@ -40,7 +40,7 @@ export class TaskTable {
   }
 
   remove(one: IscsiTask): void {
-    const bucket = bucketOf(one.itt)
+    const bucket = this.#bucketOf(one.itt)
     let before: IscsiTask | null = null
     let at: IscsiTask | null = this.#buckets[bucket]!
     while (at !== null && at !== one) {
@@ -53,7 +53,23 @@ export class TaskTable {
     one.nextInTable = null
     this.#size--
   }
+
+  #chain(one: IscsiTask): void {
+    const bucket = this.#bucketOf(one.itt)
+    one.nextInTable = this.#buckets[bucket]!
+    this.#buckets[bucket] = one
+  }
+
+  #grow(): void {
+    const tasks = [...this.all()]
+    this.#buckets = emptyBuckets(2 * this.#buckets.length)
+    for (const one of tasks) this.#chain(one)
+  }
+
+  /** Initiators count in the low bits, or put an index there and an age above. */
+  #bucketOf(itt: number): number {
+    return (itt ^ (itt >>> 9) ^ (itt >>> 18)) & (this.#buckets.length - 1)
+  }
 }
 
-// Initiators count in the low bits, or put an index there and an age above.
-const bucketOf = (itt: number): number => (itt ^ (itt >>> 9) ^ (itt >>> 18)) & (BUCKETS - 1)
+const emptyBuckets = (count: number): (IscsiTask | null)[] => new Array<IscsiTask | null>(count).fill(null)
