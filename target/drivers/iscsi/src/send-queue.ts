@@ -4,7 +4,8 @@ import type { Socket } from 'node:net'
 import type { Engine, Task } from '@lunkit/target-api'
 import type { ConnectionCounters } from './connection-counters.ts'
 
-/** Room for headers and small data segments. */
+/** Room for headers and small data segments: of an idle connection, and of one that has much to say at a time. */
+const LEAST_ARENA_BYTES = 1024
 const ARENA_BYTES = 16_384
 /** One write takes about this much, so that a slow peer's buffers come free as it reads. */
 const BATCH_BYTES = 1024 * 1024
@@ -28,7 +29,7 @@ export interface SendOwner {
  */
 export class SendQueue {
   /** Where `claim` points into. Its bytes are zero. */
-  arena: Buffer = Buffer.alloc(ARENA_BYTES)
+  arena: Buffer = Buffer.alloc(LEAST_ARENA_BYTES)
   /** Bytes waiting or under way. */
   queued = 0
   tap: WireTap | null = null
@@ -83,7 +84,7 @@ export class SendQueue {
     if (this.#arenaAt + length > this.arena.length) {
       this.#closeRun()
       // What is under way keeps the old one.
-      this.arena = Buffer.alloc(Math.max(ARENA_BYTES, length))
+      this.arena = Buffer.alloc(Math.max(Math.min(2 * this.arena.length, ARENA_BYTES), length))
       this.#firstRun = NOTHING
       this.#arenaAt = 0
       this.#runStart = 0
