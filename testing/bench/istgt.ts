@@ -6,17 +6,21 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { freePort, type Peer } from './peer.ts'
+import { type Content, freePort, type Peer } from './peer.ts'
 
 const BASE = 'iqn.2026-11.org.example'
 const START_MS = 10_000
 
 /** With `queueDepth` 0 reads and writes are made in the connection's own thread. Rejects with istgt's own words. */
-export async function startIstgt(file: string, queueDepth: number, prefix: readonly string[]): Promise<Peer> {
+export async function startIstgt(
+  queueDepth: number,
+  { files }: Content,
+  prefix: readonly string[],
+): Promise<Peer> {
   const folder = mkdtempSync(join(tmpdir(), 'lunkit-istgt-'))
   const port = await freePort()
   const settings = join(folder, 'istgt.conf')
-  writeFileSync(settings, configuration(folder, port, await freePort(), file, queueDepth))
+  writeFileSync(settings, configuration(folder, port, await freePort(), files, queueDepth))
   writeFileSync(join(folder, 'auth.conf'), '')
   const words = [...prefix, 'istgt', '-D', '-c', settings, '-p', join(folder, 'pid')]
   const env = { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` }
@@ -47,14 +51,15 @@ export async function startIstgt(file: string, queueDepth: number, prefix: reado
     await stop()
     throw new Error(`istgt did not start: ${(error as Error).message} ${log}`)
   }
-  return { url: `iscsi://127.0.0.1:${port}/${BASE}:bench/0`, pid: child.pid!, stop }
+  const urls = files.map((_, lun) => `iscsi://127.0.0.1:${port}/${BASE}:bench/${lun}`)
+  return { urls, pid: child.pid!, stop }
 }
 
 function configuration(
   folder: string,
   port: number,
   control: number,
-  file: string,
+  files: readonly string[],
   queueDepth: number,
 ): string {
   return `[Global]
@@ -85,8 +90,7 @@ function configuration(
   UseDigest Auto
   UnitType Disk
   QueueDepth ${queueDepth}
-  LUN0 Storage ${file} ${statSync(file).size >> 20}MB
-`
+${files.map((file, lun) => `  LUN${lun} Storage ${file} ${statSync(file).size >> 20}MB\n`).join('')}`
 }
 
 async function untilListening(port: number, child: ChildProcess): Promise<void> {

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every target beside lunkit is to the benchmark, and the ports for those that take no port 0.
+// What every target is to the benchmark, and the ports for those that take no port 0.
 import { createServer } from 'node:net'
 
+/** What to serve: files, one a LUN, or a store of that many bytes that is no file. */
+export interface Content {
+  readonly files: readonly string[]
+  readonly kind: 'file' | 'null' | 'memory'
+  readonly bytes: number
+}
+
 export interface Peer {
-  /** iSCSI URL of its disk. */
-  readonly url: string
+  /** iSCSI URLs of its disks. */
+  readonly urls: readonly string[]
   readonly pid: number
   stop(): Promise<void>
 }

@@ -26,7 +26,7 @@ function timesOf(pid: string): Times | null {
   }
 }
 
-/** Seconds of processor time so far: of one target, of this process' ended children, of what is no part of the run. */
+/** Seconds of processor time so far: of one target, of this process and its ended children, of what is no part of the run. */
 export interface ProcessorUse {
   readonly target: number
   readonly client: number
@@ -45,8 +45,7 @@ export function processorUse(target: number): ProcessorUse {
     if (times === null) continue
     if (pid === String(target)) own = times.own
     else if (pid === String(process.pid)) {
-      client = times.children
-      others -= times.own
+      client = times.own + times.children
     } else if (times.isKernel) others -= times.own
   }
   return { target: own, client, others: others - own - client }

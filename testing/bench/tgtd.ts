@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { freePort, type Peer } from './peer.ts'
+import { type Content, freePort, type Peer } from './peer.ts'
 
 const execute = promisify(execFile)
 
@@ -16,14 +16,14 @@ const SEGMENT_LENGTH = 262_144
 const START_MS = 10_000
 
 /**
- * A file's path, or null for tgtd's null store; as it is packaged or with long segments. Its disk is LUN 1: LUN 0 is its
+ * Files, or tgtd's null store; as it is packaged or with long segments. Its disks begin with LUN 1: LUN 0 is its
  * controller. Rejects with tgtd's own words where it cannot start.
  */
-export async function startTgtd(
-  file: string | null,
-  tuned: boolean,
-  prefix: readonly string[],
-): Promise<Peer> {
+export async function startTgtd(tuned: boolean, content: Content, prefix: readonly string[]): Promise<Peer> {
+  const stores =
+    content.kind === 'null'
+      ? [['--bstype', 'null', '-b', '1G']]
+      : content.files.map(file => ['--bstype', 'rdwr', '-b', file])
   const folder = mkdtempSync(join(tmpdir(), 'lunkit-tgtd-'))
   const env = {
     ...process.env,
@@ -58,8 +58,8 @@ export async function startTgtd(
     await untilReady(() => admin('--op', 'show', '--mode', 'sys'), child)
     const target = ['--tid', '1', '--mode', 'target']
     await admin('--op', 'new', ...target, '-T', NAME)
-    const store = file === null ? ['--bstype', 'null', '-b', '1G'] : ['--bstype', 'rdwr', '-b', file]
-    await admin('--op', 'new', '--tid', '1', '--mode', 'logicalunit', '--lun', '1', ...store)
+    for (const [index, store] of stores.entries())
+      await admin('--op', 'new', '--tid', '1', '--mode', 'logicalunit', '--lun', String(index + 1), ...store)
     if (tuned)
       await admin('--op', 'update', ...target, '-n', 'MaxRecvDataSegmentLength', '-v', String(SEGMENT_LENGTH))
     await admin('--op', 'bind', ...target, '-I', 'ALL')
@@ -67,7 +67,8 @@ export async function startTgtd(
     await stop()
     throw new Error(`tgtd did not start: ${(error as Error).message} ${log}`)
   }
-  return { url: `iscsi://127.0.0.1:${port}/${NAME}/1`, pid: child.pid!, stop }
+  const urls = stores.map((_, index) => `iscsi://127.0.0.1:${port}/${NAME}/${index + 1}`)
+  return { urls, pid: child.pid!, stop }
 }
 
 async function untilReady(ask: () => Promise<unknown>, child: { exitCode: number | null }): Promise<void> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What one core can do: an iSCSI target without checks, one epoll loop, pread into the reply. Never to be used for data.
 //
-//   limit FILE|null:BYTES    serves LUN 0 on a free port of 127.0.0.1, whose number it prints; ends with its standard input
+//   limit FILE...|null:BYTES    serves LUN 0, 1 ... on a free port of 127.0.0.1, prints its URL; ends with its standard input
 //
 // It believes whatever it is sent, keeps no order and no state but the writes under way, and knows only the commands that
 // load generators use. It says how far a target of any make can come on this machine with these system calls.
@@ -19,11 +19,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BHS = 48, BLOCK = 512, SEGMENT = 262144, BURST = 1048576, TASKS = 1024, INPUT = 2 * BURST, NAME = 256 };
+enum { BHS = 48, BLOCK = 512, SEGMENT = 262144, BURST = 1048576, TASKS = 1024, INPUT = 2 * BURST, NAME = 256, LUNS = 256 };
 
 struct write_task {
   uint32_t itt, length, got, asked;
   uint64_t offset;
+  int file;
 };
 
 struct connection {
@@ -35,8 +36,11 @@ struct connection {
   struct write_task tasks[TASKS];
 };
 
-static int file = -1, poller;
+/* Of the LUN whose command is handled; -1 for the null store. */
+static int file = -1;
 static uint64_t size;
+static int files[LUNS], luns, poller;
+static uint64_t sizes[LUNS];
 static char target[NAME] = "iqn.2026-11.org.lunkit:limit";
 
 static uint32_t be32(const uint8_t *p) { return (uint32_t)p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3]; }
@@ -110,7 +114,7 @@ static void ask(struct connection *c, struct write_task *t) {
 }
 
 static void take(struct connection *c, struct write_task *t, const uint8_t *data, uint32_t length, int final) {
-  if (file >= 0 && length && pwrite(file, data, length, t->offset + t->got) != (ssize_t)length) abort();
+  if (t->file >= 0 && length && pwrite(t->file, data, length, t->offset + t->got) != (ssize_t)length) abort();
   t->got += length;
   if (t->got < t->length) {
     if (final) ask(c, t);
@@ -149,7 +153,7 @@ static void begin_write(struct connection *c, const uint8_t *h, uint64_t lba, co
   struct write_task *t = c->tasks;
   while (t->length) t++;
   memcpy(&t->itt, h + 16, 4);
-  t->length = expected, t->got = 0, t->asked = 0, t->offset = lba * BLOCK;
+  t->length = expected, t->got = 0, t->asked = 0, t->offset = lba * BLOCK, t->file = file;
   take(c, t, data, length, h[1] & 0x80);
 }
 
@@ -158,6 +162,11 @@ static void command(struct connection *c, const uint8_t *h, const uint8_t *data,
   uint32_t expected = be32(h + 20);
   uint8_t answer[32] = {0};
   c->cmd_sn = be32(h + 24) + !(h[0] & 0x40);
+  if (h[9] >= luns) {
+    status(c, h + 16, 2, expected);
+    return;
+  }
+  file = files[h[9]], size = sizes[h[9]];
   switch (cdb[0]) {
   case 0x28: data_in(c, h + 16, NULL, (uint64_t)be32(cdb + 2) * BLOCK, expected, expected); break;
   case 0x88: data_in(c, h + 16, NULL, be64(cdb + 2) * BLOCK, expected, expected); break;
@@ -278,20 +287,24 @@ static int serve(struct connection *c) {
 }
 
 int main(int count, char **words) {
-  if (count != 2) return fprintf(stderr, "usage: limit FILE|null:BYTES\n"), 2;
-  if (!strncmp(words[1], "null:", 5)) size = strtoull(words[1] + 5, NULL, 10);
-  else {
+  if (count < 2 || count > LUNS + 1) return fprintf(stderr, "usage: limit FILE...|null:BYTES\n"), 2;
+  for (; luns < count - 1; luns++) {
+    const char *word = words[luns + 1];
     struct stat facts;
-    file = open(words[1], O_RDWR);
-    if (file < 0 || fstat(file, &facts) < 0) return perror(words[1]), 1;
-    size = facts.st_size;
+    if (!strncmp(word, "null:", 5)) {
+      files[luns] = -1, sizes[luns] = strtoull(word + 5, NULL, 10);
+      continue;
+    }
+    files[luns] = open(word, O_RDWR);
+    if (files[luns] < 0 || fstat(files[luns], &facts) < 0) return perror(word), 1;
+    sizes[luns] = facts.st_size;
   }
   int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), yes = 1;
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t room_for = sizeof address;
   if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, 128) < 0) return perror("bind"), 1;
   getsockname(listener, (struct sockaddr *)&address, &room_for);
-  printf("iscsi://127.0.0.1:%d/%s/0\n", ntohs(address.sin_port), target);
+  printf("iscsi://127.0.0.1:%d/%s\n", ntohs(address.sin_port), target);
   fflush(stdout);
   poller = epoll_create1(0);
   struct epoll_event e = {.events = EPOLLIN, .data.ptr = NULL}, events[64];

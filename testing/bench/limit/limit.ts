@@ -4,10 +4,11 @@ import { execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Peer } from '../peer.ts'
+import type { Content, Peer } from '../peer.ts'
 
-/** A file's path, or `null:BYTES`. Rejects with the compiler's or the program's own words. */
-export async function startLimit(store: string, prefix: readonly string[]): Promise<Peer> {
+/** Files, or a null store. Rejects with the compiler's or the program's own words. */
+export async function startLimit(content: Content, prefix: readonly string[]): Promise<Peer> {
+  const stores = content.kind === 'null' ? [`null:${content.bytes}`] : content.files
   const folder = mkdtempSync(join(tmpdir(), 'lunkit-limit-'))
   const program = join(folder, 'limit')
   try {
@@ -16,7 +17,7 @@ export async function startLimit(store: string, prefix: readonly string[]): Prom
     rmSync(folder, { recursive: true, force: true })
     throw new Error(`The bare limit cannot be compiled: ${(error as Error).message}`)
   }
-  const words = [...prefix, program, store]
+  const words = [...prefix, program, ...stores]
   // It ends with its standard input, however this process ends.
   const child = spawn(words[0]!, words.slice(1), { stdio: ['pipe', 'pipe', 'pipe'] })
   const ended = new Promise<void>(resolve => void child.once('close', () => resolve()))
@@ -37,5 +38,6 @@ export async function startLimit(store: string, prefix: readonly string[]): Prom
     await stop()
     throw new Error(`The bare limit did not start: ${errors}`)
   }
-  return { url: first.trim(), pid: child.pid!, stop }
+  const target = first.trim()
+  return { urls: stores.map((_, lun) => `${target}/${lun}`), pid: child.pid!, stop }
 }

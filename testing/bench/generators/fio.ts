@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// fio with its libiscsi engine: every load but digests, which libiscsi has for headers only.
+import { type Case, MIX_READS } from '../cases.ts'
+import type { Client, Load } from './generator.ts'
+
+interface Side {
+  readonly iops: number
+  readonly total_ios: number
+  /** In milliseconds. */
+  readonly runtime: number
+  readonly clat_ns: { readonly percentile?: Readonly<Record<string, number>> }
+}
+
+export async function runFio(
+  client: Client,
+  fio: string,
+  urls: readonly string[],
+  one: Case,
+  seconds: number,
+): Promise<Load> {
+  const stdout = await client(
+    seconds,
+    fio,
+    '--name=bench',
+    '--ioengine=libiscsi',
+    '--thread',
+    `--filename=${urls.map(url => url.replaceAll(':', '\\:')).join(':')}`,
+    `--rw=${one.pattern}`,
+    `--rwmixread=${MIX_READS}`,
+    `--bs=${one.blockSize}`,
+    `--iodepth=${one.depth}`,
+    `--numjobs=${one.sessions}`,
+    '--group_reporting',
+    '--randrepeat=0',
+    // Cold, each block is read once: at its second turn it is no longer cold.
+    ...(one.isCold ? [] : ['--norandommap', '--time_based']),
+    `--runtime=${seconds}`,
+    '--output-format=json',
+  )
+  const { jobs } = JSON.parse(stdout.slice(stdout.indexOf('{'))) as { jobs: { read: Side; write: Side }[] }
+  const sides = [jobs[0]!.read, jobs[0]!.write].filter(side => side.total_ios > 0)
+  if (sides.length === 0) throw new Error(`fio moved nothing: ${stdout.slice(0, 300)}`)
+  const sum = (of: (side: Side) => number): number => sides.reduce((total, side) => total + of(side), 0)
+  return {
+    iops: sum(side => side.iops),
+    commands: sum(side => side.total_ios),
+    seconds: Math.max(...sides.map(side => side.runtime)) / 1000,
+    p99: Math.max(...sides.map(side => side.clat_ns.percentile?.['99.000000'] ?? 0)) / 1000,
+  }
+}

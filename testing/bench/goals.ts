@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// What lunkit is to reach beside the others, and what it did reach.
+import { ROWS } from './contestants.ts'
+import { type Run, SATURATED } from './measure.ts'
+import type { Report, Result } from './report.ts'
+import { table } from './table.ts'
+
+/** Whom a figure is compared with. `plain`: lunkit itself, without digests. */
+const OPPONENTS = {
+  packaged: { head: 'tgtd as packaged', names: ['tgtd'] },
+  peer: { head: 'the best tuned peer', names: ROWS.filter(row => row.role === 'tuned').map(row => row.name) },
+  limit: { head: 'the bare limit', names: ['limit'] },
+  plain: { head: 'itself without digests', names: ['lunkit'] },
+} as const
+type Opponent = keyof typeof OPPONENTS
+
+interface RatioGoal {
+  readonly case: string
+  /** Rates are to be so many times the opponent's or more, processor time so many times or less. */
+  readonly figure: 'rate' | 'cost'
+  readonly wanted: Readonly<Partial<Record<Opponent, number>>>
+}
+
+const GOALS: readonly RatioGoal[] = [
+  rate('randread-4k-qd1', 1.15, 1, 0.9),
+  rate('randread-4k-qd8', 3, 1.5, 0.9),
+  rate('randread-4k-qd32', 3, 1.5, 0.9),
+  rate('randwrite-4k-qd1', 1.1, 1, 0.85),
+  rate('randwrite-4k-qd8', 2, 1.5, 0.85),
+  rate('randwrite-4k-qd32', 2, 1.5, 0.85),
+  rate('read-128k-qd8', 1.5, 1.2, 0.8),
+  rate('write-128k-qd8', 3, 0.9, 0.8),
+  rate('read-1024k-qd8', 3, 0.9, 0.8),
+  rate('write-1024k-qd8', 2.5, 1, 0.8),
+  cost('randread-4k-qd32', 0.4, 1, 1.4),
+  cost('randwrite-4k-qd32', 0.4, 1, 1.4),
+  ...['randread-4k-qd32', 'read-128k-qd8', 'write-128k-qd8'].map(
+    (name): RatioGoal => ({ case: `${name}-digests`, figure: 'rate', wanted: { plain: 0.75 } }),
+  ),
+  { case: 'randread-4k-qd32-cold', figure: 'rate', wanted: { packaged: 1, peer: 1 } },
+  rate('randread-4k-qd4-s64', 3, 1.5, 0.85),
+  rate('randwrite-4k-qd4-s64', 3, 1.5, 0.85),
+]
+
+function rate(name: string, packaged: number, peer: number, limit: number): RatioGoal {
+  return { case: name, figure: 'rate', wanted: { packaged, peer, limit } }
+}
+
+function cost(name: string, packaged: number, peer: number, limit: number): RatioGoal {
+  return { case: name, figure: 'cost', wanted: { packaged, peer, limit } }
+}
+
+/** What a figure of lunkit's own must stay under. */
+const CEILINGS: readonly {
+  label: string
+  wanted: number
+  unit: string
+  reached(report: Report): number | null
+}[] = [
+  { label: 'memory, idle', wanted: 80, unit: 'MiB', reached: report => ownMemory(report, 'idle') },
+  {
+    label: 'memory at full load, most',
+    wanted: 200,
+    unit: 'MiB',
+    reached: report => ownMemory(report, 'most'),
+  },
+  { label: 'memory of an idle session', wanted: 100, unit: 'KiB', reached: sessionKib },
+  { label: 'from exec to the answer to a login', wanted: 300, unit: 'ms', reached: report => report.startMs },
+]
+
+function ownMemory(report: Report, key: 'idle' | 'most'): number | null {
+  const own = report.memory.filter(({ name, serving }) => name === 'lunkit' && serving === 'file')
+  return own.length === 0 ? null : Math.max(...own.map(memory => memory[key]))
+}
+
+function sessionKib(report: Report): number | null {
+  const points = report.curves.find(({ name }) => name === 'sessions')?.points ?? []
+  const [first, last] = [points[0], points.at(-1)]
+  if (first === undefined || last === undefined || first === last) return null
+  return (((last.figures['memory'] ?? 0) - (first.figures['memory'] ?? 0)) * 1024) / (last.x - first.x)
+}
+
+/** One goal's outcome. `byCost`: the load generator was the limit, so processor time decided. */
+export interface Outcome {
+  readonly label: string
+  readonly against: string
+  readonly wanted: string
+  readonly reached: string
+  readonly verdict: 'met' | 'missed'
+  readonly byCost: boolean
+}
+
+export function outcomes(report: Report): Outcome[] {
+  const ratios = GOALS.flatMap(goal =>
+    (Object.keys(goal.wanted) as Opponent[]).flatMap(opponent =>
+      ratioOutcome(report.results, goal, opponent),
+    ),
+  )
+  const ceilings = CEILINGS.flatMap(({ label, wanted, unit, reached }): Outcome[] => {
+    const figure = reached(report)
+    if (figure === null) return []
+    const verdict = figure < wanted ? 'met' : 'missed'
+    const [under, value] = [`< ${wanted} ${unit}`, `${figure.toFixed(0)} ${unit}`]
+    return [{ label, against: '', wanted: under, reached: value, verdict, byCost: false }]
+  })
+  return [...ratios, ...ceilings]
+}
+
+function ratioOutcome(results: readonly Result[], goal: RatioGoal, opponent: Opponent): Outcome[] {
+  const find = (name: string): Result | undefined => results.find(result => result.case === name)
+  const own = find(goal.case)?.medians['lunkit']
+  const theirs = find(opponent === 'plain' ? goal.case.replace('-digests', '-plain') : goal.case)?.medians
+  const rivals = OPPONENTS[opponent].names.flatMap(name => theirs?.[name] ?? [])
+  if (own === undefined || rivals.length === 0) return []
+  const wanted = goal.wanted[opponent]!
+  const rates = own.rate / Math.max(...rivals.map(rival => rival.rate))
+  const costs = own.cost / Math.min(...rivals.map((rival: Run) => rival.cost))
+  const common = {
+    label: `${goal.case}${goal.figure === 'cost' ? ', processor time a command' : ''}`,
+    against: OPPONENTS[opponent].head,
+  }
+  if (goal.figure === 'cost') {
+    const verdict = costs <= wanted ? 'met' : 'missed'
+    return [{ ...common, wanted: `≤ ${wanted}`, reached: costs.toFixed(2), verdict, byCost: false }]
+  }
+  // A generator at its limit shows its own speed: then the target's work a command says what there is to say.
+  const byCost = rates < wanted && own.client >= SATURATED
+  const verdict = rates >= wanted || (byCost && 1 / costs >= wanted) ? 'met' : 'missed'
+  const reached = byCost ? `${rates.toFixed(2)}† (${(1 / costs).toFixed(2)})` : rates.toFixed(2)
+  return [{ ...common, wanted: `≥ ${wanted}`, reached, verdict, byCost }]
+}
+
+export function goalsTable(report: Report): string {
+  const all = outcomes(report)
+  const met = all.filter(({ verdict }) => verdict === 'met').length
+  const rows = all.map(one => [one.label, one.against, one.wanted, one.reached, one.verdict])
+  const note = all.some(({ byCost }) => byCost)
+    ? '\n\n† The load generator is the limit: its core was full. In parentheses the ratio of processor time a command, ' +
+      'the other target to lunkit, which decides.'
+    : ''
+  return `${met} of ${all.length} met.\n\n${table(['Goal', 'Beside', 'Wanted', 'Reached', 'Verdict'], rows)}${note}`
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the cases: on every contestant in turn, so that a drift of the machine's speed meets all of them.
+import type { Case, Serving } from './cases.ts'
+import { type Contestant, entrants, start } from './contestants.ts'
+import type { Generator } from './generators/generator.ts'
+import { DISTURBED, measure, medianRun, type Run } from './measure.ts'
+import { memoryOf } from './processor.ts'
+import type { Progress } from './progress.ts'
+import type { Report } from './report.ts'
+
+export interface Plan {
+  readonly cases: readonly Case[]
+  readonly targets: readonly string[]
+  readonly runs: number
+  readonly seconds: number
+  readonly retries: number
+  readonly folder: string
+  readonly imageBytes: number
+  readonly core: number
+}
+
+/** Runs that the plan has still to make. */
+export const runsOf = ({ cases, targets, runs }: Plan): number =>
+  cases.reduce((sum, one) => sum + runs * entrants(one, targets).length, 0)
+
+/** Fills the report; `keep` is called whenever there is something new in it. Who fails is named there and left out. */
+export async function runMatrix(
+  plan: Plan,
+  generator: Generator,
+  report: Report,
+  progress: Progress,
+  keep: () => void,
+): Promise<void> {
+  const groups = Map.groupBy(plan.cases, servingName)
+  for (const [serving, cases] of groups) {
+    const team = new Team(plan, cases[0]!, report)
+    try {
+      for (const one of cases) {
+        await runCase(plan, generator, one, team, report, progress)
+        keep()
+      }
+      const memory = team.memory(serving)
+      const rest = report.memory.filter(
+        old => !memory.some(one => one.name === old.name && one.serving === serving),
+      )
+      report.memory.splice(0, Infinity, ...rest, ...memory)
+    } finally {
+      await team.stop()
+    }
+    keep()
+  }
+}
+
+const servingName = ({ store, luns }: Serving): string => (luns === 1 ? store : `${store}, ${luns} LUNs`)
+
+async function runCase(
+  plan: Plan,
+  generator: Generator,
+  one: Case,
+  team: Team,
+  report: Report,
+  progress: Progress,
+): Promise<void> {
+  const runs = new Map<string, Run[]>(entrants(one, plan.targets).map(name => [name, []]))
+  let disturbed = 0
+  for (let round = 0; round < plan.runs; round++) {
+    for (const [name, all] of runs) {
+      progress.begin(`${one.name} ${name}`)
+      const mayRepeat = (attempt: number): boolean => attempt < plan.retries && progress.hasTimeToSpare()
+      try {
+        const run = await secondTime(
+          () => team.get(name).then(it => measure(generator, it, one, plan.seconds, mayRepeat)),
+          async error => {
+            progress.say(`${one.name} on ${name} is tried again: ${firstLine(error)}`)
+            await team.drop(name)
+          },
+        )
+        if (run.others > DISTURBED) disturbed++
+        all.push(run)
+      } catch (error) {
+        report.failures.push(`${one.name} on ${name}: ${firstLine(error)}`)
+        progress.say(report.failures.at(-1)!)
+        runs.delete(name)
+        await team.drop(name)
+      }
+      progress.end()
+    }
+  }
+  if (runs.size === 0) return
+  const medians = Object.fromEntries([...runs].map(([name, all]) => [name, medianRun(all)]))
+  report.results.push({ case: one.name, medians, disturbed })
+}
+
+/** Load generators hang now and then, whatever the target: what failed once may have been bad luck. */
+async function secondTime<T>(
+  use: () => Promise<T>,
+  onFailure: (error: unknown) => Promise<void>,
+): Promise<T> {
+  try {
+    return await use()
+  } catch (error) {
+    await onFailure(error)
+    return use()
+  }
+}
+
+const firstLine = (error: unknown): string => (error as Error).message.split('\n', 1)[0]!
+
+/** The contestants of some cases: started when first wanted, ended together. One that failed is started anew. */
+class Team {
+  readonly #plan: Plan
+  readonly #serving: Serving
+  readonly #report: Report
+  readonly #members = new Map<string, Contestant>()
+
+  constructor(plan: Plan, serving: Serving, report: Report) {
+    this.#plan = plan
+    this.#serving = serving
+    this.#report = report
+  }
+
+  async get(name: string): Promise<Contestant> {
+    const { core, folder, imageBytes } = this.#plan
+    const member = this.#members.get(name) ?? (await start(name, core, folder, this.#serving, imageBytes))
+    this.#members.set(name, member)
+    return member
+  }
+
+  memory(serving: string): Report['memory'] {
+    return [...this.#members.values()].map(({ name, pid, idleMemory }) => ({
+      name,
+      serving,
+      idle: idleMemory,
+      ...memoryOf(pid),
+    }))
+  }
+
+  async drop(name: string): Promise<void> {
+    const member = this.#members.get(name)
+    this.#members.delete(name)
+    try {
+      await member?.stop()
+    } catch (error) {
+      this.#report.failures.push(`${name}: ${firstLine(error)}`)
+    }
+  }
+
+  async stop(): Promise<void> {
+    for (const name of [...this.#members.keys()]) await this.drop(name)
+  }
+}
