@@ -227,6 +227,8 @@ test('what cannot be served is told with its target, and nothing is left', async
       return true
     })
   }
+  const twins = [A, B].map(name => `\n  - { name: '${name}', luns: ['memory:1M,serial=7'] }`).join('')
+  await assert.rejects(run([fileOf(twins), '--processes', '2']), /have one serial number/)
   await assert.rejects(run([fileOf(TWO, 'portals: x')]), /ended with 2 .*portals is no key/s)
   await assert.rejects(run([fileOf(TWO), '--processes', '0']), /is no value for --processes/)
   await assert.rejects(run([join(folder.path, 'nowhere.yaml')]), /there is no such file/)

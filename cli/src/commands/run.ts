@@ -88,7 +88,9 @@ function fromReadyOn(told: Say): { readonly say: Say; begin(): void } {
 
 function announce({ addresses, luns, processes }: Fleet, json: boolean): void {
   if (json) {
-    process.stdout.write(`${JSON.stringify({ event: 'ready', portals: addresses, luns, processes })}\n`)
+    const shown = luns.map(({ storage: _, ...lun }) => lun)
+    const ready = { event: 'ready', portals: addresses, luns: shown, processes }
+    process.stdout.write(`${JSON.stringify(ready)}\n`)
     return
   }
   for (const lun of luns) process.stdout.write(`${lunWords(lun)}\n`)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // All of `lunkit run`: the portals, and the processes that serve the targets behind them.
+import { OperatorError } from '@lunkit/target-api'
 import { DEFAULT_LIMITS } from '@lunkit/target-driver-iscsi'
 import { describeError } from '../exit.ts'
 import { type Say, sayEvent } from '../say.ts'
@@ -52,14 +53,18 @@ export class Fleet {
       arrival => byTarget.get(arrival.target)!.give(arrival),
       event => sayEvent(say, event),
     )
-    const opened = await Promise.allSettled(servings.map(serving => serving.open()))
-    const failed = opened.find(one => one.status === 'rejected')
-    if (failed !== undefined) {
+    try {
+      const opened = await Promise.allSettled(servings.map(serving => serving.open()))
+      const luns = opened.flatMap(one => {
+        if (one.status === 'rejected') throw one.reason
+        return one.value
+      })
+      refuseTwins(luns)
+      return new Fleet(plan, front, servings, luns, say)
+    } catch (error) {
       await Promise.allSettled([front.close(), ...servings.map(serving => serving.close(0))])
-      throw failed.reason
+      throw error
     }
-    const luns = opened.flatMap(one => (one.status === 'fulfilled' ? one.value : []))
-    return new Fleet(plan, front, servings, luns, say)
   }
 
   /** Those that serve, with their targets. */
@@ -95,4 +100,18 @@ function servingsOf({ processes, flags }: Plan, portals: () => Portals, say: Say
   const { loginTimeoutMs = DEFAULT_LIMITS.loginTimeoutMs } = parseGuard(flags.limit ?? [], [])
   const holdMs = Math.min(HOLD_MS, loginTimeoutMs / 2)
   return processes.map((plans, at) => new OwnProcess({ number: at + 1, plans, portals, holdMs, say }))
+}
+
+/** As within one target: two disks of one serial would be one to multipath software, which then mixes them. */
+function refuseTwins(luns: readonly ServedLun[]): void {
+  const bySerial = new Map<string, ServedLun>()
+  for (const one of luns) {
+    const other = bySerial.get(one.serial)
+    bySerial.set(one.serial, one)
+    if (other === undefined || other.storage === one.storage) continue
+    const names = [other, one].map(({ target, lun }) => `LUN ${lun} of ${target}`).join(' and ')
+    throw new OperatorError('SERIAL_TWICE', `${names} have one serial number`, {
+      hint: 'give each its own, or none',
+    })
+  }
 }

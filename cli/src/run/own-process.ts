@@ -31,7 +31,7 @@ export class OwnProcess implements Serving {
   #restart: NodeJS.Timeout | null = null
   #waiting: Arrival[] = []
   /** On its way: another is sent only when it has arrived, so that it is known which ones were lost with a process. */
-  #sending: Arrival | null = null
+  #sending: NodeJS.Timeout | null = null
   /** Connections that are there, by number. */
   readonly #away: Map<number, Arrival> = new Map()
   #lastId = 0
@@ -123,8 +123,7 @@ export class OwnProcess implements Serving {
         break
       }
       case 'took':
-        this.#sending = null
-        this.#send()
+        this.#sent()
         break
       case 'left':
         this.#away.get(message.id)?.left()
@@ -166,20 +165,34 @@ export class OwnProcess implements Serving {
     let arrival = this.#waiting.shift()
     while (arrival?.over === true) arrival = this.#waiting.shift()
     if (arrival === undefined) return
-    this.#sending = arrival
     const { target, tag } = arrival
     const { socket, bytes, msLeft } = arrival.release()
     const id = ++this.#lastId
     this.#away.set(id, arrival)
+    this.#sending = setTimeout(() => this.#lost(id, arrival), this.#options.holdMs)
     stopReading(socket)
     const message: ToWorker = { type: 'connection', id, target, tag, bytes, msLeft }
     child.send(message, socket, () => undefined)
+  }
+
+  #sent(): void {
+    if (this.#sending !== null) clearTimeout(this.#sending)
+    this.#sending = null
+    this.#send()
+  }
+
+  /** Node closes a socket that a process cannot take, as one that has too many open files, and tells nobody of it. */
+  #lost(id: number, arrival: Arrival): void {
+    if (this.#away.delete(id)) arrival.left()
+    this.#say('connection-not-taken', { pid: this.pid, address: arrival.address })
+    this.#sent()
   }
 
   #gone(child: ChildProcess, cause: string): void {
     if (this.#child !== child) return
     this.#child = null
     this.#isReady = false
+    if (this.#sending !== null) clearTimeout(this.#sending)
     this.#sending = null
     for (const arrival of this.#away.values()) arrival.left()
     this.#away.clear()

@@ -15,6 +15,8 @@ import type { TargetPlan } from './plan.ts'
 /** A LUN of one of several targets. */
 export interface ServedLun extends LunView {
   readonly target: string
+  /** What its names are made of, if they were not given. */
+  readonly storage: string
 }
 
 /** Where somebody else listens for them. */
@@ -55,7 +57,11 @@ export class Share {
 
   get luns(): ServedLun[] {
     return [...this.#open.values()].flatMap(({ target }) =>
-      target.luns.map(lun => ({ target: target.name, ...lun.toJSON() })),
+      target.luns.map(lun => ({
+        target: target.name,
+        ...lun.toJSON(),
+        storage: lun.behind.opened.storage,
+      })),
     )
   }
 

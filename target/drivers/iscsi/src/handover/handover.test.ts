@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A port that meets initiators for another: what is handed over, what is answered at the door, and that limits hold there.
 import assert from 'node:assert/strict'
+import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import {
   LOGIN_REQUEST,
@@ -25,6 +26,8 @@ import {
   RawPeer,
   text,
 } from '@lunkit/testing/kit/raw-peer.ts'
+import type { IscsiTargetPort } from '../port.ts'
+import { SlabSocket } from '../receive/slab-socket.ts'
 
 const NAMES = { InitiatorName: INITIATOR, TargetName: TARGET }
 const FULL = { transit: 1, csg: 1, nsg: 3 }
@@ -217,3 +220,33 @@ test('failed logins count for the address where it is let in', () => {
     assert.ok(reasons.includes('Address has failed to log in too often, and must wait'))
   })
 })
+
+test('a connection counts for its address until the process that was given it says that it has gone', () => {
+  const options = { limits: { connectionsPerAddress: 1 }, trustedAddresses: [] }
+  const sockets: Socket[] = []
+  return withHouse(
+    options,
+    async ({ connect, arrivals, bench, pending }) => {
+      const first = await connect()
+      void first.loginRound(FULL, NAMES).catch(() => undefined)
+      await bench.until(() => arrivals.length === 1)
+      assert.equal(pending(), 0)
+      await (await connect()).end()
+      // As if another process had closed it.
+      arrivals[0]!.left()
+      const second = await connect()
+      void second.loginRound(FULL, NAMES).catch(() => undefined)
+      await bench.until(() => arrivals.length === 2)
+      for (const socket of sockets) socket.destroy()
+    },
+    arrival => void sockets.push(arrival.release().socket),
+  )
+})
+
+test('a connection that is given to a port of the same process is still read into slabs', () =>
+  withHouse({}, async ({ bench, connect }) => {
+    const peer = await connect()
+    await peer.login({ target: TARGET })
+    const [session] = (bench.port as IscsiTargetPort).sessions.values()
+    assert.ok(session!.anyConnection!.socket instanceof SlabSocket)
+  }))
