@@ -10,7 +10,7 @@ import { test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { connect } from '@lunkit/initiator-driver-iscsi'
 import { Authority } from '../kit/certificates.ts'
-import { type ServedTarget, serve, serveBy, workFolder } from '../kit/serve-process.ts'
+import { run, type ServedTarget, serve, serveBy, workFolder } from '../kit/serve-process.ts'
 import { absent } from '../peers.ts'
 import { campaign, settleDown } from './campaign.ts'
 import { BLANK, firstStranger, traceOfGoodData } from './content.ts'
@@ -23,6 +23,8 @@ import { SCENARIOS } from './scenarios/index.ts'
 
 const SEED = Number(process.env['LUNKIT_FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 32))
 const SECONDS = Number(process.env['LUNKIT_FUZZ_SECONDS'] ?? (process.env['CI'] === 'true' ? 60 : 10))
+/** Over so many processes of `lunkit run`; `lunkit serve` if not given. */
+const PROCESSES = process.env['LUNKIT_FUZZ_PROCESSES']
 /** Only scenarios of this name, for hunting. */
 const ONLY = new RegExp(process.env['LUNKIT_FUZZ_ONLY'] ?? '')
 const BYTES = BLOCKS * 512
@@ -40,14 +42,8 @@ test(`bad peers for ${SECONDS} s, LUNKIT_FUZZ_SEED=${SEED}`, {
   const memory = `memory:${BYTES}`
   const secret = { LUNKIT_CHAP_SECRET: randomBytes(9).toString('hex') }
   const guarded = await serve(['memory:1M', '--chap-user', 'fuzz'], secret)
-  const served = await serve([
-    strict,
-    memory,
-    memory,
-    memory,
-    `${join(folder.path, 'good.img')},size=${BYTES}`,
-    memory,
-  ])
+  const luns = [strict, memory, memory, memory, `${join(folder.path, 'good.img')},size=${BYTES}`, memory]
+  const served = await (PROCESSES === undefined ? serve(luns) : runOver(PROCESSES, folder.path, luns))
   const unsteady = await serveBy(
     [process.execPath, join(import.meta.dirname, 'unsteady-target.ts'), String(SEED)],
     certificate(),
@@ -73,6 +69,17 @@ test(`bad peers for ${SECONDS} s, LUNKIT_FUZZ_SEED=${SEED}`, {
     assert.deepEqual([...all.map(one => one.stderr()), ...codes], ['', '', '', 0, 0, 0])
   }
 })
+
+/** The same LUNs behind the portal of `lunkit run`; a second target gives a second process something to do. */
+function runOver(processes: string, folder: string, luns: readonly string[]): Promise<ServedTarget> {
+  const file = join(folder, 'targets.json')
+  const targets = [
+    { name: 'iqn.2026-11.org.lunkit:fuzzed', luns },
+    { name: 'iqn.2026-11.org.lunkit:idle', luns: ['memory:1M'] },
+  ]
+  writeFileSync(file, JSON.stringify({ portal: '127.0.0.1:0', state: false, targets }))
+  return run([file, '--processes', processes])
+}
 
 /** Runs good and bad sessions; gives all that is wrong. */
 async function fuzz(
