@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// How lunkit grows: memory and processor time against sessions, LUNs and size of the disk.
+// How lunkit grows: memory and processor time against processes, sessions, LUNs and size of the disk.
 import { rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ServedTarget, serve } from '../kit/serve-process.ts'
 import { capacity, type Disk, load, open } from './own-client.ts'
+import { COUNTS, withProcesses } from './process-curve.ts'
 import { memoryOf, processorUse } from './processor.ts'
 import type { Curve } from './report.ts'
 
@@ -35,6 +36,7 @@ const MANY = ['sessions', 'sessionsPerInitiator', 'sessionsPerTarget'].flatMap(n
 ])
 
 export const CURVES: readonly CurveRow[] = [
+  { name: 'processes', xs: COUNTS, bounded: ['memory'], measure: withProcesses },
   {
     name: 'sessions',
     xs: [1, 10, 100, 300, 1000],

@@ -57,8 +57,11 @@ export async function serve(
 }
 
 /** The same with `lunkit run`; the file says where it listens and keeps its state. */
-export const run = (words: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<ServedTarget> =>
-  serveBy([process.execPath, MAIN, 'run', ...words, '--json'], env)
+export const run = (
+  words: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  prefix: readonly string[] = [],
+): Promise<ServedTarget> => serveBy([...prefix, process.execPath, MAIN, 'run', ...words, '--json'], env)
 
 /** The same for any program that prints what `lunkit serve --json` does. */
 export async function serveBy(
