@@ -71,6 +71,8 @@ async function main(argv: readonly string[]): Promise<void> {
   await program.parseAsync([...argv])
 }
 
+// libuv looks at it when the first call goes to a thread: four would be few for files whose bytes are on a disk.
+process.env['UV_THREADPOOL_SIZE'] ??= '16'
 tolerateClosedPipes()
 if (process.argv[2] === WORKER && process.connected) import('./run/worker.ts').catch(reportError)
 else main(process.argv).catch(reportError)

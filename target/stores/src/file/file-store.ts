@@ -17,6 +17,7 @@ import { Flusher } from './flusher.ts'
 import { Holes } from './holes.ts'
 import type { SpaceCalls } from './linux-calls.ts'
 import { LongCalls } from './long-calls.ts'
+import { FileTurns, type PoolTurns, processPool } from './pool-turns.ts'
 import { ThreadTransfers, type TransferEnd } from './thread-transfers.ts'
 
 /** The file's state is looked at with the first request after so many ms. */
@@ -81,7 +82,8 @@ export class FileStore implements BackingStore, TransferEnd {
   #examining = 0
   #idle: (() => void) | null = null
 
-  constructor(file: OpenedFile, calls: FileCalls) {
+  constructor(file: OpenedFile, calls: FileCalls, pool: PoolTurns = processPool()) {
+    const turns = new FileTurns(pool)
     this.#file = file
     this.#calls = calls
     this.size = file.size
@@ -98,9 +100,9 @@ export class FileStore implements BackingStore, TransferEnd {
     this.#trusted = file.size
     this.#reads = file.reads
     this.#writes = new CachedWrites(file.fd, calls)
-    this.#threads = new ThreadTransfers(calls, this)
-    this.#flusher = new Flusher(file.fd, calls, (io, error) => this.#answer(io, error))
-    this.#long = new LongCalls((io, error) => {
+    this.#threads = new ThreadTransfers(calls, this, turns)
+    this.#flusher = new Flusher(file.fd, calls, turns, (io, error) => this.#answer(io, error))
+    this.#long = new LongCalls(turns, (io, error) => {
       this.#giveBack(io)
       this.#answer(io, error)
     })
@@ -378,13 +380,9 @@ export class FileStore implements BackingStore, TransferEnd {
   }
 }
 
-const readRoad = 0
-const writeRoad = 1
-const flushRoad = 2
-const discardRoad = 3
-const zeroRoad = 4
-const mapRoad = 5
-const copyRoad = 6
+const [readRoad, writeRoad, flushRoad, discardRoad, zeroRoad, mapRoad, copyRoad] = [
+  0, 1, 2, 3, 4, 5, 6,
+] as const
 type Road = 0 | 1 | 2 | 3 | 4 | 5 | 6
 
 function sumsUp(io: StoreIo): boolean {

@@ -3,6 +3,7 @@
 import { StoreError, type StoreIo } from '@lunkit/target-api'
 import { codeOf, errorOf } from '../errno.ts'
 import type { FileCalls } from './file-calls.ts'
+import type { FileTurns, Turn } from './pool-turns.ts'
 
 const MOST_RETRIES = 100
 
@@ -11,9 +12,11 @@ const MOST_RETRIES = 100
  * writes; all that wait share that next one. After a failure the kernel counts the lost pages as clean and would call
  * a second fdatasync good: so the failure stays, for every later request, until the file is opened anew.
  */
-export class Flusher {
+export class Flusher implements Turn {
+  next: Turn | null = null
   readonly #fd: number
   readonly #calls: FileCalls
+  readonly #turns: FileTurns
   readonly #flushed: (io: StoreIo, error: StoreError) => void
   #running: StoreIo[] | null = null
   #waiting: StoreIo[] = []
@@ -21,9 +24,15 @@ export class Flusher {
   #retries = 0
 
   /** `flushed` is called once for each request, never inside `add` of the same request unless writes are lost. */
-  constructor(fd: number, calls: FileCalls, flushed: (io: StoreIo, error: StoreError) => void) {
+  constructor(
+    fd: number,
+    calls: FileCalls,
+    turns: FileTurns,
+    flushed: (io: StoreIo, error: StoreError) => void,
+  ) {
     this.#fd = fd
     this.#calls = calls
+    this.#turns = turns
     this.#flushed = flushed
   }
 
@@ -49,6 +58,10 @@ export class Flusher {
     this.#running = this.#waiting
     this.#waiting = []
     this.#retries = 0
+    this.#turns.take(this)
+  }
+
+  go(): void {
     this.#calls.fdatasync(this.#fd, this.#done)
   }
 
@@ -57,6 +70,7 @@ export class Flusher {
       this.#calls.fdatasync(this.#fd, this.#done)
       return
     }
+    this.#turns.done()
     let ended = this.#running!
     this.#running = null
     if (error !== null) {

@@ -9,19 +9,36 @@ test('a slow inline call sends its successors away, for longer while they stay s
   assert.ok(budget.allows(0))
   budget.spent(0, 0.5)
   assert.ok(budget.allows(1))
-  budget.spent(1, 11)
-  assert.ok(!budget.allows(60))
-  assert.ok(budget.allows(61))
-  budget.spent(61, 71)
-  assert.ok(!budget.allows(170))
-  assert.ok(budget.allows(171))
-  budget.spent(171, 171.5)
-  budget.spent(172, 182)
-  assert.ok(budget.allows(232), 'a quick call begins anew')
+  budget.spent(1, 3)
+  assert.ok(!budget.allows(52))
+  assert.ok(budget.allows(53))
+  budget.spent(53, 55)
+  assert.ok(!budget.allows(154))
+  assert.ok(budget.allows(155))
+  budget.spent(155, 155.5)
+  budget.spent(156, 158)
+  assert.ok(budget.allows(208), 'a quick call begins anew')
   let now = 1000
   for (let i = 0; i < 20; i++) {
     budget.spent(now, now + 10)
     now += 3210
     assert.ok(budget.allows(now), 'no pause is longer than 3.2 s')
   }
+})
+
+test('quick calls between slow ones do not let these take more than a twentieth of the time', () => {
+  const budget = new InlineBudget(1)
+  let lost = 0
+  let now = 0
+  while (now < 100_000) {
+    if (!budget.allows(now)) {
+      now += 1
+      continue
+    }
+    budget.spent(now, now + 0.01)
+    budget.spent(now, now + 50)
+    lost += 50
+    now += 50
+  }
+  assert.ok(lost <= now / 20, `${lost} of ${now} ms`)
 })

@@ -3,6 +3,8 @@
 
 const FIRST_PAUSE = 50
 const LONGEST_PAUSE = 3200
+/** A pause is at least so many times what the call took: files that are cached in part must not stop the others, either. */
+const TIMES = 20
 
 /**
  * Each call made inline is timed. One that took longer than `limit` ms sends its successors to the thread pool for a
@@ -27,7 +29,7 @@ export class InlineBudget {
       this.#pause = FIRST_PAUSE
       return
     }
-    this.#until = to + this.#pause
+    this.#until = to + Math.max(this.#pause, (to - from) * TIMES)
     if (this.#pause < LONGEST_PAUSE) this.#pause *= 2
   }
 }

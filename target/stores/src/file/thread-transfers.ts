@@ -3,6 +3,7 @@
 import { StoreError, type StoreIo } from '@lunkit/target-api'
 import { codeOf, errorOf } from '../errno.ts'
 import type { FileCalls } from './file-calls.ts'
+import type { FileTurns, Turn } from './pool-turns.ts'
 
 /** Interrupted calls are made again, but not for ever. */
 const MOST_RETRIES = 100
@@ -16,16 +17,18 @@ export interface TransferEnd {
   endMet(offset: number): void
 }
 
-/** Transfers under way, each an object of a free list with callbacks made once. */
+/** Transfers under way or waiting for a thread, each an object of a free list with callbacks made once. */
 export class ThreadTransfers {
   readonly calls: FileCalls
   readonly end: TransferEnd
+  readonly turns: FileTurns
   #free: Transfer | null = null
   #kept = 0
   #running = 0
-  constructor(calls: FileCalls, end: TransferEnd) {
+  constructor(calls: FileCalls, end: TransferEnd, turns: FileTurns) {
     this.calls = calls
     this.end = end
+    this.turns = turns
   }
 
   get running(): number {
@@ -47,6 +50,7 @@ export class ThreadTransfers {
 
   ended(transfer: Transfer): void {
     this.#running--
+    this.turns.done()
     if (this.#kept === KEPT) return
     transfer.next = this.#free
     this.#free = transfer
@@ -54,7 +58,8 @@ export class ThreadTransfers {
   }
 }
 
-class Transfer {
+class Transfer implements Turn {
+  /** In the free list, or among those that wait for a thread. */
   next: Transfer | null = null
   readonly #owner: ThreadTransfers
   #io: StoreIo = null as unknown as StoreIo
@@ -75,6 +80,10 @@ class Transfer {
     this.#writing = writing
     this.#moved = moved
     this.#retries = 0
+    this.#owner.turns.take(this)
+  }
+
+  go(): void {
     this.#issue()
   }
 
