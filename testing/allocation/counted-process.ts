@@ -13,10 +13,15 @@ export interface Growth {
   readonly collections: number
 }
 
+/** What is held: bytes of the heap, and of buffers beside it. */
+export type Held = Pick<Growth, 'heap' | 'buffers'>
+
 export interface CountedProcess {
   readonly port: number
   /** Since the last mark. */
   mark(): Promise<Growth>
+  /** Now, without what is garbage. */
+  held(): Promise<Held>
   stop(): Promise<void>
 }
 
@@ -32,13 +37,15 @@ export async function startCounted(image: string, name: string): Promise<Counted
     ],
   })
   const [url] = (await once(child, 'message')) as [string]
+  const ask = async <T>(question: 'mark' | 'held'): Promise<T> => {
+    const answer = once(child, 'message')
+    child.send(question)
+    return ((await answer) as [T])[0]
+  }
   return {
     port: Number(new URL(url.replace('iscsi:', 'http:')).port),
-    async mark() {
-      const answer = once(child, 'message')
-      child.send('mark')
-      return ((await answer) as [Growth])[0]
-    },
+    mark: () => ask('mark'),
+    held: () => ask('held'),
     async stop() {
       const gone = once(child, 'exit')
       child.disconnect()

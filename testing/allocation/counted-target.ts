@@ -2,7 +2,7 @@
 // A target in a process of its own that says how many bytes it has allocated: started by counted-process.ts.
 import { GCProfiler } from 'node:v8'
 import { createTarget, file, nothing } from 'lunkit/target'
-import type { Growth } from './counted-process.ts'
+import type { Growth, Held } from './counted-process.ts'
 
 if (globalThis.gc === undefined || process.send === undefined)
   throw new Error('Started by counted-process.ts only')
@@ -29,11 +29,22 @@ function end(): Growth {
   }
 }
 
+function held(): Held {
+  collect()
+  collect()
+  const { heapUsed, arrayBuffers } = process.memoryUsage()
+  return { heap: heapUsed, buffers: arrayBuffers }
+}
+
 const target = await createTarget({
   luns: [nothing('1G'), file(process.argv[2]!)],
   name: process.argv[3]!,
 })
-process.on('message', () => {
+process.on('message', question => {
+  if (question === 'held') {
+    process.send!(held())
+    return
+  }
   const growth = end()
   begin()
   process.send!(growth)
