@@ -45,7 +45,7 @@ function bundled(bin: Readonly<Record<string, string>>) {
   }
 }
 
-function compile(outDir: string): void {
+function compile(into: string, outDir: string): void {
   const sources = files('.ts').filter(file => ARROWS.some(({ folder }) => file.startsWith(`${folder}/src/`)))
   const config = {
     extends: join(ROOT, 'tsconfig.json'),
@@ -55,11 +55,12 @@ function compile(outDir: string): void {
       rewriteRelativeImportExtensions: true,
       outDir,
       rootDir: ROOT,
+      typeRoots: [join(ROOT, 'node_modules', '@types')],
     },
     files: sources.filter(file => !isTest(file)).map(file => join(ROOT, file)),
     include: [],
   }
-  const path = join(ROOT, 'build', 'tsconfig.json')
+  const path = join(into, 'tsconfig.json')
   writeFileSync(path, JSON.stringify(config))
   const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
   const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', path], { encoding: 'utf8' })
@@ -69,9 +70,9 @@ function compile(outDir: string): void {
 /** Packs every part; gives package names with the paths of their archives. */
 export function pack(into: string = join(ROOT, 'build')): Map<string, string> {
   const compiled = join(into, 'compiled')
-  mkdirSync(join(ROOT, 'build'), { recursive: true })
+  mkdirSync(into, { recursive: true })
   rmSync(compiled, { recursive: true, force: true })
-  compile(compiled)
+  compile(into, compiled)
   const archives = new Map<string, string>()
   for (const part of ARROWS) {
     const folder = join(into, 'packages', part.folder)
