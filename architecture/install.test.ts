@@ -81,7 +81,7 @@ function unpackAll(user: string): void {
 
 function runNode(user: string, words: readonly string[]): string {
   const { status, stdout, stderr } = spawnSync(process.execPath, words, { cwd: user, encoding: 'utf8' })
-  assert.equal(status, 0, `${words.join(' ')}: ${stderr}`)
+  assert.equal(status, 0, `${words.join(' ')}: ${stderr}${stdout}`)
   return stdout
 }
 

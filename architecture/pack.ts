@@ -60,7 +60,7 @@ function compile(into: string, outDir: string): void {
     files: sources.filter(file => !isTest(file)).map(file => join(ROOT, file)),
     include: [],
   }
-  const path = join(into, 'tsconfig.json')
+  const path = join(into, 'compile.json')
   writeFileSync(path, JSON.stringify(config))
   const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
   const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', path], { encoding: 'utf8' })
