@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { promisify } from 'node:util'
 import { connect, type Disk, discover } from '@lunkit/initiator-driver-iscsi'
+import { Authority } from '../kit/certificates.ts'
 import { run, type ServedTarget, workFolder } from '../kit/serve-process.ts'
 import { need } from '../peers.ts'
 
@@ -214,6 +215,59 @@ test('SIGUSR1 tells of all sessions, SIGUSR2 reaches all targets', () =>
     process.kill(target.pid, 'SIGUSR2')
     await until(() => target.events.filter(({ event }) => event === 'resized').length === 2)
   }))
+
+test('discovery goes by the rules of each target, as they are now', () => {
+  const access = join(folder.path, 'access.json')
+  const groups = { some: [0] }
+  const rulesOf = (initiator: string) => ({ groups, rules: [{ initiators: [initiator], group: 'some' }] })
+  writeFileSync(access, JSON.stringify(rulesOf('iqn.*:other')))
+  const targets = `
+  - { name: '${A}', luns: [memory:1M, memory:1M], access-file: access.json }
+  - { name: '${B}', luns: [memory:1M] }`
+  return withRun([fileOf(targets), '--processes', '2'], async target => {
+    const initiatorName = 'iqn.2026-11.test.lunkit:reader'
+    const seen = async (): Promise<string[]> =>
+      (await discover(`iscsi://${target.ready.portals[0]}`, { initiatorName })).map(({ name }) => name)
+    assert.deepEqual(await seen(), [B])
+    const warnings = (): unknown[] => target.events.filter(({ event }) => event === 'warning')
+    for (const [at, text] of ['{', '{ "groups": { "some": [7] }, "rules": [] }'].entries()) {
+      writeFileSync(access, text)
+      process.kill(target.pid, 'SIGUSR2')
+      await until(() => warnings().length === at + 1)
+      assert.deepEqual(await seen(), [B])
+    }
+    writeFileSync(access, JSON.stringify(rulesOf(initiatorName)))
+    process.kill(target.pid, 'SIGUSR2')
+    const end = Date.now() + 20_000
+    while ((await seen()).length < 2) assert.ok(Date.now() < end)
+    await using disk = await connect(urlOf(target, A), { initiatorName })
+    assert.equal((await disk.capacity()).bytes, 1 << 20)
+    await assert.rejects(connect(urlOf(target, A, 1), { initiatorName }))
+  })
+})
+
+test('one process does TLS for all its targets', t => {
+  if (!need(t, 'openssl')) return
+  const authority = new Authority()
+  try {
+    const { cert, key } = authority.issue({ name: 'portal', alternative: 'IP:127.0.0.1' })
+    writeFileSync(join(folder.path, 'cert.pem'), cert)
+    writeFileSync(join(folder.path, 'key.pem'), key, { mode: 0o600 })
+  } finally {
+    authority.dispose()
+  }
+  const file = join(folder.path, 'tls.yaml')
+  const portal = "portal: '127.0.0.1:0,tls'\ntls-cert: cert.pem\ntls-key: key.pem"
+  writeFileSync(file, `${portal}\nstate: no\ntargets:${TWO.replaceAll('img', 'tls.img')}`)
+  return withRun([file], async target => {
+    const tls = { ca: authority.cert }
+    for (const name of [A, B]) {
+      await using disk = await connect(urlOf(target, name), { tls })
+      await disk.write(0, blockOf(1))
+      assert.deepEqual(Buffer.from(await disk.read(0, 1)), blockOf(1))
+    }
+  })
+})
 
 test('what cannot be served is told with its target, and nothing is left', async () => {
   const targets = `

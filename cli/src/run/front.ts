@@ -15,6 +15,7 @@ import { targetOptions } from '../serve-options.ts'
 import type { Report } from '../signals.ts'
 import { type AccessSettings, accessOf, declareGroups, declareTarget } from '../target-face/access.ts'
 import { guarded, isnsOptions, openAbsent } from '../target-face/create-target.ts'
+import { hasGroup } from '../target-face/groups.ts'
 import { byTag } from '../target-face/port-groups.ts'
 import { formatPortal } from '../target-face/portal.ts'
 import { portalOptions, settlePortals } from '../target-face/portal-settings.ts'
@@ -26,7 +27,7 @@ import type { Portals } from './share.ts'
 interface Declared {
   readonly plan: TargetPlan
   readonly device: TargetDevice
-  groups: string[]
+  settings: AccessSettings
 }
 
 export class Front {
@@ -62,16 +63,12 @@ export class Front {
     const ports: IscsiPort[] = []
     try {
       const absent = await openAbsent()
-      const settings = await Promise.all(plans.map(({ flags }) => readAccess(flags)))
-      const declared = plans.map((plan, at): Declared => {
-        const device = declareTarget(
-          engine,
-          { name: plan.name, luns: plan.luns.length },
-          settings[at]!,
-          absent,
-        )
-        return { plan, device, groups: Object.keys(settings[at]!.groups ?? {}) }
-      })
+      const declared: Declared[] = []
+      for (const plan of plans) {
+        const settings = await readAccess(plan.flags)
+        const facts = { name: plan.name, luns: plan.luns.length }
+        declared.push({ plan, settings, device: declareTarget(engine, facts, settings, absent) })
+      }
       const { limits, ...negotiated } = guarded(options)
       const watched = await openWatch(watch ?? {}, limits, observe)
       for (const [tpgt, group] of groups) {
@@ -80,7 +77,7 @@ export class Front {
             limits,
             ...negotiated,
             ...watched.settings,
-            ...accessOfAll(plans, settings),
+            ...accessOfAll(declared),
             portals: group.map(portalOptions),
             tpgt,
             handOver,
@@ -105,18 +102,18 @@ export class Front {
     }
   }
 
-  /** Reads the files of accounts and rules anew. Rejects with OperatorError or UsageError, and then nothing has changed. */
+  /**
+   * Reads the files of accounts and rules anew. Where they are wrong, discovery goes on by the old ones, as the target
+   * does, which tells why. Throws OperatorError if targets do not agree with each other, and then nothing has changed.
+   */
   async readAccess(): Promise<void> {
-    const settings = await Promise.all(this.#declared.map(({ plan }) => readAccess(plan.flags)))
-    const access = accessOfAll(
-      this.#declared.map(({ plan }) => plan),
-      settings,
-    )
-    for (const port of this.#ports) port.access.set(access)
-    for (const [at, one] of this.#declared.entries()) {
-      for (const group of one.groups) one.device.removeGroup(group)
-      one.groups = declareGroups(one.device, settings[at]!)
+    for (const one of this.#declared) {
+      const settings = await readAccess(one.plan.flags).catch(() => one.settings)
+      for (const group of Object.keys(one.settings.groups ?? {})) one.device.removeGroup(group)
+      one.settings = declaredAs(one.device, settings) ?? declaredAs(one.device, one.settings)!
     }
+    const access = accessOfAll(this.#declared)
+    for (const port of this.#ports) port.access.set(access)
   }
 
   async close(): Promise<void> {
@@ -125,8 +122,20 @@ export class Front {
   }
 }
 
-function accessOfAll(plans: readonly TargetPlan[], settings: readonly AccessSettings[]): AccessOptions {
-  const all = plans.map(({ name }, at) => accessOf(name, settings[at]!))
+/** Null, and no group, if the settings do not fit the target. */
+function declaredAs(device: TargetDevice, settings: AccessSettings): AccessSettings | null {
+  try {
+    declareGroups(device, settings)
+    return settings
+  } catch {
+    for (const group of Object.keys(settings.groups ?? {}))
+      if (hasGroup(device, group)) device.removeGroup(group)
+    return null
+  }
+}
+
+function accessOfAll(declared: readonly Declared[]): AccessOptions {
+  const all = declared.map(({ plan, settings }) => accessOf(plan.name, settings))
   return Object.assign({}, ...all, { access: Object.assign({}, ...all.map(({ access }) => access)) })
 }
 

@@ -105,15 +105,14 @@ export function declareTarget(
   return target
 }
 
-/** Groups of a target that was declared; gives their names. Throws OperatorError. */
-export function declareGroups(target: TargetDevice, settings: AccessSettings): string[] {
+/** Groups of a target that was declared. Throws OperatorError. */
+export function declareGroups(target: TargetDevice, settings: AccessSettings): void {
   const groups = settleGroups(settings, lun => target.unitAt(lun) !== null)
   for (const [group, places] of groups) {
     target.addGroup(group, [])
     for (const { lun, as, readonly } of places) target.map(as, target.unitAt(lun)!, group, readonly)
   }
   checkGroups(settings, group => hasGroup(target, group))
-  return [...groups.keys()]
 }
 
 /** What an initiator would see of a target that is not running, with so many LUNs. Throws OperatorError. */
