@@ -4,8 +4,8 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { type Load, LoadClient } from '../kit/load-client.ts'
 import { workFolder } from '../kit/serve-process.ts'
-import { BurstClient, type Load } from './burst-client.ts'
 import { type CountedProcess, startCounted } from './counted-process.ts'
 
 interface Row extends Omit<Load, 'lun'> {
@@ -62,14 +62,14 @@ const MOST_ROUNDS = 24
 
 const folder = workFolder()
 let target: CountedProcess
-const clients = new Map<boolean, BurstClient>()
+const clients = new Map<boolean, LoadClient>()
 
 before(async () => {
   const image = join(folder.path, 'image')
   writeFileSync(image, Buffer.alloc(4096 * KIB, 1))
   target = await startCounted(image, NAME)
   for (const digests of [false, true]) {
-    const client = await BurstClient.open(target.port, NAME, digests)
+    const client = await LoadClient.open(target.port, NAME, digests)
     clients.set(digests, client)
     // Unit attentions are through.
     for (const lun of Object.values(LUNS))

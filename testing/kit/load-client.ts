@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An initiator that sends so many commands in one piece, waits for all their answers, and does it again.
+// An initiator for measurements: so many commands in one piece again and again, or so many of several kinds under way.
 import type { Socket } from 'node:net'
 import {
   BHS,
@@ -15,7 +15,7 @@ import {
   TEST_UNIT_READY,
   WRITE_10,
 } from '@lunkit/spec'
-import { RawPeer } from '../kit/raw-peer.ts'
+import { RawPeer } from './raw-peer.ts'
 
 export type Kind = 'read' | 'write' | 'ready'
 
@@ -24,15 +24,17 @@ export interface Load {
   readonly lun: number
   /** Bytes of a command. */
   readonly bytes: number
-  /** Commands of a burst. */
+  /** Commands of a burst, or under way. */
   readonly depth: number
+  /** Places of `bytes` each that they go through, from the unit's begin: 16 if not given. */
+  readonly places?: number
 }
 
 const BLOCK = 512
 /** Longest data that comes with a command; the rest is asked for. */
 const IMMEDIATE = 8192
 
-export class BurstClient {
+export class LoadClient {
   readonly peer: RawPeer
   readonly #socket: Socket
   #left = 0
@@ -46,7 +48,7 @@ export class BurstClient {
     this.#socket = peer.socket
   }
 
-  static async open(port: number, target: string, digests: boolean): Promise<BurstClient> {
+  static async open(port: number, target: string, digests: boolean): Promise<LoadClient> {
     const peer = await RawPeer.connect(port)
     const digest = digests ? 'CRC32C' : 'None'
     await peer.login({
@@ -63,7 +65,7 @@ export class BurstClient {
         MaxRecvDataSegmentLength: '262144',
       },
     })
-    const client = new BurstClient(peer)
+    const client = new LoadClient(peer)
     client.#socket.removeAllListeners('data')
     client.#socket.on('data', chunk => client.#take(chunk as Buffer))
     client.#socket.on('close', () => client.#failed(new Error('Target closed the connection')))
@@ -87,15 +89,48 @@ export class BurstClient {
     }
   }
 
+  /** Keeps each load's `depth` commands under way for so long; how many of each ended. */
+  async keep(loads: readonly Load[], milliseconds: number): Promise<number[]> {
+    this.#any = false
+    const ended = loads.map(() => 0)
+    const owners = new Map<number, number>()
+    const deadline = performance.now() + milliseconds
+    const sent = loads.map(() => 0)
+    const send = (index: number): void => {
+      owners.set(this.peer.itt, index)
+      this.#socket.write(this.#command(loads[index]!, sent[index]!++))
+    }
+    const all = new Promise<void>((resolve, reject) => {
+      this.#answered = resolve
+      this.#failed = reject
+    })
+    this.#left = loads.reduce((sum, { depth }) => sum + depth, 0)
+    this.#ended = tag => {
+      const index = owners.get(tag)!
+      owners.delete(tag)
+      if (performance.now() >= deadline) return
+      ended[index]!++
+      this.#left++
+      send(index)
+    }
+    this.#socket.cork()
+    for (const [index, { depth }] of loads.entries()) for (let i = 0; i < depth; i++) send(index)
+    this.#socket.uncork()
+    await all
+    this.#ended = nothing
+    return ended
+  }
+
   close(): Promise<void> {
     return this.peer.close()
   }
 
   #any = false
+  #ended: (tag: number) => void = nothing
 
-  #command({ kind, lun, bytes }: Load, index: number): Buffer {
+  #command({ kind, lun, bytes, places = 16 }: Load, index: number): Buffer {
     const blocks = bytes / BLOCK
-    const lba = (index % 16) * blocks
+    const lba = (index % places) * blocks
     const cdb =
       kind === 'ready'
         ? TEST_UNIT_READY.cdb.write({ opcode: TEST_UNIT_READY.opcode } as never)
@@ -128,6 +163,7 @@ export class BurstClient {
   #take(chunk: Buffer): void {
     const { headerDigest, dataDigest } = this.peer
     let bytes = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk])
+    this.#socket.cork()
     while (bytes.length >= BHS_LENGTH) {
       const length = BHS.field.dataSegmentLength.get(bytes, 0)
       const padded = (length + 3) & ~3
@@ -141,14 +177,15 @@ export class BurstClient {
       bytes = bytes.subarray(end)
     }
     this.#held = bytes
+    this.#socket.uncork()
   }
 
   #pdu(header: Buffer): void {
     const opcode = BHS.field.opcode.get(header, 0)
     if (opcode === Opcode.r2t) this.#sendData(header)
     else if (opcode === Opcode.dataIn) {
-      if (DATA_IN.field.statusPresent.get(header, 0) === 1) this.#end(0)
-    } else if (opcode === Opcode.scsiResponse) this.#end(SCSI_RESPONSE.field.status.get(header, 0))
+      if (DATA_IN.field.statusPresent.get(header, 0) === 1) this.#end(header, 0)
+    } else if (opcode === Opcode.scsiResponse) this.#end(header, SCSI_RESPONSE.field.status.get(header, 0))
     else this.#failed(new Error(`Target sent opcode 0x${opcode.toString(16)}`))
   }
 
@@ -166,8 +203,11 @@ export class BurstClient {
     this.#socket.write(this.peer.build(DATA_OUT, fields as never, data))
   }
 
-  #end(status: number): void {
+  #end(header: Buffer, status: number): void {
+    this.#ended(BHS.field.itt.get(header, 0))
     if (status !== 0 && !this.#any) this.#failed(new Error(`A command ended with status ${status}`))
     if (--this.#left === 0) this.#answered()
   }
 }
+
+function nothing(): void {}
