@@ -9,6 +9,7 @@ import { after, test } from 'node:test'
 import { promisify } from 'node:util'
 import { connect, type Disk, discover } from '@lunkit/initiator-driver-iscsi'
 import { Authority } from '../kit/certificates.ts'
+import { RawPeer } from '../kit/raw-peer.ts'
 import { run, type ServedTarget, workFolder } from '../kit/serve-process.ts'
 import { need } from '../peers.ts'
 
@@ -191,6 +192,28 @@ test('a login to a target whose process is down waits for it', () =>
     await until(() => target.events.some(({ event }) => event === 'process-ended'))
     await using disk = await connect(urlOf(target, A), { reconnect: { attempts: 0, delays: [] } })
     assert.equal((await disk.capacity()).bytes, 1 << 20)
+  }))
+
+// Node keeps a socket open that a process has not taken when it ends.
+test('no login is lost without a word that was on its way to a process, or behind that, when it was killed', () =>
+  withRun([fileOf(TWO), '--processes', '2'], async target => {
+    const pid = pidOf(target, A)
+    process.kill(pid, 'SIGSTOP')
+    const port = Number(target.ready.portals[0]!.split(':')[1])
+    const peers = await Promise.all(Array.from({ length: 4 }, () => RawPeer.connect(port)))
+    const outcomes = peers.map((peer, at) =>
+      peer.login({ target: A, isid: Uint8Array.of(0x80, 0, 0, 0, 0, at) }).then(
+        () => 'served',
+        (error: Error) => error.message,
+      ),
+    )
+    // It has been sent by then; if not, it is served, too.
+    await new Promise(resolve => setTimeout(resolve, 300))
+    process.kill(pid, 'SIGKILL')
+    for (const outcome of await Promise.all(outcomes))
+      assert.match(outcome, /^(served|Target closed the connection)$/)
+    assert.ok((await Promise.all(outcomes)).filter(outcome => outcome === 'served').length >= 3)
+    await Promise.all(peers.map(peer => peer.close()))
   }))
 
 test('the end of the process with the portals is that of all', async () => {

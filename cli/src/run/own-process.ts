@@ -2,7 +2,7 @@
 // Targets that are served in a process of their own: it is sent connections, and started again if it ends.
 import { type ChildProcess, fork } from 'node:child_process'
 import { OperatorError } from '@lunkit/target-api'
-import { type Arrival, stopReading } from '@lunkit/target-driver-iscsi'
+import { type Arrival, partWith } from '@lunkit/target-driver-iscsi'
 import { eventWords, type Say } from '../say.ts'
 import { LATE_MS, type Report } from '../signals.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
@@ -31,7 +31,7 @@ export class OwnProcess implements Serving {
   #restart: NodeJS.Timeout | null = null
   #waiting: Arrival[] = []
   /** On its way: another is sent only when it has arrived, so that it is known which ones were lost with a process. */
-  #sending: NodeJS.Timeout | null = null
+  #sending: { readonly late: NodeJS.Timeout; close(): void } | null = null
   /** Connections that are there, by number. */
   readonly #away: Map<number, Arrival> = new Map()
   #lastId = 0
@@ -169,20 +169,21 @@ export class OwnProcess implements Serving {
     const { socket, bytes, msLeft } = arrival.release()
     const id = ++this.#lastId
     this.#away.set(id, arrival)
-    this.#sending = setTimeout(() => this.#lost(id, arrival), this.#options.holdMs)
-    stopReading(socket)
+    const late = setTimeout(() => this.#lost(id, arrival), this.#options.holdMs)
+    this.#sending = { late, close: partWith(socket) }
     const message: ToWorker = { type: 'connection', id, target, tag, bytes, msLeft }
     child.send(message, socket, () => undefined)
   }
 
   #sent(): void {
-    if (this.#sending !== null) clearTimeout(this.#sending)
+    if (this.#sending !== null) clearTimeout(this.#sending.late)
     this.#sending = null
     this.#send()
   }
 
   /** Node closes a socket that a process cannot take, as one that has too many open files, and tells nobody of it. */
   #lost(id: number, arrival: Arrival): void {
+    this.#sending?.close()
     if (this.#away.delete(id)) arrival.left()
     this.#say('connection-not-taken', { pid: this.pid, address: arrival.address })
     this.#sent()
@@ -192,7 +193,8 @@ export class OwnProcess implements Serving {
     if (this.#child !== child) return
     this.#child = null
     this.#isReady = false
-    if (this.#sending !== null) clearTimeout(this.#sending)
+    if (this.#sending !== null) clearTimeout(this.#sending.late)
+    this.#sending?.close()
     this.#sending = null
     for (const arrival of this.#away.values()) arrival.left()
     this.#away.clear()

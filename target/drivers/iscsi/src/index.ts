@@ -22,7 +22,7 @@ export type { RehearsalOptions, RehearsalSelection } from './control/rehearsal.t
 export type { SessionSelection } from './control/selection.ts'
 export { driver, type IscsiDriver, type IscsiPort } from './driver.ts'
 export type { Arrival, Handed, HandOver, Reception } from './handover/options.ts'
-export { stopReading } from './handover/stop-reading.ts'
+export { partWith } from './handover/part-with.ts'
 export type { IsnsOptions } from './isns/options.ts'
 export { type IsnsRegistration, registerWithIsns } from './isns/registration.ts'
 export type { IsnsState } from './isns/server-link.ts'
