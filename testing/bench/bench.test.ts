@@ -62,20 +62,22 @@ test('a short run measures every target, keeps its report and ends all of them',
   const { path, dispose } = workFolder()
   t.after(dispose)
   const out = join(path, 'report.json')
+  const { FIO: _, ...env } = process.env
   const words = ['--smoke', '--peers', '--json', '--folder', path, '--out', out]
-  const { stdout } = await execute(process.execPath, [BENCH, ...words], { timeout: 60_000 })
+  const { stdout } = await execute(process.execPath, [BENCH, ...words], { timeout: 60_000, env })
   const { results, memory, failures } = JSON.parse(stdout) as Report
   assert.deepEqual(failures, [])
   assert.equal(results.length, 1)
   assert.deepEqual(Object.keys(results[0]!.medians), [...NAMES])
   for (const [name, { rate, cost }] of Object.entries(results[0]!.medians)) {
     assert.ok(rate > 0 && Number.isFinite(rate), `rate of ${name}`)
-    assert.ok(cost > 0 && Number.isFinite(cost), `cost of ${name}`)
+    // The kernel counts in hundredths of a second: a short run may have none.
+    assert.ok(cost >= 0 && Number.isFinite(cost), `cost of ${name}`)
   }
   for (const { name, now, most } of memory) assert.ok(now > 0 && most >= now, `memory of ${name}`)
   assert.deepEqual(JSON.parse(readFileSync(out, 'utf8')), JSON.parse(stdout))
   assert.deepEqual(readdirSync(path), ['report.json'], 'images were left behind')
-  const again = await execute(process.execPath, [BENCH, ...words, '--resume'], { timeout: 60_000 })
+  const again = await execute(process.execPath, [BENCH, ...words, '--resume'], { timeout: 60_000, env })
   assert.deepEqual(JSON.parse(again.stdout), JSON.parse(stdout), 'what is there is measured again')
 })
 

@@ -18,7 +18,7 @@ export interface Case extends Serving {
   readonly pattern: Pattern
   /** Bytes a command. */
   readonly blockSize: number
-  /** Commands under way at once, in each session; with several LUNs, over all of them. */
+  /** Commands under way at once: for each session on average, with several LUNs over all of them. */
   readonly depth: number
   /** With several LUNs fio opens one for each of them, whatever this says. */
   readonly sessions: number

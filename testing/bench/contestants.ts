@@ -18,6 +18,8 @@ interface ContestantRow {
   readonly name: string
   readonly role: Role
   readonly stores: readonly StoreKind[]
+  /** Sessions that it serves at once; any number if not given. */
+  readonly most?: number
   readonly start: (content: Content, prefix: readonly string[]) => Promise<Peer>
 }
 
@@ -29,13 +31,16 @@ export interface Contestant extends Peer {
   readonly idleMemory: number
 }
 
+/** Short: fio takes names of many disks as one text, which has a limit. */
+const NAME = 'iqn.2026-11.test:lunkit'
+
 /** In the order of the table. */
 export const ROWS: readonly ContestantRow[] = [
   { name: 'lunkit', role: 'own', stores: ['file', 'null', 'memory'], start: startOwn },
   { name: 'tgtd', role: 'packaged', stores: ['file', 'null'], start: startTgtd.bind(null, false) },
   { name: 'tgtd-tuned', role: 'tuned', stores: ['file'], start: startTgtd.bind(null, true) },
-  { name: 'istgt', role: 'packaged', stores: ['file'], start: startIstgt.bind(null, 64) },
-  { name: 'istgt-tuned', role: 'tuned', stores: ['file'], start: startIstgt.bind(null, 0) },
+  { name: 'istgt', role: 'packaged', stores: ['file'], most: 8, start: startIstgt.bind(null, 64) },
+  { name: 'istgt-tuned', role: 'tuned', stores: ['file'], most: 8, start: startIstgt.bind(null, 0) },
   { name: 'limit', role: 'limit', stores: ['file', 'null'], start: startLimit },
 ]
 
@@ -45,8 +50,11 @@ export const USUAL: readonly string[] = ['lunkit', 'tgtd', 'tgtd-tuned', 'limit'
 
 /** Those of the names that take part in a case, in the order of the table. */
 export function entrants(one: Case, names: readonly string[]): string[] {
+  const sessions = Math.max(one.sessions, one.luns)
   const rows = ROWS.filter(({ name, stores }) => names.includes(name) && stores.includes(one.store))
-  return rows.filter(({ role }) => one.digests === null || role === 'own').map(({ name }) => name)
+  return rows
+    .filter(({ role, most = sessions }) => sessions <= most && (one.digests === null || role === 'own'))
+    .map(({ name }) => name)
 }
 
 /** Starts one, pinned to a core, on images made for it in `folder`, of `bytes` in all. */
@@ -68,7 +76,7 @@ export async function start(
 
 async function startOwn(content: Content, prefix: readonly string[]): Promise<Peer> {
   const luns = content.kind === 'file' ? content.files : [`${content.kind}:${content.bytes}`]
-  const served = await serve(luns, {}, prefix)
+  const served = await serve([...luns, '--name', NAME], {}, prefix)
   const stop = async (): Promise<void> => {
     const code = await served.stop()
     const errors = served.stderr()

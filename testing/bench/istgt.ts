@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Content, freePort, type Peer } from './peer.ts'
 
-const BASE = 'iqn.2026-11.org.example'
+const BASE = 'iqn.2026-11.test'
 const START_MS = 10_000
 
 /** With `queueDepth` 0 reads and writes are made in the connection's own thread. Rejects with istgt's own words. */

@@ -10,7 +10,7 @@ import { type Content, freePort, type Peer } from './peer.ts'
 
 const execute = promisify(execFile)
 
-const NAME = 'iqn.2026-11.org.example:bench'
+const NAME = 'iqn.2026-11.test:bench'
 /** tgtd declares 8 KiB unless told otherwise, which makes the initiator the limit of large writes. */
 const SEGMENT_LENGTH = 262_144
 const START_MS = 10_000

@@ -11,6 +11,19 @@ interface Side {
   readonly clat_ns: { readonly percentile?: Readonly<Record<string, number>> }
 }
 
+/**
+ * fio opens a session for each file of a job, and takes two of one name for the same: zeros before port and LUN tell the
+ * names of one disk apart. One job with one loop does more than many threads on one core.
+ */
+function places(urls: readonly string[], sessions: number): string[] {
+  const names = sessions === 1 ? urls : Array.from({ length: sessions }, (_, index) => alias(urls[0]!, index))
+  return names.map(name => name.replaceAll(':', '\\:'))
+}
+
+/** Names of one disk, up to 64: fio takes no more than 4096 characters for all of them. */
+const alias = (url: string, index: number): string =>
+  url.replace(/:(\d+\/.*\/)(\d+)$/, `:${'0'.repeat(index & 7)}$1${'0'.repeat(index >> 3)}$2`)
+
 export async function runFio(
   client: Client,
   fio: string,
@@ -24,17 +37,16 @@ export async function runFio(
     '--name=bench',
     '--ioengine=libiscsi',
     '--thread',
-    `--filename=${urls.map(url => url.replaceAll(':', '\\:')).join(':')}`,
+    `--filename=${places(urls, one.sessions).join(':')}`,
     `--rw=${one.pattern}`,
     `--rwmixread=${MIX_READS}`,
     `--bs=${one.blockSize}`,
-    `--iodepth=${one.depth}`,
-    `--numjobs=${one.sessions}`,
-    '--group_reporting',
+    `--iodepth=${one.depth * one.sessions}`,
     '--randrepeat=0',
     // Cold, each block is read once: at its second turn it is no longer cold.
     ...(one.isCold ? [] : ['--norandommap', '--time_based']),
-    `--runtime=${seconds}`,
+    // In whole units: of a fraction of a second it makes a run without end.
+    `--runtime=${Math.round(seconds * 1000)}ms`,
     '--output-format=json',
   )
   const { jobs } = JSON.parse(stdout.slice(stdout.indexOf('{'))) as { jobs: { read: Side; write: Side }[] }

@@ -13,6 +13,8 @@ const execute = promisify(execFile)
 /** A program that takes so many times what it was given, and so long to start, hangs. */
 const LONGER = 4
 const START_SECONDS = 15
+/** Characters of a program's complaint that are repeated. */
+const SAID = 200
 
 /** What one run did. The target served `commands`, over `seconds` of load. */
 export interface Load {
@@ -77,7 +79,10 @@ async function pinned(
     return stdout
   } catch (error) {
     const { killed, stderr, message } = error as { killed?: boolean; stderr?: string; message: string }
-    const why = killed === true ? `did not end within ${limit} s` : `failed: ${stderr?.trim() || message}`
+    const why =
+      killed === true
+        ? `did not end within ${limit} s`
+        : `failed: ${(stderr?.trim() || message).slice(0, SAID)}`
     throw new Error(`${basename(program)} ${why.replaceAll('\n', '; ')}`)
   }
 }

@@ -41,7 +41,7 @@ static int file = -1;
 static uint64_t size;
 static int files[LUNS], luns, poller;
 static uint64_t sizes[LUNS];
-static char target[NAME] = "iqn.2026-11.org.lunkit:limit";
+static char target[NAME] = "iqn.2026-11.test:limit";
 
 static uint32_t be32(const uint8_t *p) { return (uint32_t)p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3]; }
 static uint64_t be64(const uint8_t *p) { return (uint64_t)be32(p) << 32 | be32(p + 4); }

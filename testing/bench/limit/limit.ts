@@ -20,11 +20,14 @@ export async function startLimit(content: Content, prefix: readonly string[]): P
   const words = [...prefix, program, ...stores]
   // It ends with its standard input, however this process ends.
   const child = spawn(words[0]!, words.slice(1), { stdio: ['pipe', 'pipe', 'pipe'] })
+  const clean = (): void => rmSync(folder, { recursive: true, force: true })
+  process.once('exit', clean)
   const ended = new Promise<void>(resolve => void child.once('close', () => resolve()))
   const stop = async (): Promise<void> => {
     child.kill('SIGKILL')
     await ended
-    rmSync(folder, { recursive: true, force: true })
+    process.removeListener('exit', clean)
+    clean()
   }
   let errors = ''
   child.stderr.on('data', data => {
