@@ -32,8 +32,8 @@ export class OwnProcess implements Serving {
   #waiting: Arrival[] = []
   /** On its way: another is sent only when it has arrived, so that it is known which ones were lost with a process. */
   #sending: { readonly late: NodeJS.Timeout; close(): void } | null = null
-  /** Connections that are there, by number. */
-  readonly #away: Map<number, Arrival> = new Map()
+  /** For each connection that is there, by number: what to call when it has closed. */
+  readonly #away: Map<number, () => void> = new Map()
   #lastId = 0
   #reports: ((reports: readonly Report[]) => void)[] = []
   #opened: ((luns: readonly ServedLun[]) => void) | null = null
@@ -126,7 +126,7 @@ export class OwnProcess implements Serving {
         this.#sent()
         break
       case 'left':
-        this.#away.get(message.id)?.left()
+        this.#away.get(message.id)?.()
         this.#away.delete(message.id)
         break
       case 'login': {
@@ -165,11 +165,11 @@ export class OwnProcess implements Serving {
     let arrival = this.#waiting.shift()
     while (arrival?.over === true) arrival = this.#waiting.shift()
     if (arrival === undefined) return
-    const { target, tag } = arrival
-    const { socket, bytes, msLeft } = arrival.release()
+    const { target, tag, address } = arrival
+    const { socket, bytes, msLeft, left } = arrival.release()
     const id = ++this.#lastId
-    this.#away.set(id, arrival)
-    const late = setTimeout(() => this.#lost(id, arrival), this.#options.holdMs)
+    this.#away.set(id, left)
+    const late = setTimeout(() => this.#lost(id, address), this.#options.holdMs)
     this.#sending = { late, close: partWith(socket) }
     const message: ToWorker = { type: 'connection', id, target, tag, bytes, msLeft }
     child.send(message, socket, () => undefined)
@@ -182,10 +182,11 @@ export class OwnProcess implements Serving {
   }
 
   /** Node closes a socket that a process cannot take, as one that has too many open files, and tells nobody of it. */
-  #lost(id: number, arrival: Arrival): void {
+  #lost(id: number, address: string): void {
     this.#sending?.close()
-    if (this.#away.delete(id)) arrival.left()
-    this.#say('connection-not-taken', { pid: this.pid, address: arrival.address })
+    this.#away.get(id)?.()
+    this.#away.delete(id)
+    this.#say('connection-not-taken', { pid: this.pid, address })
     this.#sent()
   }
 
@@ -196,7 +197,7 @@ export class OwnProcess implements Serving {
     if (this.#sending !== null) clearTimeout(this.#sending.late)
     this.#sending?.close()
     this.#sending = null
-    for (const arrival of this.#away.values()) arrival.left()
+    for (const left of this.#away.values()) left()
     this.#away.clear()
     for (const resolve of this.#reports.splice(0)) resolve([])
     if (this.#closing) {

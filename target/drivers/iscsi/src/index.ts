@@ -21,7 +21,7 @@ export type { LoginFacts, Redirect, RedirectDecision } from './control/redirect.
 export type { RehearsalOptions, RehearsalSelection } from './control/rehearsal.ts'
 export type { SessionSelection } from './control/selection.ts'
 export { driver, type IscsiDriver, type IscsiPort } from './driver.ts'
-export type { Arrival, Handed, HandOver, Reception } from './handover/options.ts'
+export type { Arrival, Handed, HandOver, Reception, Released } from './handover/options.ts'
 export { partWith } from './handover/part-with.ts'
 export type { IsnsOptions } from './isns/options.ts'
 export { type IsnsRegistration, registerWithIsns } from './isns/registration.ts'

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A port that meets initiators for another: what is handed over, what is answered at the door, and that limits hold there.
 import assert from 'node:assert/strict'
-import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import {
   LOGIN_REQUEST,
@@ -14,7 +13,7 @@ import {
 } from '@lunkit/spec'
 import type { TargetEvent } from '@lunkit/target-api'
 import { device as absent } from '@lunkit/target-devices/absent'
-import { type Arrival, driver, type IscsiOptions } from '@lunkit/target-driver-iscsi'
+import { type Arrival, driver, type IscsiOptions, type Released } from '@lunkit/target-driver-iscsi'
 import { TargetEngine } from '@lunkit/target-engine'
 import { IscsiBench, TARGET } from '@lunkit/testing/kit/iscsi-bench.ts'
 import {
@@ -223,7 +222,7 @@ test('failed logins count for the address where it is let in', () => {
 
 test('a connection counts for its address until the process that was given it says that it has gone', () => {
   const options = { limits: { connectionsPerAddress: 1 }, trustedAddresses: [] }
-  const sockets: Socket[] = []
+  const given: Released[] = []
   return withHouse(
     options,
     async ({ connect, arrivals, bench, pending }) => {
@@ -233,13 +232,13 @@ test('a connection counts for its address until the process that was given it sa
       assert.equal(pending(), 0)
       await (await connect()).end()
       // As if another process had closed it.
-      arrivals[0]!.left()
+      given[0]!.left()
       const second = await connect()
       void second.loginRound(FULL, NAMES).catch(() => undefined)
       await bench.until(() => arrivals.length === 2)
-      for (const socket of sockets) socket.destroy()
+      for (const { socket } of given) socket.destroy()
     },
-    arrival => void sockets.push(arrival.release().socket),
+    arrival => void given.push(arrival.release()),
   )
 })
 

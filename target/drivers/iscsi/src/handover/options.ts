@@ -15,11 +15,9 @@ export interface Arrival {
   /** It has gone meanwhile, or its time was over. */
   readonly over: boolean
   /** Gives it away, once: nothing here listens to the socket any more. */
-  release(): Handed
+  release(): Released
   /** Nobody can serve it: it is told that the service is unavailable. */
   refuse(): void
-  /** After `release`, where the socket is in another process: it has been closed there. */
-  left(): void
 }
 
 /** A connection on its way to the port that serves it. */
@@ -30,6 +28,11 @@ export interface Handed {
   /** What is left of its time to log in. */
   readonly msLeft: number
   readonly certificate: PeerCertificate | null
+}
+
+export interface Released extends Handed {
+  /** To be called where the socket is in another process, once it has been closed there. Keeps nothing of it alive. */
+  left(): void
 }
 
 /** Given each connection whose login names a target of the engine. */

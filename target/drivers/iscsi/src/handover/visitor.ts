@@ -8,7 +8,7 @@ import { portalText } from '../portal.ts'
 import { SlabSocket } from '../receive/slab-socket.ts'
 import type { PeerCertificate } from '../tls/certificate.ts'
 import { firstTarget } from './first-target.ts'
-import type { Arrival, Handed, HandOver } from './options.ts'
+import type { Arrival, HandOver, Released } from './options.ts'
 
 const NOTHING = Buffer.alloc(0)
 
@@ -82,20 +82,23 @@ export class Visitor implements Newcomer, Arrival {
     this.#port.gone(this)
   }
 
-  release(): Handed {
-    const { limits } = this.#port.settings
-    const share = (this.deadline - this.#port.clock) / this.#port.ticks(limits.loginTimeoutMs)
-    const msLeft = Math.max(0, Math.round(limits.loginTimeoutMs * share))
-    this.#port.watch.counters.accepted--
-    return { socket: this.socket, bytes: this.#leave(), msLeft, certificate: this.#certificate }
+  release(): Released {
+    const { door, settings, clock, watch } = this.#port
+    const { loginTimeoutMs } = settings.limits
+    const share = (this.deadline - clock) / this.#port.ticks(loginTimeoutMs)
+    const peer = this.#peer
+    watch.counters.accepted--
+    return {
+      socket: this.socket,
+      bytes: this.#leave(),
+      msLeft: Math.max(0, Math.round(loginTimeoutMs * share)),
+      certificate: this.#certificate,
+      left: () => door.left(peer),
+    }
   }
 
   refuse(): void {
     if (!this.#over) this.#stay()
-  }
-
-  left(): void {
-    this.#port.door.left(this.#peer)
   }
 
   end(): Promise<void> {
