@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sessions of the Linux kernel: every combination of digests and CHAP, a target that is killed ten times, redirects, a disk that
+// Sessions of the Linux kernel: every combination of digests and CHAP, targets and processes that are killed, redirects, a disk that
 // grows, a session that takes the place of one that seems alive.
 import assert from 'node:assert/strict'
 import { truncateSync, writeFileSync } from 'node:fs'
@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createTarget, memory } from 'lunkit/target'
+import { run } from '../../kit/serve-process.ts'
 import { addressOf, endsWell, folderFor, relayed, serving, succeeds } from './guest-target.ts'
 import { Relay } from './relay.ts'
 import { noGuest } from './skip.ts'
@@ -45,9 +46,30 @@ test('a file system of Linux outlives a target that is killed ten times', async 
   if (noGuest(t)) return
   const behind = await relayed(t, `${join(folderFor(t), 'disk.img')},size=64M`)
   const restart = () => behind.restart(() => sleep(5000))
-  const run = { relay: behind.relay, on: { restart }, env: { PORTAL: behind.portal }, timeoutSeconds: 300 }
-  await succeeds(t, behind.target, 'restarts.sh', run)
+  const guest = { relay: behind.relay, on: { restart }, env: { PORTAL: behind.portal }, timeoutSeconds: 300 }
+  await succeeds(t, behind.target, 'restarts.sh', guest)
   await endsWell(behind.target)
+})
+
+test('a file system of Linux outlives processes that are killed behind a portal that stays', async t => {
+  if (noGuest(t)) return
+  const file = join(folderFor(t), 'targets.json')
+  const targets = ['file', 'other'].map(name => ({
+    name: `iqn.2026-11.test.lunkit:${name}`,
+    luns: [`${name}.img,size=64M`],
+  }))
+  writeFileSync(file, JSON.stringify({ portal: '127.0.0.1:0', state: false, targets }))
+  const target = await run([file, '--processes', '2'])
+  t.after(() => target.stop('SIGKILL'))
+  const started = () => target.events.filter(({ event }) => event === 'process-started')
+  const restart = async (): Promise<void> => {
+    const { length } = started()
+    process.kill(Number(started().at(-1)?.['pid'] ?? target.ready.processes![0]!.pid), 'SIGKILL')
+    await until(() => started().length > length)
+  }
+  const env = { RESTARTS: '4' }
+  await succeeds(t, target, 'restarts.sh', { on: { restart }, env, timeoutSeconds: 240 })
+  await endsWell(target)
 })
 
 test('Linux follows redirects, sees its disk grow, and takes the place of a session that seems alive', async t => {
@@ -77,8 +99,8 @@ test('Linux follows redirects, sees its disk grow, and takes the place of a sess
       await told('resized')
     },
   }
-  const run = { relay, on, env: { PORTAL: gate.portals[0]!, MOVED: moved }, timeoutSeconds: 180 }
-  await succeeds(t, target, 'sessions.sh', run)
+  const guest = { relay, on, env: { PORTAL: gate.portals[0]!, MOVED: moved }, timeoutSeconds: 180 }
+  await succeeds(t, target, 'sessions.sh', guest)
   await endsWell(target)
 })
 
