@@ -47,9 +47,9 @@ const ROWS: readonly Row[] = [
   row('file', 'read', 4 * KIB, 32, false, 125, 0),
   row('file', 'write', 4 * KIB, 1, false, 1165, 0),
   row('file', 'write', 4 * KIB, 32, false, 370, 40),
-  row('null', 'read', 4 * KIB, 32, true, 360, 0),
-  row('null', 'write', 4 * KIB, 32, true, 540, 44),
-  row('null', 'read', 128 * KIB, 32, true, 1075, 0),
+  row('null', 'read', 4 * KIB, 32, true, 180, 0),
+  row('null', 'write', 4 * KIB, 32, true, 365, 44),
+  row('null', 'read', 128 * KIB, 32, true, 690, 0),
 ]
 
 /**

@@ -19,7 +19,7 @@ function fillTables(): void {
 
 // Words instead of bytes pay for their view from about this length on, and suit the polynomial's bit order only
 // where the processor is little-endian.
-const LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1
+export const LITTLE_ENDIAN: boolean = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1
 const WORTH_WORDS = 256
 
 /** As `crc32c`, of a range that lies within the array. */
@@ -30,7 +30,7 @@ export function crc32cByTable(bytes: Uint8Array, from: number, to: number, seed:
   if (LITTLE_ENDIAN && to - from >= WORTH_WORDS) {
     while ((bytes.byteOffset + at) & 3) crc = (crc >>> 8) ^ T[(crc ^ bytes[at++]!) & 0xff]!
     const words = ((to - at) >>> 4) << 2
-    crc = overWords(new Int32Array(bytes.buffer, bytes.byteOffset + at, words), crc)
+    crc = crc32cOfWords(new Int32Array(bytes.buffer, bytes.byteOffset + at, words), crc)
     at += words * 4
   }
   for (const last = to - 16; at <= last; at += 16) {
@@ -58,7 +58,8 @@ export function crc32cByTable(bytes: Uint8Array, from: number, to: number, seed:
   return ~crc >>> 0
 }
 
-function overWords(words: Int32Array, seed: number): number {
+/** The running value, which is a CRC32C with all bits turned, after these words, four at a time. */
+export function crc32cOfWords(words: Int32Array, seed: number): number {
   let crc = seed
   for (let i = 0; i < words.length; i += 4) {
     const second = words[i + 1]!
