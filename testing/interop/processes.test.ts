@@ -3,13 +3,22 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { promisify } from 'node:util'
 import { connect, type Disk, discover } from '@lunkit/initiator-driver-iscsi'
+import {
+  LOGIN_RESPONSE,
+  LoginStatus,
+  PERSISTENT_RESERVE_OUT_REGISTER,
+  PERSISTENT_RESERVE_OUT_RESERVE,
+  RESERVE_OUT_LIST,
+  Status,
+} from '@lunkit/spec'
 import { Authority } from '../kit/certificates.ts'
-import { RawPeer } from '../kit/raw-peer.ts'
+import { cdbOf } from '../kit/device-bench.ts'
+import { fieldsOf, RawPeer } from '../kit/raw-peer.ts'
 import { run, type ServedTarget, workFolder } from '../kit/serve-process.ts'
 import { need } from '../peers.ts'
 
@@ -193,6 +202,64 @@ test('a login to a target whose process is down waits for it', () =>
     await using disk = await connect(urlOf(target, A), { reconnect: { attempts: 0, delays: [] } })
     assert.equal((await disk.capacity()).bytes, 1 << 20)
   }))
+
+test('while a process cannot be started, its logins are refused, with the reason told; then it is served again', async () => {
+  const image = join(folder.path, 'there.img')
+  writeFileSync(image, Buffer.alloc(1 << 20))
+  const targets = `
+  - { name: '${A}', luns: [there.img] }
+  - { name: '${B}', luns: [memory:1M] }`
+  await withRun([fileOf(targets, 'limit: { loginTimeoutMs: 4000 }'), '--processes', '2'], async target => {
+    renameSync(image, `${image}.away`)
+    process.kill(pidOf(target, A), 'SIGKILL')
+    const failures = () => target.events.filter(({ event }) => event === 'process-failed')
+    await until(() => failures().length > 0)
+    assert.match(String(failures()[0]!['reason']), new RegExp(`Target ${A}: .*there.img`))
+    const peer = await RawPeer.connect(Number(target.ready.portals[0]!.split(':')[1]))
+    const keys = { InitiatorName: 'iqn.2026-11.test.lunkit:early', TargetName: A }
+    const { statusClass, statusDetail } = fieldsOf(
+      LOGIN_RESPONSE,
+      await peer.loginRound({ transit: 1, csg: 1, nsg: 3 }, keys),
+    )
+    assert.equal((statusClass << 8) | statusDetail, LoginStatus.serviceUnavailable)
+    await peer.close()
+    await using other = await connect(urlOf(target, B))
+    await other.capacity()
+    renameSync(`${image}.away`, image)
+    await until(() => target.events.some(({ event }) => event === 'process-started'))
+    await using disk = await connect(urlOf(target, A))
+    await disk.capacity()
+  })
+})
+
+test('a reservation with APTPL outlives the process of its target, as the state folder is for all', () =>
+  withRun([fileOf(TWO.replaceAll('img', 'reserved.img')), '--processes', '2'], async target => {
+    for (const name of [A, B]) {
+      await using owner = await connect(urlOf(target, name), { initiatorName: `${A}.owner` })
+      await owner.capacity()
+      await reserve(owner)
+    }
+    process.kill(pidOf(target, A), 'SIGKILL')
+    await until(() => target.events.some(({ event }) => event === 'process-started'))
+    for (const name of [A, B]) {
+      await using stranger = await connect(urlOf(target, name), { initiatorName: `${A}.stranger` })
+      await stranger.capacity()
+      await assert.rejects(stranger.write(0, blockOf(1)), { status: Status.reservationConflict }, name)
+    }
+  }))
+
+/** Write exclusive, and kept over the loss of power. */
+async function reserve(disk: Disk): Promise<void> {
+  const steps = [
+    [PERSISTENT_RESERVE_OUT_REGISTER, { newKey: 7n, aptpl: 1 }, 0],
+    [PERSISTENT_RESERVE_OUT_RESERVE, { key: 7n }, 1],
+  ] as const
+  for (const [command, list, type] of steps) {
+    const dataOut = RESERVE_OUT_LIST.write(list)
+    const cdb = cdbOf(command, { type, parameterLength: dataOut.length })
+    assert.equal((await disk.execute(cdb, { dataOut })).status, Status.good)
+  }
+}
 
 // Node keeps a socket open that a process has not taken when it ends.
 test('no login is lost without a word that was on its way to a process, or behind that, when it was killed', () =>
