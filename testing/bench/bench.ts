@@ -27,7 +27,7 @@ async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2))
   // What this process does itself, such as being a client, is to be on the client's core.
   execFileSync('taskset', ['-apc', String(CLIENT_CORE), String(process.pid)], { stdio: 'ignore' })
-  const generator = chooseGenerator(CLIENT_CORE)
+  const generator = chooseGenerator(CLIENT_CORE, process.env['FIO'])
   const images = imageFolder(options.folder)
   process.once('exit', images.dispose)
   // The children end with this process: each has its own handler of 'exit'.
@@ -87,14 +87,7 @@ async function measureAll(
   if (options.profile && report.profile === null) {
     progress.begin('profile')
     await attempt('profile', async () => {
-      report.profile = await profile(
-        PROFILED,
-        generator,
-        folder,
-        options.imageBytes,
-        TARGET_CORE,
-        options.seconds,
-      )
+      report.profile = await profile(PROFILED, generator, folder, options.imageBytes, TARGET_CORE)
     })
   }
   progress.end()

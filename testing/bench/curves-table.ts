@@ -12,12 +12,20 @@ const UNITS: Readonly<Record<string, string>> = {
   rate: 'commands a second',
 }
 
+const GIB = 2 ** 30
+
+/** A point's place on a curve, in words. */
+export function amount(curve: string, x: number): string {
+  if (curve !== 'size') return x.toLocaleString('en')
+  return x >= 1024 * GIB ? `${x / 1024 / GIB} TiB` : `${x / GIB} GiB`
+}
+
 export function curvesTable(curves: readonly Curve[]): string {
   return curves
     .map(({ name, points }) => {
       const names = Object.keys(points[0]?.figures ?? {})
       const rows = points.map(({ x, figures }) => [
-        x.toLocaleString('en'),
+        amount(name, x),
         ...names.map(figure => figures[figure]!.toLocaleString('en', { maximumFractionDigits: 1 })),
       ])
       const bounded = CURVES.find(row => row.name === name)?.bounded ?? []

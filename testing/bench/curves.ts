@@ -28,7 +28,9 @@ export interface Place {
 
 const GIB = 2 ** 30
 const WORK = { pattern: 'randread', blockSize: 4096, depth: 64 } as const
-const SETTLE_MS = 500
+/** Until what a login leaves behind is cleared away. */
+const SETTLE_MS = 1500
+const IDLE_SECONDS = 2
 /** Limits that a thousand sessions of one initiator do not meet. */
 const MANY = ['sessions', 'sessionsPerInitiator', 'sessionsPerTarget'].flatMap(name => [
   '--limit',
@@ -79,8 +81,8 @@ async function withSessions(count: number, seconds: number, { prefix }: Place): 
       await sleep(SETTLE_MS)
       const memory = memoryOf(served.pid).now
       const before = processorUse(served.pid)
-      await sleep(seconds * 1000)
-      const idle = ((processorUse(served.pid).target - before.target) / seconds) * 100
+      await sleep(IDLE_SECONDS * 1000)
+      const idle = ((processorUse(served.pid).target - before.target) / IDLE_SECONDS) * 100
       return { memory, idle, cost: await costOf(served, disks, seconds) }
     } finally {
       await Promise.all(disks.map(({ session }) => session.close()))

@@ -132,6 +132,7 @@ function ratioOutcome(results: readonly Result[], goal: RatioGoal, opponent: Opp
 
 export function goalsTable(report: Report): string {
   const all = outcomes(report)
+  if (all.length === 0) return ''
   const met = all.filter(({ verdict }) => verdict === 'met').length
   const rows = all.map(one => [one.label, one.against, one.wanted, one.reached, one.verdict])
   const note = all.some(({ byCost }) => byCost)

@@ -5,6 +5,7 @@ import { GridComponent, LegendComponent, TitleComponent } from 'echarts/componen
 import { init, use } from 'echarts/core'
 import { SVGRenderer } from 'echarts/renderers'
 import { CASES, type Case } from './cases.ts'
+import { amount } from './curves-table.ts'
 import type { Run } from './measure.ts'
 import type { Curve, Report } from './report.ts'
 import { present } from './table.ts'
@@ -178,7 +179,6 @@ interface CurvePlot {
   readonly title: string
   readonly across: string
   readonly up: string
-  readonly label?: (x: number) => string
 }
 
 const CURVE_PLOTS: readonly CurvePlot[] = [
@@ -188,6 +188,13 @@ const CURVE_PLOTS: readonly CurvePlot[] = [
     title: 'Random reads of 4 KiB from several processes',
     across: 'processes',
     up: 'commands a second',
+  },
+  {
+    curve: 'processes',
+    figure: 'memory',
+    title: 'Resident memory of all processes, after load',
+    across: 'processes',
+    up: 'MiB',
   },
   {
     curve: 'sessions',
@@ -224,7 +231,6 @@ const CURVE_PLOTS: readonly CurvePlot[] = [
     title: 'Resident memory with a sparse disk',
     across: 'size of the disk',
     up: 'MiB',
-    label: sizeLabel,
   },
   {
     curve: 'size',
@@ -232,15 +238,8 @@ const CURVE_PLOTS: readonly CurvePlot[] = [
     title: 'Processor time of a 4 KiB read, all over the disk',
     across: 'size of the disk',
     up: 'microseconds',
-    label: sizeLabel,
   },
 ]
-
-const GIB = 2 ** 30
-
-function sizeLabel(bytes: number): string {
-  return bytes >= 1024 * GIB ? `${bytes / 1024 / GIB} TiB` : `${bytes / GIB} GiB`
-}
 
 /** Of everything in the report that has a picture. */
 export function pictures(report: Report): Picture[] {
@@ -265,10 +264,7 @@ function casePicture({ cases, label, of: figure, ...rest }: CasePlot, { results 
   return [draw({ ...rest, labels: columns.map(column => column.label), series })]
 }
 
-function curvePicture(
-  { curve, figure, label = String, ...rest }: CurvePlot,
-  curves: readonly Curve[],
-): Picture[] {
+function curvePicture({ curve, figure, ...rest }: CurvePlot, curves: readonly Curve[]): Picture[] {
   const points = curves.find(({ name }) => name === curve)?.points ?? []
   if (points.length === 0) return []
   const series = [{ name: 'lunkit', values: points.map(({ figures }) => figures[figure] ?? null) }]
@@ -276,7 +272,7 @@ function curvePicture(
     draw({
       name: `${curve}-${figure}`,
       kind: 'line',
-      labels: points.map(({ x }) => label(x)),
+      labels: points.map(({ x }) => amount(curve, x)),
       series,
       ...rest,
     }),

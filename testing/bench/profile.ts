@@ -4,7 +4,7 @@ import { execFile, execFileSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { serveBy } from '../kit/serve-process.ts'
+import { serve } from '../kit/serve-process.ts'
 import { CASES } from './cases.ts'
 import type { Generator } from './generators/generator.ts'
 import { writeImage } from './images.ts'
@@ -13,13 +13,14 @@ import { type Share, sortSamples } from './profile-parts.ts'
 
 const execute = promisify(execFile)
 
-const MAIN = join(import.meta.dirname, '../../cli/src/main.ts')
 /** Names for what V8 compiles, and a frame of its own for each function that it only interprets. */
-const FLAGS = ['--perf-basic-prof', '--interpreted-frames-native-stack']
+const FLAGS = '--perf-basic-prof --interpreted-frames-native-stack'
 const SAMPLES_A_SECOND = '1999'
 const WARM_UP_SECONDS = 2
 /** What the load lasts longer than the samples are taken. */
 const MARGIN_SECONDS = 2
+/** Enough for ten thousand samples. */
+const SECONDS = 5
 
 /** Profiles lunkit under one case's load. Rejects with an Error where there is no perf, or it may not look. */
 export async function profile(
@@ -28,24 +29,21 @@ export async function profile(
   folder: string,
   bytes: number,
   core: number,
-  seconds: number,
 ): Promise<{ case: string; shares: Share[] }> {
   const one = CASES.find(found => found.name === name)!
   const image = writeImage(join(folder, 'profile.img'), bytes)
-  const words = [process.execPath, ...FLAGS, MAIN, 'serve', image]
-  const options = ['--portal', '127.0.0.1:0', '--no-state', '--json']
-  const served = await serveBy(['taskset', '-c', String(core), ...words, ...options])
+  const served = await serve([image], { NODE_OPTIONS: FLAGS }, ['taskset', '-c', String(core)])
   const samples = join(folder, 'profile.data')
   try {
     const urls = served.ready.luns.map(({ url }) => url)
     await generator.run(urls, one, WARM_UP_SECONDS)
     const before = processorUse(served.pid)
-    const plain = await generator.run(urls, one, seconds)
+    const plain = await generator.run(urls, one, SECONDS)
     const used = processorUse(served.pid).target - before.target
-    const running = generator.run(urls, one, seconds + MARGIN_SECONDS)
+    const running = generator.run(urls, one, SECONDS + MARGIN_SECONDS)
     // In the middle of the load; what perf does itself is on the client's core.
     await new Promise(resolve => setTimeout(resolve, (MARGIN_SECONDS * 1000) / 2))
-    await record(served.pid, samples, seconds)
+    await record(served.pid, samples, SECONDS)
     await running
     const text = execFileSync('perf', ['script', '-i', samples, '-F', 'ip,sym,dso'], {
       encoding: 'utf8',

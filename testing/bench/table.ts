@@ -8,8 +8,10 @@ import type { Report, Result } from './report.ts'
 /** Columns that hold words, not figures. */
 const WORDS = ['Case', 'Unit', 'Target', 'Store', 'Goal', 'Beside', 'Verdict', 'Part', 'Where']
 
+/** Empty without rows. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+  if (rows.length === 0) return ''
   return [line(head), line(head.map(name => (WORDS.includes(name) ? '---' : '--:'))), ...rows.map(line)].join(
     '\n',
   )
@@ -49,7 +51,7 @@ export function latencyTable({ results }: Report): string {
   const told = inOrder(results).filter(({ medians }) =>
     Object.values(medians).some(({ p99 }) => p99 !== null),
   )
-  return told.length === 0 ? '' : figures(told, run => (run.p99 === null ? '–' : whole(run.p99)))
+  return figures(told, run => (run.p99 === null ? '–' : whole(run.p99)))
 }
 
 export function memoryTable({ memory }: Report): string {

@@ -36,10 +36,9 @@ export interface Generator {
 /** Runs a program on the client's core, and gives what it printed. */
 export type Client = (seconds: number, program: string, ...words: string[]) => Promise<string>
 
-/** `FIO` names a program, which must then have the engine. Throws an Error if it has not. */
-export function chooseGenerator(clientCore: number): Generator {
+/** `fio` names a program, which must then have the engine. Throws an Error if it has not. */
+export function chooseGenerator(clientCore: number, fio: string | undefined): Generator {
   const client: Client = (seconds, program, ...words) => pinned(clientCore, seconds, program, words)
-  const fio = process.env['FIO']
   if (fio === undefined) {
     return {
       label: 'iscsi-perf (random reads) and qemu-img bench (the rest)',
