@@ -2,7 +2,7 @@
 // Reads on the event loop, for bytes that are in the page cache: the hot road of a read.
 import type { StoreIo } from '@lunkit/target-api'
 import type { FileCalls } from './file-calls.ts'
-import { InlineBudget } from './inline-budget.ts'
+import { InlineBudget, MOST_INLINE } from './inline-budget.ts'
 import type { LinuxCalls } from './linux-calls.ts'
 
 /** One road for reads that need no thread. */
@@ -16,8 +16,6 @@ export interface CachedReads {
 }
 
 const MOST_VECTORS = 64
-/** A longer copy is better made by another core. */
-const MOST_BYTES = 262144
 
 /** preadv2 with RWF_NOWAIT: never blocks, allocates nothing. */
 export class NoWaitReads implements CachedReads {
@@ -34,7 +32,7 @@ export class NoWaitReads implements CachedReads {
 
   read(io: StoreIo): number {
     const { segments } = io
-    if (io.length > MOST_BYTES || segments.length > MOST_VECTORS) return 0
+    if (io.length > MOST_INLINE || segments.length > MOST_VECTORS) return 0
     for (let i = 0; i < segments.length; i++) this.#point(i, segments[i]!)
     const got = this.#calls.readCached(this.#fd, this.#vectors, segments.length, io.offset)
     return Math.max(got, 0)
@@ -55,23 +53,27 @@ export class NoWaitReads implements CachedReads {
   }
 }
 
+/** Most bytes of a read that may wait for a disk. */
 const MOST_TIMED_BYTES = 65536
 /** Well above a cached 64 KiB (about 5 µs), below most disks' answers. */
 const SLOW_READ = 0.25
 
-/** readSync under a time budget: may block, but not often. */
+/** readSync under a time budget: may block, but not often. A file system in memory needs no budget. */
 export class TimedReads implements CachedReads {
   readonly how = 'readSync'
   readonly #fd: number
   readonly #calls: FileCalls
-  readonly #budget = new InlineBudget(SLOW_READ)
-  constructor(fd: number, calls: FileCalls) {
+  readonly #most: number
+  readonly #budget: InlineBudget
+  constructor(fd: number, calls: FileCalls, inMemory: boolean) {
+    this.#most = inMemory ? MOST_INLINE : MOST_TIMED_BYTES
+    this.#budget = new InlineBudget(inMemory ? Number.POSITIVE_INFINITY : SLOW_READ)
     this.#fd = fd
     this.#calls = calls
   }
 
   read(io: StoreIo): number {
-    if (io.length > MOST_TIMED_BYTES) return 0
+    if (io.length > this.#most) return 0
     const from = performance.now()
     if (!this.#budget.allows(from)) return 0
     let got = 0

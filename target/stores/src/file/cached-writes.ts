@@ -2,25 +2,25 @@
 // Writes on the event loop: small ones into the page cache, as long as the kernel does not hold them back.
 import type { StoreIo } from '@lunkit/target-api'
 import type { FileCalls } from './file-calls.ts'
-import { InlineBudget } from './inline-budget.ts'
+import { InlineBudget, MOST_INLINE } from './inline-budget.ts'
 
-/** Above this the copy costs more than a trip to the thread pool. */
-const MOST_BYTES = 65536
 /** A write into the page cache takes some µs; waiting for room among dirty pages takes many ms. */
 const SLOW_WRITE = 1
 
 export class CachedWrites {
   readonly #fd: number
   readonly #calls: FileCalls
-  readonly #budget = new InlineBudget(SLOW_WRITE)
-  constructor(fd: number, calls: FileCalls) {
+  readonly #budget: InlineBudget
+  /** `inMemory`: the file system has no disk to wait for. */
+  constructor(fd: number, calls: FileCalls, inMemory: boolean) {
+    this.#budget = new InlineBudget(inMemory ? Number.POSITIVE_INFINITY : SLOW_WRITE)
     this.#fd = fd
     this.#calls = calls
   }
 
   /** Writes as many bytes from the request's start as it can at once; the thread pool writes the rest. Never throws. */
   write(io: StoreIo): number {
-    if (io.length > MOST_BYTES) return 0
+    if (io.length > MOST_INLINE) return 0
     const from = performance.now()
     if (!this.#budget.allows(from)) return 0
     let put = 0

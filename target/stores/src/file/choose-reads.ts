@@ -7,16 +7,18 @@ import type { LinuxCalls } from './linux-calls.ts'
 
 const LOST = 'a read of bytes that are not cached may hold up other work for a moment'
 
-/** `wanted`: only this road. `note`: what is lost, or empty. */
+/** `inMemory`: the file system has no disk to wait for. `wanted`: only this road. `note`: what is lost, or empty. */
 export async function chooseReads(
   path: string,
   fd: number,
   linux: LinuxCalls | null,
   calls: FileCalls,
+  inMemory: boolean,
   wanted?: CachedReads['how'],
 ): Promise<{ reads: CachedReads; note: string }> {
   if (wanted === 'threads') return { reads: new NoReads(), note: '' }
-  if (wanted === 'readSync') return { reads: new TimedReads(fd, calls), note: '' }
+  if (wanted === 'readSync' || (inMemory && wanted === undefined))
+    return { reads: new TimedReads(fd, calls, inMemory), note: '' }
   if (linux !== null && (await noWaitWorks(fd, linux, calls))) {
     return { reads: new NoWaitReads(fd, linux), note: '' }
   }
@@ -31,5 +33,5 @@ export async function chooseReads(
       : linux === null
         ? `koffi is not installed ('npm install koffi' does it)`
         : `the file system of '${path}' cannot read without waiting`
-  return { reads: new TimedReads(fd, calls), note: `${why}: ${LOST}` }
+  return { reads: new TimedReads(fd, calls, inMemory), note: `${why}: ${LOST}` }
 }

@@ -33,6 +33,8 @@ export interface OpenedFile {
   readonly preferredBlock: number
   readonly canWrite: boolean
   readonly reads: CachedReads
+  /** The file system has no disk to wait for. */
+  readonly inMemory: boolean
   /** Holes can be made, found and filled; null where they cannot. */
   readonly space: SpaceCalls | null
   /** Least bytes of a hole. */
@@ -99,7 +101,7 @@ export class FileStore implements BackingStore, TransferEnd {
     this.note = file.note
     this.#trusted = file.size
     this.#reads = file.reads
-    this.#writes = new CachedWrites(file.fd, calls)
+    this.#writes = new CachedWrites(file.fd, calls, file.inMemory)
     this.#threads = new ThreadTransfers(calls, this, turns)
     this.#flusher = new Flusher(file.fd, calls, turns, (io, error) => this.#answer(io, error))
     this.#long = new LongCalls(turns, (io, error) => {

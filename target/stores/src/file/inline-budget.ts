@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decides whether a call that may block is worth making on the event loop: yes until it has blocked.
+import { availableParallelism } from 'node:os'
+
+/**
+ * A longer transfer is better copied by another processor, beside the event loop. Where this process has but one, a thread only
+ * adds its switches; then it is what may hold up the others.
+ */
+export const MOST_INLINE = availableParallelism() > 1 ? 262_144 : 1_048_576
 
 const FIRST_PAUSE = 50
 const LONGEST_PAUSE = 3200
@@ -11,6 +18,7 @@ const TIMES = 20
  * while, which doubles as long as the first call after it is slow again.
  */
 export class InlineBudget {
+  /** Infinity: such calls never block. */
   readonly #limit: number
   #until = 0
   #pause = FIRST_PAUSE

@@ -25,6 +25,9 @@ export interface FileOptions {
   readonly linux?: LinuxCalls | null
 }
 
+/** tmpfs and ramfs, by statfs(2). */
+const MEMORY_FILE_SYSTEMS: ReadonlySet<number> = new Set([0x0102_1994, 0x8584_58f6])
+
 type Undo = (() => Promise<unknown>)[]
 
 /** Rejects with OperatorError (`FILE_MISSING`, `FILE_IN_USE`, …). */
@@ -99,13 +102,14 @@ async function openLocked(options: FileOptions, missing: boolean, undo: Undo): P
   const size = await agreeOnSize(options, fd)
   const durableFd = canWrite && process.platform === 'linux' ? await openDurably(path, stats, undo) : -1
   const calls = options.calls ?? fileCalls
-  const { reads, note } = await chooseReads(path, fd, linux, calls, options.reads)
   const noHoles = canWrite ? await whyNoHoles(path, fd, size, linux) : ''
   const space = linux !== null && noHoles === '' ? linux.space : null
   const realPath = await realpath(path)
   const block = Number(stats.blksize)
   const preferredBlock = block >= 512 && Number.isInteger(Math.log2(block)) ? block : 4096
   const { holeSize, type } = await holesOf({ fd, realPath }, calls)
+  const inMemory = MEMORY_FILE_SYSTEMS.has(type)
+  const { reads, note } = await chooseReads(path, fd, linux, calls, inMemory, options.reads)
   const anchors = space !== null && (await keepsRoom(fd, type, space))
   const notes = [note, noHoles].filter(one => one !== '').join('; ')
   return new FileStore(
@@ -117,6 +121,7 @@ async function openLocked(options: FileOptions, missing: boolean, undo: Undo): P
       preferredBlock,
       canWrite,
       reads,
+      inMemory,
       space,
       holeSize,
       anchors,

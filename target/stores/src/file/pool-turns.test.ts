@@ -97,6 +97,7 @@ async function opened(
     size: 2 ** 20,
     preferredBlock: 4096,
     canWrite: true,
+    inMemory: false,
     space: null,
     holeSize: 4096,
     anchors: false,

@@ -32,6 +32,7 @@ const SIZE = 8 * 2 ** 20
 const FACTS = {
   preferredBlock: 4096,
   canWrite: true,
+  inMemory: false,
   space: null,
   holeSize: 4096,
   anchors: false,
