@@ -3,7 +3,15 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmodSync, existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { connect as connectTcp, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -89,6 +97,15 @@ test('write, read and copy move bytes, whole blocks or not', async () => {
       .subarray(0, 4 * MIB)
       .equals(image),
   )
+})
+
+test('files have 16 threads', {
+  skip: process.platform === 'linux' ? false : 'names of threads are read from /proc',
+}, async () => {
+  const tasks = `/proc/${target.pid}/task`
+  const names = readdirSync(tasks).map(task => readFileSync(`${tasks}/${task}/comm`, 'utf8').trim())
+  const { UV_THREADPOOL_SIZE = '16' } = process.env
+  assert.equal(names.filter(name => name === 'libuv-worker').length, Number(UV_THREADPOOL_SIZE))
 })
 
 test('copy leaves holes for zeros', async () => {
