@@ -92,6 +92,7 @@ async function measureAll(
   }
   progress.end()
   progress.stop()
+  keep()
 }
 
 function settingOf({ folder, imageBytes, runs, seconds }: Options, generator: Generator): Setting {
@@ -108,7 +109,7 @@ function settingOf({ folder, imageBytes, runs, seconds }: Options, generator: Ge
 }
 
 const fileSystemOf = (folder: string): string =>
-  execFileSync('stat', ['-f', '-c', '%T', folder], { encoding: 'utf8' }).trim()
+  execFileSync('findmnt', ['-no', 'FSTYPE', '-T', folder], { encoding: 'utf8' }).trim()
 
 try {
   await main()

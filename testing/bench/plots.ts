@@ -33,23 +33,30 @@ interface Drawing {
   readonly up: string
   readonly labels: readonly string[]
   readonly series: readonly Series[]
+  /** Of the values; none may be zero. A power of ten is a step, as it is between the labels of most curves. */
+  readonly isLogarithmic?: true
 }
 
 const SIZE = { width: 720, height: 380 }
 /** One a contestant, in the order of the table: a palette that the colour-blind can tell apart. */
 const COLOURS = ['#d55e00', '#0072b2', '#56b4e9', '#009e73', '#8fce5a', '#666666', '#cc79a7']
 
-function draw({ name, title, kind, across, up, labels, series }: Drawing): Picture {
+function draw({ name, title, kind, across, up, labels, series, isLogarithmic }: Drawing): Picture {
   const chart = init(null, null, { renderer: 'svg', ssr: true, ...SIZE })
   chart.setOption({
     animation: false,
     backgroundColor: '#ffffff',
     color: COLOURS,
     title: { text: title, left: 'center', textStyle: { fontSize: 15 } },
-    legend: { bottom: 4, show: series.length > 1 },
+    legend: { bottom: 4, show: series.length > 1, itemGap: 26 },
     grid: { left: 84, right: 24, top: 44, bottom: series.length > 1 ? 76 : 52 },
     xAxis: { type: 'category', data: labels, name: across, nameLocation: 'middle', nameGap: 28 },
-    yAxis: { type: 'value', name: up, nameLocation: 'middle', nameGap: 62, min: 0 },
+    yAxis: {
+      name: up,
+      nameLocation: 'middle',
+      nameGap: 62,
+      ...(isLogarithmic === true ? { type: 'log' } : { type: 'value', min: 0 }),
+    },
     series: series.map(one => ({
       name: one.name,
       type: kind,
@@ -179,6 +186,7 @@ interface CurvePlot {
   readonly title: string
   readonly across: string
   readonly up: string
+  readonly isLogarithmic?: true
 }
 
 const CURVE_PLOTS: readonly CurvePlot[] = [
@@ -202,6 +210,7 @@ const CURVE_PLOTS: readonly CurvePlot[] = [
     title: 'Resident memory with idle sessions',
     across: 'sessions',
     up: 'MiB',
+    isLogarithmic: true,
   },
   {
     curve: 'sessions',
@@ -217,7 +226,14 @@ const CURVE_PLOTS: readonly CurvePlot[] = [
     across: 'sessions',
     up: 'microseconds',
   },
-  { curve: 'luns', figure: 'memory', title: 'Resident memory with LUNs', across: 'LUNs', up: 'MiB' },
+  {
+    curve: 'luns',
+    figure: 'memory',
+    title: 'Resident memory with LUNs',
+    across: 'LUNs',
+    up: 'MiB',
+    isLogarithmic: true,
+  },
   {
     curve: 'luns',
     figure: 'cost',
