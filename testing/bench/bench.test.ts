@@ -53,7 +53,10 @@ function wholeReport(own: Partial<Run> = {}): Report {
   const points = [1, 10, 100].map(x => ({ x, figures: { memory: 50 + x / 100, idle: 0, cost: 9 } }))
   report.curves.push({ name: 'sessions', points })
   report.memory.push({ name: 'lunkit', serving: 'file', idle: 70, now: 90, most: 100 })
-  report.startMs = 250
+  report.starts = [
+    { command: 'published', loginMs: 250, cpuMs: 200, idleMiB: 70, sessionKiB: 40, idlePercent: 0 },
+  ]
+  report.slow = [{ beside: 'x', alone: 100, together: 95, slow: 20, ratio: 0.95 }]
   return report
 }
 
@@ -99,6 +102,7 @@ test('each goal has its verdict, by processor time where the load generator is t
   assert.equal(of(wholeReport({ client: 1, cost: 5 }), 'randread-4k-qd32', 'tgtd'), '2.00† (2.00) missed')
   assert.equal(of(wholeReport({ client: 1, cost: 3 }), 'randread-4k-qd32', 'tgtd'), '2.00† (3.33) met')
   assert.equal(of(wholeReport(), 'memory, idle', ''), '70 MiB met')
+  assert.equal(of(wholeReport(), 'a fast unit beside a slow one, to itself alone, least', ''), '0.95 met')
   assert.equal(of(wholeReport(), 'randread-4k-qd32-digests', 'itself'), '1.00 met')
 })
 

@@ -2,6 +2,7 @@
 // `npm run bench`: lunkit beside other targets, case by case in turn; tables of medians, goals, curves and a profile.
 import { execFileSync } from 'node:child_process'
 import { cpus } from 'node:os'
+import { measureSlow, measureStarts } from './aside.ts'
 import { CURVES, measureCurve } from './curves.ts'
 import { markdown, writeDocs } from './docs.ts'
 import { chooseGenerator, type Generator } from './generators/generator.ts'
@@ -11,7 +12,6 @@ import { type Options, readOptions } from './options.ts'
 import { profile } from './profile.ts'
 import { Progress } from './progress.ts'
 import { emptyReport, type Report, readReport, type Setting, writeReport } from './report.ts'
-import { startTime } from './start-time.ts'
 import { versions } from './versions.ts'
 
 const TARGET_CORE = 0
@@ -19,7 +19,6 @@ const CLIENT_CORE = Math.min(1, cpus().length - 1)
 /** Pins a target. */
 const PREFIX = ['taskset', '-c', String(TARGET_CORE)]
 const PROFILED = 'randread-4k-qd32'
-const START_RUNS = 5
 /** Sparse files of curves: ext4 ends at 16 TiB. */
 const SPARSE_FOLDER = '/dev/shm'
 
@@ -79,9 +78,16 @@ async function measureAll(
       report.curves.push(await measureCurve(curve, options.seconds, place, progress.begin, progress.end))
     })
   }
-  if (options.start && report.startMs === null) {
-    await attempt('start', async () => {
-      report.startMs = await startTime(PREFIX, START_RUNS)
+  if (options.aside && report.starts.length === 0) {
+    progress.begin('starts')
+    await attempt('starts', async () => {
+      report.starts = await measureStarts()
+    })
+  }
+  if (options.aside && report.slow.length === 0) {
+    progress.begin('a slow unit')
+    await attempt('a slow unit', async () => {
+      report.slow = await measureSlow()
     })
   }
   if (options.profile && report.profile === null) {

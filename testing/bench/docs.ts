@@ -2,6 +2,7 @@
 // Writes what was measured into docs/performance.md, between its markers, with its pictures beside it.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { slowTable, startsTable } from './aside.ts'
 import { curvesTable } from './curves-table.ts'
 import { goalsTable } from './goals.ts'
 import { type Picture, pictures } from './plots.ts'
@@ -33,6 +34,8 @@ function sections(report: Report, images: readonly Picture[]): Record<string, st
     curves: [curvesTable(report.curves), show(images.filter(({ name }) => CURVE_NAMES.test(name)))].join(
       '\n\n',
     ),
+    starts: startsTable(report.starts),
+    slow: slowTable(report.slow),
     profile: report.profile === null ? '' : profileTable(report.profile),
   }
 }
@@ -59,6 +62,8 @@ export function markdown(report: Report): string {
     latencies: '99th percentile of the latency, in microseconds:',
     memory: 'Resident memory of the target, in MiB:',
     curves: 'Against how much there is to do:',
+    starts: 'Starts and idle sessions:',
+    slow: 'A fast unit beside a slow one of its session, 4 KiB reads a second:',
     profile: 'Where the time of a command goes:',
   }
   return Object.entries(titles)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a benchmark has measured so far, and its file: kept after every case, so that a run that is cut off can go on.
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import type { SlowRow, StartRow } from './aside.ts'
 import type { Run } from './measure.ts'
 import type { Share } from './profile-parts.ts'
 
@@ -44,8 +45,8 @@ export interface Report {
   readonly results: Result[]
   readonly memory: Memory[]
   readonly curves: Curve[]
-  /** Milliseconds from exec to the answer to a login; null if it was not measured. */
-  startMs: number | null
+  starts: readonly StartRow[]
+  slow: readonly SlowRow[]
   profile: { readonly case: string; readonly shares: readonly Share[] } | null
   /** One line each: what failed, and why. */
   readonly failures: string[]
@@ -56,7 +57,8 @@ export const emptyReport = (setting: Setting): Report => ({
   results: [],
   memory: [],
   curves: [],
-  startMs: null,
+  starts: [],
+  slow: [],
   profile: null,
   failures: [],
 })

@@ -6,7 +6,7 @@ import { type Run, SATURATED } from './measure.ts'
 import type { Report, Result } from './report.ts'
 
 /** Columns that hold words, not figures. */
-const WORDS = ['Case', 'Unit', 'Target', 'Store', 'Goal', 'Beside', 'Verdict', 'Part', 'Where']
+const WORDS = ['Case', 'Unit', 'Target', 'Store', 'Goal', 'Beside', 'Verdict', 'Part', 'Command']
 
 /** Empty without rows. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
