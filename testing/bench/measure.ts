@@ -59,7 +59,7 @@ async function runOnce(
     rate: rateOf(one, load.iops),
     cost: ((after.target - before.target) / load.commands) * 1e6,
     p99: load.p99,
-    client: (after.client - before.client) / load.seconds,
+    client: load.client ?? (after.client - before.client) / load.seconds,
     others: (after.others - before.others) / load.seconds,
   }
 }

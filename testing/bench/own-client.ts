@@ -71,7 +71,7 @@ export async function load(disks: readonly Disk[], work: Work, seconds: number):
   const taken = (performance.now() - begin) / 1000
   took.sort((a, b) => a - b)
   const p99 = (took[Math.floor(took.length * 0.99)] ?? 0) * 1000
-  return { iops: took.length / taken, commands: took.length, seconds: taken, p99 }
+  return { iops: took.length / taken, commands: took.length, seconds: taken, p99, client: null }
 }
 
 /** Byte offsets of commands: random ones, or one behind the other from a random start on. */

@@ -11,6 +11,14 @@ interface Side {
   readonly clat_ns: { readonly percentile?: Readonly<Record<string, number>> }
 }
 
+interface Job {
+  readonly read: Side
+  readonly write: Side
+  /** In percent of a core, without start and end. */
+  readonly usr_cpu: number
+  readonly sys_cpu: number
+}
+
 /**
  * fio opens a session for each file of a job, and takes two of one name for the same: zeros before port and LUN tell the
  * names of one disk apart. One job with one loop does more than many threads on one core.
@@ -49,8 +57,9 @@ export async function runFio(
     `--runtime=${Math.round(seconds * 1000)}ms`,
     '--output-format=json',
   )
-  const { jobs } = JSON.parse(stdout.slice(stdout.indexOf('{'))) as { jobs: { read: Side; write: Side }[] }
-  const sides = [jobs[0]!.read, jobs[0]!.write].filter(side => side.total_ios > 0)
+  const { jobs } = JSON.parse(stdout.slice(stdout.indexOf('{'))) as { jobs: Job[] }
+  const { read, write, usr_cpu, sys_cpu } = jobs[0]!
+  const sides = [read, write].filter(side => side.total_ios > 0)
   if (sides.length === 0) throw new Error(`fio moved nothing: ${stdout.slice(0, 300)}`)
   const sum = (of: (side: Side) => number): number => sides.reduce((total, side) => total + of(side), 0)
   return {
@@ -58,5 +67,6 @@ export async function runFio(
     commands: sum(side => side.total_ios),
     seconds: Math.max(...sides.map(side => side.runtime)) / 1000,
     p99: Math.max(...sides.map(side => side.clat_ns.percentile?.['99.000000'] ?? 0)) / 1000,
+    client: (usr_cpu + sys_cpu) / 100,
   }
 }

@@ -23,6 +23,8 @@ export interface Load {
   readonly seconds: number
   /** 99th percentile of the time a command took, in microseconds; null where the generator does not tell. */
   readonly p99: number | null
+  /** Share of one core that the generator took; null where it does not tell. */
+  readonly client: number | null
 }
 
 export interface Generator {

@@ -20,7 +20,7 @@ export async function iscsiPerf(client: Client, url: string, one: Case, given: n
   // It rewrites its line once a second; the last average is that of the whole run.
   const iops = Number([...stdout.matchAll(/iops average (\d+)/g)].at(-1)?.[1])
   if (!(iops > 0)) throw new Error(`iscsi-perf gave no figure: ${stdout.slice(-200)}`)
-  return { iops, commands: iops * seconds, seconds, p99: null }
+  return { iops, commands: iops * seconds, seconds, p99: null, client: null }
 }
 
 /** Requests' odd stride, in blocks, where the case is random: qemu-img has no random pattern. */
@@ -45,5 +45,5 @@ export async function qemuImg(client: Client, url: string, one: Case, given: num
   }
   const trial = await timed(Math.max(one.depth, TRIAL / one.blockSize))
   const iops = await timed(Math.max(one.depth, Math.ceil(trial * given)))
-  return { iops, ...load, p99: null }
+  return { iops, ...load, p99: null, client: null }
 }
