@@ -14,6 +14,8 @@ import type { ItNexus } from './nexus.ts'
 import { TaskList } from './task-list.ts'
 
 export interface Limits extends MemoryLimits {
+  /** What a session may have under way: so many for each of its units, up to a ceiling. */
+  readonly tasksPerUnit: number
   readonly tasksPerSession: number
   /** Tasks in the task set of one unit, and of one session there. */
   readonly queuePerUnit: number

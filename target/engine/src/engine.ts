@@ -48,7 +48,7 @@ export interface EngineOptions {
     readonly memoryPerUnit?: number
     /** Of one session at one unit: about half of `memoryPerUnit` if not given, so that it cannot take all from the others. */
     readonly memoryPerSessionAtUnit?: number
-    /** 128 if not given. */
+    /** 128 for each unit that a session sees, up to 512, if not given. */
     readonly tasksPerSession?: number
     /** Tasks of all sessions in the task set of one unit; more get TASK SET FULL or BUSY. 4096 if not given. */
     readonly queuePerUnit?: number
@@ -89,7 +89,8 @@ export class TargetEngine implements Engine {
       perSession: limits.memoryPerSession ?? 64 * MIB,
       perUnit,
       perSessionAtUnit: limits.memoryPerSessionAtUnit ?? perUnit / 2 + LISTS,
-      tasksPerSession: limits.tasksPerSession ?? 128,
+      tasksPerUnit: limits.tasksPerSession ?? 128,
+      tasksPerSession: limits.tasksPerSession ?? 512,
       queuePerUnit: limits.queuePerUnit ?? 4096,
       queuePerSession: limits.queuePerSession ?? 512,
       managementMs: limits.managementMs ?? 5000,
@@ -203,8 +204,8 @@ export class TargetEngine implements Engine {
 
   openNexus(port: TargetPort, target: Target, initiator: InitiatorPort, view: NexusView = {}): Nexus {
     const device = target as TargetDevice
-    const { tasksPerSession } = this.#core.limits
-    const nexus = new ItNexus(port, device, initiator, this.#absent, tasksPerSession, view)
+    const { tasksPerUnit, tasksPerSession } = this.#core.limits
+    const nexus = new ItNexus(port, device, initiator, this.#absent, tasksPerUnit, tasksPerSession, view)
     device.open(nexus)
     return nexus
   }

@@ -28,6 +28,8 @@ export class ItNexus implements Nexus {
   /** What commands reach that name a LUN this initiator does not see. */
   readonly absent: ItlNexus
   credit: number
+  /** What `credit` is while the window is open: so many tasks for each unit that the initiator sees, up to a ceiling. */
+  room: number
   running = 0
   driverData: unknown = null
   closed = false
@@ -40,6 +42,9 @@ export class ItNexus implements Nexus {
   /** Asymmetric access state of its port, and which commands that leaves (`Route.accessLevel`): 0 all of them. */
   accessState: AccessState = AccessState.optimized
   accessFloor = 0
+  readonly #perUnit: number
+  readonly #most: number
+  #units = 0
   readonly #low: (ItlNexus | null)[] = []
   readonly #high = new Map<number, ItlNexus>()
 
@@ -48,7 +53,8 @@ export class ItNexus implements Nexus {
     target: TargetDevice,
     initiator: InitiatorPort,
     absent: Unit,
-    credit: number,
+    perUnit: number,
+    most: number,
     view: NexusView = {},
   ) {
     this.view = view
@@ -58,7 +64,10 @@ export class ItNexus implements Nexus {
     this.reserved = reservedNexus(this)
     this.reservedName = reservedName(this.reserved)
     this.absent = new ItlNexus(this, absent, -1)
-    this.credit = credit
+    this.#perUnit = perUnit
+    this.#most = most
+    this.room = perUnit
+    this.credit = perUnit
   }
 
   /** The unit behind a LUN of this initiator's view; the absent one if there is none. */
@@ -69,6 +78,7 @@ export class ItNexus implements Nexus {
 
   set(itl: ItlNexus): void {
     const { lun } = itl
+    if (this.at(lun) === this.absent) this.#count(1)
     if (lun >= BY_INDEX) this.#high.set(lun, itl)
     else {
       // No holes: the array stays of the fast kind.
@@ -79,7 +89,15 @@ export class ItNexus implements Nexus {
     itl.unit.reservations.joined(itl)
   }
 
+  /** A stuck unit with as many commands as it may have leaves the window open for the others. */
+  #count(units: number): void {
+    this.#units += units
+    this.room = Math.min(this.#perUnit * Math.max(1, this.#units), this.#most)
+    if (this.credit > 0) this.credit = this.room
+  }
+
   remove(itl: ItlNexus): void {
+    this.#count(-1)
     if (itl.lun >= BY_INDEX) this.#high.delete(itl.lun)
     else this.#low[itl.lun] = null
     itl.unit.nexuses.delete(itl)

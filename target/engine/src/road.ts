@@ -100,7 +100,7 @@ function grant(core: Core): void {
 function restoreCredit(core: Core): void {
   const nexus = core.memory.restored.shift()!
   if (nexus.waiting > 0 || nexus.credit > 0 || nexus.closed) return
-  nexus.credit = core.limits.tasksPerSession
+  nexus.credit = nexus.room
   core.guardPort('creditRestored', () => nexus.port.creditRestored(nexus))
 }
 
