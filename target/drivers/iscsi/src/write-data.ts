@@ -3,7 +3,7 @@
 import type { Lease, Task } from '@lunkit/target-api'
 import { DATA_INCORRECT } from './condition.ts'
 import type { Connection } from './connection.ts'
-import { copies } from './gather.ts'
+import { copies, SMALL_BYTES } from './gather.ts'
 import type { IscsiTask } from './iscsi-task.ts'
 import { sendR2T } from './outbound/r2t.ts'
 import { sendScsiResponse } from './outbound/response.ts'
@@ -19,7 +19,8 @@ export function keepData(one: IscsiTask, data: readonly Buffer[], leases: Lease[
   if (one.answered) return
   if (one.fetching) {
     give(one, one.task!, data)
-    passOn(leases, one.task!)
+    // So little is copied, and holds nothing.
+    if (length >= SMALL_BYTES) passOn(leases, one.task!)
   } else for (const piece of copies(data)) one.gather.add(one.held, piece, one.sequenceEnd - one.got + length)
 }
 

@@ -16,6 +16,7 @@ import {
 } from '@lunkit/spec'
 import { BLOCK, type IscsiBench, senseOf, withBench, write10 } from '@lunkit/testing/kit/iscsi-bench.ts'
 import { fieldsOf, type RawPdu, type RawPeer } from '@lunkit/testing/kit/raw-peer.ts'
+import type { IscsiTargetPort } from '../port.ts'
 
 const KEYS = {
   InitialR2T: 'No',
@@ -337,6 +338,29 @@ describe('write data', () => {
         assert.equal((await response(peer)).status, Status.good)
       }
       assert.equal(bench.of('peer-fault').length, 0)
+    }))
+
+  test('in small pieces is copied, and holds nothing of what the socket is read into', () =>
+    withBench({}, async bench => {
+      const peer = await bench.peer({ keys: { ...KEYS, InitialR2T: 'Yes' } })
+      const data = pattern(4096)
+      const itt = write(peer, data.length, undefined, false)
+      const { ttt } = await r2t(peer)
+      const [session] = (bench.port as IscsiTargetPort).sessions.values()
+      const one = session!.tasks.get(itt)!
+      const piece = (dataSn: number): void => {
+        const offset = dataSn * 64
+        dataOut(peer, { itt, ttt, dataSn, offset, final: dataSn === 63 }, data.subarray(offset, offset + 64))
+      }
+      for (let i = 0; i < 63; i++) {
+        piece(i)
+        // One read each: the first ones bring the memory that could be lent.
+        await bench.until(() => one.got === (i + 1) * 64)
+      }
+      assert.equal(one.task!.leases.length, 0)
+      piece(63)
+      assert.equal((await response(peer)).status, Status.good)
+      assert.deepEqual(bench.store.bytes.subarray(0, data.length), data)
     }))
 
   test('data without an end closes the connection', () =>

@@ -105,3 +105,20 @@ test('an abandoned slab is never used again', () => {
   assert.equal(pool.inUse, 0)
   assert.notEqual(roomyOne(pool).space.buffer, buffer)
 })
+
+test('what was abandoned is not read over by its own socket either', () => {
+  const pool = new SlabPool()
+  const room = roomyOne(pool)
+  const { buffer } = room.space
+  const lease = room.lend(5000)!
+  room.advance(5048)
+  lease.abandon()
+  room.advance(48)
+  assert.equal(room.space.buffer, buffer)
+  assert.equal(room.space.byteOffset, 5096)
+  room.lend(190_000)!.giveBack()
+  room.advance(200_000)
+  assert.notEqual(room.space.buffer, buffer, 'a full one is left')
+  room.close()
+  assert.equal(pool.inUse, 0)
+})

@@ -28,9 +28,9 @@ export class Slab implements Lease {
     this.#pool = pool
   }
 
-  /** Nobody but the one that asks uses it. */
+  /** Nobody but the one that asks uses it; of an abandoned one that is never known. */
   get isAlone(): boolean {
-    return this.#users === 1
+    return this.#users === 1 && !this.#isAbandoned
   }
 
   /** Its first user has it. */
