@@ -14,6 +14,7 @@ import { entrants, NAMES } from './contestants.ts'
 import { isLinear } from './curves.ts'
 import { fillMarkers, markdown } from './docs.ts'
 import { outcomes } from './goals.ts'
+import { replaced } from './matrix.ts'
 import { median, type Run } from './measure.ts'
 import { pictures } from './plots.ts'
 import { sortSamples } from './profile-parts.ts'
@@ -150,6 +151,14 @@ test('samples are sorted by what the processor was doing', () => {
       'Kernel: reading the file 2',
     ]),
   )
+})
+
+test('memory of a part that goes on replaces its own rows only', () => {
+  const row = (serving: string, now: number) => ({ name: 'lunkit', serving, idle: 1, now, most: now })
+  assert.deepEqual(replaced([row('file', 2), row('null', 3)], [row('null', 4)]), [
+    row('file', 2),
+    row('null', 4),
+  ])
 })
 
 test('the median is the middle, or between the two', () => {

@@ -6,7 +6,7 @@ import type { Generator } from './generators/generator.ts'
 import { DISTURBED, measure, medianRun, type Run } from './measure.ts'
 import { memoryOf } from './processor.ts'
 import type { Progress } from './progress.ts'
-import type { Report } from './report.ts'
+import type { Memory, Report } from './report.ts'
 
 export interface Plan {
   readonly cases: readonly Case[]
@@ -39,17 +39,19 @@ export async function runMatrix(
         await runCase(plan, generator, one, team, report, progress)
         keep()
       }
-      const memory = team.memory(serving)
-      const rest = report.memory.filter(
-        old => !memory.some(one => one.name === old.name && one.serving === serving),
-      )
-      report.memory.splice(0, Infinity, ...rest, ...memory)
+      report.memory.splice(0, Infinity, ...replaced(report.memory, team.memory(serving)))
     } finally {
       await team.stop()
     }
     keep()
   }
 }
+
+/** What is known of memory, with the rows of a part that was resumed in place of those before. */
+export const replaced = (known: readonly Memory[], fresh: readonly Memory[]): Memory[] => [
+  ...known.filter(old => !fresh.some(one => one.name === old.name && one.serving === old.serving)),
+  ...fresh,
+]
 
 const servingName = ({ store, luns }: Serving): string => (luns === 1 ? store : `${store}, ${luns} LUNs`)
 
@@ -126,7 +128,7 @@ class Team {
     return member
   }
 
-  memory(serving: string): Report['memory'] {
+  memory(serving: string): Memory[] {
     return [...this.#members.values()].map(({ name, pid, idleMemory }) => ({
       name,
       serving,
