@@ -19,7 +19,7 @@ const FAST: Load = { kind: 'read', lun: 0, bytes: 4 * KIB, depth: 32 }
 const BESIDE: Readonly<Record<string, Load>> = {
   'reads that take 50 ms': { kind: 'read', lun: 1, bytes: 4 * KIB, depth: 32 },
   'writes that take 50 ms': { kind: 'write', lun: 1, bytes: 4 * KIB, depth: 32, places: 1024 },
-  'as many reads of 50 ms as the window leaves room for': { kind: 'read', lun: 1, bytes: 4 * KIB, depth: 96 },
+  'reads that take 50 ms, depth 192': { kind: 'read', lun: 1, bytes: 4 * KIB, depth: 192 },
   'a cold file': { kind: 'read', lun: 2, bytes: 4 * KIB, depth: 2, places: COLD_BYTES / (4 * KIB) },
 }
 
