@@ -38,19 +38,34 @@ interface Drawing {
 }
 
 const SIZE = { width: 720, height: 380 }
-/** One a contestant, in the order of the table: a palette that the colour-blind can tell apart. */
-const COLOURS = ['#d55e00', '#0072b2', '#56b4e9', '#009e73', '#8fce5a', '#666666', '#cc79a7']
+/** Of each contestant the same in every picture: a palette that the colour-blind can tell apart. */
+const COLOURS: Readonly<Record<string, string>> = {
+  lunkit: '#d55e00',
+  tgtd: '#0072b2',
+  'tgtd-tuned': '#56b4e9',
+  istgt: '#009e73',
+  'istgt-tuned': '#8fce5a',
+  limit: '#666666',
+}
 
 function draw({ name, title, kind, across, up, labels, series, isLogarithmic }: Drawing): Picture {
   const chart = init(null, null, { renderer: 'svg', ssr: true, ...SIZE })
   chart.setOption({
     animation: false,
     backgroundColor: '#ffffff',
-    color: COLOURS,
+    color: series.map(one => COLOURS[one.name] ?? '#cc79a7'),
     title: { text: title, left: 'center', textStyle: { fontSize: 15 } },
     legend: { bottom: 4, show: series.length > 1, itemGap: 26 },
-    grid: { left: 84, right: 24, top: 44, bottom: series.length > 1 ? 76 : 52 },
-    xAxis: { type: 'category', data: labels, name: across, nameLocation: 'middle', nameGap: 28 },
+    grid: { left: 84, right: 24, top: 44, bottom: (series.length > 1 ? 76 : 52) + (kind === 'bar' ? 12 : 0) },
+    xAxis: {
+      type: 'category',
+      // Names of cases are long: one line a word.
+      data: kind === 'bar' ? labels.map(label => label.replaceAll('-', '\n')) : labels,
+      axisLabel: { interval: 0 },
+      name: across,
+      nameLocation: 'middle',
+      nameGap: 28,
+    },
     yAxis: {
       name: up,
       nameLocation: 'middle',
