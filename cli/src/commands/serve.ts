@@ -52,7 +52,7 @@ ${ACCESS_HELP}
 
 ${WATCH_HELP}
 
-Keys of --iscsi have their names from RFC 7143: MaxBurstLength (1M), FirstBurstLength (256K), MaxRecvDataSegmentLength (256K),
+Keys of --iscsi have their names from RFC 7143: MaxBurstLength (1M), FirstBurstLength (128K), MaxRecvDataSegmentLength (256K),
 MaxOutstandingR2T (16), MaxConnections (8), ErrorRecoveryLevel (2), DefaultTime2Retain (20), InitialR2T (no), ImmediateData
 (yes), HeaderDigest and DataDigest (CRC32C,None; with CRC32C alone, initiators must use it).
 

@@ -40,11 +40,11 @@ export interface EngineOptions {
   readonly absent: Device
   /** Bytes for command buffers, and tasks in flight. */
   readonly limits?: {
-    /** In total: 128 MiB if not given. Third-party copies get a quarter of it besides. */
+    /** In total: 64 MiB if not given, which keeps a process with large writes under 200 MB. Third-party copies get a quarter of it besides. */
     readonly memory?: number
-    /** 64 MiB if not given. */
+    /** 32 MiB if not given. */
     readonly memoryPerSession?: number
-    /** 64 MiB if not given: a stuck unit leaves its sessions memory for their others. */
+    /** 32 MiB if not given: a stuck unit leaves its sessions memory for their others. */
     readonly memoryPerUnit?: number
     /** Of one session at one unit: about half of `memoryPerUnit` if not given, so that it cannot take all from the others. */
     readonly memoryPerSessionAtUnit?: number
@@ -83,10 +83,10 @@ export class TargetEngine implements Engine {
 
   constructor({ observe, absent, limits = {} }: EngineOptions) {
     this.observe = observe
-    const perUnit = limits.memoryPerUnit ?? 64 * MIB
+    const perUnit = limits.memoryPerUnit ?? 32 * MIB
     const all: Limits = {
-      total: limits.memory ?? 128 * MIB,
-      perSession: limits.memoryPerSession ?? 64 * MIB,
+      total: limits.memory ?? 64 * MIB,
+      perSession: limits.memoryPerSession ?? 32 * MIB,
       perUnit,
       perSessionAtUnit: limits.memoryPerSessionAtUnit ?? perUnit / 2 + LISTS,
       tasksPerUnit: limits.tasksPerSession ?? 128,

@@ -16,7 +16,13 @@ import { fieldsOf, type RawPeer } from '../../kit/raw-peer.ts'
 import { dataOut, ping, sendFunction, write } from '../../kit/raw-requests.ts'
 import { RawSession } from '../../kit/raw-session.ts'
 
-const KEYS = { InitialR2T: 'No', ImmediateData: 'Yes', FirstBurstLength: '262144', MaxBurstLength: '262144' }
+const FIRST_BURST = 262_144
+const KEYS = {
+  InitialR2T: 'No',
+  ImmediateData: 'Yes',
+  FirstBurstLength: String(FIRST_BURST),
+  MaxBurstLength: String(FIRST_BURST),
+}
 const blocks = (count: number, fill: number): Buffer => Buffer.alloc(count * BLOCK, fill)
 
 interface Pair {
@@ -34,7 +40,7 @@ const withGap = (
   keys: Readonly<Record<string, string>> = {},
   limits: BenchOptions['limits'] = { earlyDataBytes: 4096 },
 ): Promise<void> =>
-  withBench({ limits }, async bench => {
+  withBench({ limits: { firstBurst: FIRST_BURST, ...limits } }, async bench => {
     const { session, first } = await RawSession.open(bench, { ...KEYS, ...keys })
     const second = await session.join(2)
     const { cmdSn } = session.next(first)

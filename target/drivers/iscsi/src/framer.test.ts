@@ -47,6 +47,10 @@ class Landlord {
     return this
   }
 
+  copy(slice: Buffer): Buffer {
+    return Buffer.from(slice)
+  }
+
   giveBack(): void {
     if (--this.#holds === 0) this.#chunk.fill(0xa5)
   }

@@ -27,6 +27,8 @@ const PIN_FACTOR = 16
 export interface Lender {
   /** A lease for a slice of `length` bytes of the chunk; null if it is to be copied. */
   lend(length: number): Lease | null
+  /** A copy of a slice that was not lent; what holds it, if anything does, is added to `leases`. */
+  copy(slice: Buffer, leases: Lease[]): Buffer
 }
 
 const State = Object.freeze({ header: 0, data: 1, trailer: 2, dead: 3 } as const)
@@ -207,7 +209,7 @@ export class Framer {
   #keep(slice: Buffer): Buffer {
     if (this.#lender === null) return slice.length * PIN_FACTOR < this.#chunk.length ? copyOut(slice) : slice
     const lease = this.#lender.lend(slice.length)
-    if (lease === null) return copyOut(slice)
+    if (lease === null) return this.#lender.copy(slice, this.leases)
     this.leases.push(lease)
     return slice
   }

@@ -155,7 +155,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   failedLogins: 10,
   loginBackOffMs: 30_000,
   maxRecvDataSegmentLength: 262_144,
-  firstBurst: 262_144,
+  firstBurst: 131_072,
   maxBurst: 1024 * 1024,
   maxOutstandingR2T: 16,
   maxConnections: 8,

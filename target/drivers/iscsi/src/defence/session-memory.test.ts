@@ -57,6 +57,7 @@ test('waiting data of one session has its limit, and others have theirs', () => 
     errorRecoveryLevel: 0,
     sendQueueBytes: 64 * KIB,
     sessionBytes: 4 * KIB * KIB,
+    firstBurst: 256 * KIB,
     earlyDataBytes: 1024 * KIB * KIB,
   }
   return withBench({ limits }, async bench => {

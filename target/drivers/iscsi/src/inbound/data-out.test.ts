@@ -305,7 +305,7 @@ describe('write data', () => {
 
   // Requirement: RFC 7143, 11.4/9.
   test('commands that wait may bring so much data and no more', () =>
-    withBench({ limits: { earlyDataBytes: 4096 } }, async bench => {
+    withBench({ limits: { earlyDataBytes: 4096, firstBurst: 262_144 } }, async bench => {
       const KIB = 1024
       const keys = {
         ...KEYS,

@@ -1,90 +1,78 @@
 // SPDX-License-Identifier: Apache-2.0
 // Large pieces of memory that sockets are read into, lent to what was received, and used again.
 import type { Lease } from '@lunkit/target-api'
+import { SLAB_BYTES, type Slab, SlabRegion } from './slab-region.ts'
 
-/** Bytes of one slab. */
-export const SLAB_BYTES = 262_144
-/** Free slabs that are kept for the next ones. */
-const KEPT = 32
+/** Memory of which nothing was used for so long goes back, in milliseconds. */
+const REST_MS = 1000
 /** Sockets that may have a slab to read into at a time: an idle one would keep it from being used. */
 export const MOST_READERS = 256
-/**
- * While no more slabs than this are in use, a slice of any size may hold one. Above, a small one is copied, so that few bytes
- * do not hold much memory for long.
- */
-const EASY = 128
-/** What is small then: less than this share of a slab. */
-const PIN_FACTOR = 4
-
-/** One piece of memory. In use as long as a socket reads into it or somebody has a lease on it. */
-export class Slab implements Lease {
-  readonly bytes: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES)
-  next: Slab | null = null
-  readonly #pool: SlabPool
-  #users = 0
-  #isAbandoned = false
-
-  constructor(pool: SlabPool) {
-    this.#pool = pool
-  }
-
-  /** Nobody but the one that asks uses it; of an abandoned one that is never known. */
-  get isAlone(): boolean {
-    return this.#users === 1 && !this.#isAbandoned
-  }
-
-  /** Its first user has it. */
-  begin(): this {
-    this.#users = 1
-    return this
-  }
-
-  /** A lease for a slice of `length` bytes; null if it is to be copied. */
-  lend(length: number): Lease | null {
-    if (this.#pool.inUse > EASY && length * PIN_FACTOR < SLAB_BYTES) return null
-    this.#users++
-    return this
-  }
-
-  giveBack(): void {
-    if (--this.#users === 0) this.#pool.take(this, this.#isAbandoned)
-  }
-
-  abandon(): void {
-    this.#isAbandoned = true
-    this.giveBack()
-  }
-}
 
 export class SlabPool {
   /** Slabs that are held by a socket or by a lease. */
   inUse = 0
   /** Sockets that read into one. */
   readers = 0
+  /** Goes on by one every second while there is memory. */
+  clock = 0
   /** For tests: a slab that comes back is filled with this, so that whoever still looks at it sees nonsense. */
   scrub: number | null = null
-  #free: Slab | null = null
-  #kept = 0
+  /** Where copies go, one behind the other. */
+  #copies: Slab | null = null
+  #copiesAt = 0
+  readonly #regions: SlabRegion[] = []
+  #timer: NodeJS.Timeout | null = null
 
   /** A slab with one user. */
   get(): Slab {
-    const slab = this.#free ?? new Slab(this)
-    if (slab === this.#free) {
-      this.#free = slab.next
-      this.#kept--
-      slab.next = null
-    }
     this.inUse++
-    return slab.begin()
+    // The oldest first, so that the last ones come free.
+    for (let i = 0; i < this.#regions.length; i++) {
+      const slab = this.#regions[i]!.get()
+      if (slab !== null) return slab.begin()
+    }
+    const region = new SlabRegion(this)
+    this.#regions.push(region)
+    this.#timer ??= setInterval(() => this.#rest(), REST_MS).unref()
+    return region.get()!.begin()
+  }
+
+  /** A copy of a piece that is shorter than a slab, next to others in one slab, and a lease on that. */
+  copy(piece: Buffer, leases: Lease[]): Buffer {
+    if (this.#copies === null || this.#copiesAt + piece.length > SLAB_BYTES) {
+      this.#copies?.giveBack()
+      this.#copies = this.get()
+      this.#copiesAt = 0
+    }
+    const from = this.#copiesAt
+    this.#copiesAt += piece.copy(this.#copies.bytes, from)
+    leases.push(this.#copies.share())
+    return this.#copies.bytes.subarray(from, this.#copiesAt)
   }
 
   /** One that nobody uses any more; called by the slab. */
   take(slab: Slab, isAbandoned: boolean): void {
     this.inUse--
-    if (isAbandoned || this.#kept === KEPT) return
-    if (this.scrub !== null) slab.bytes.fill(this.scrub)
-    slab.next = this.#free
-    this.#free = slab
-    this.#kept++
+    if (this.scrub !== null && !isAbandoned) slab.bytes.fill(this.scrub)
+    slab.region.take(slab, isAbandoned)
+  }
+
+  /** Gives back the memory of which nothing has been used since the last time. */
+  #rest(): void {
+    this.clock++
+    if (this.#copies?.isAlone === true) {
+      this.#copies.giveBack()
+      this.#copies = null
+    }
+    for (const region of [...this.#regions]) {
+      if (region.isIdle && !region.wasUsed) {
+        this.#regions.splice(this.#regions.indexOf(region), 1)
+        region.release()
+      }
+      region.wasUsed = false
+    }
+    if (this.#regions.length > 0 || this.#timer === null) return
+    clearInterval(this.#timer)
+    this.#timer = null
   }
 }
