@@ -27,8 +27,8 @@ export type ToWorker =
 export type FromWorker =
   | { readonly type: 'ready'; readonly luns: readonly ServedLun[] }
   | { readonly type: 'failed'; readonly code: string; readonly message: string; readonly hint: string }
-  /** The connection that was sent last is there: the next may come. */
-  | { readonly type: 'took' }
+  /** This connection is there: the next may come. */
+  | { readonly type: 'took'; readonly id: number }
   | { readonly type: 'left'; readonly id: number }
   | {
       readonly type: 'login'

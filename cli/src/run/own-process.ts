@@ -31,7 +31,7 @@ export class OwnProcess implements Serving {
   #restart: NodeJS.Timeout | null = null
   #waiting: Arrival[] = []
   /** On its way: another is sent only when it has arrived, so that it is known which ones were lost with a process. */
-  #sending: { readonly late: NodeJS.Timeout; close(): void } | null = null
+  #sending: { readonly id: number; readonly late: NodeJS.Timeout; close(): void } | null = null
   /** For each connection that is there, by number: what to call when it has closed. */
   readonly #away: Map<number, () => void> = new Map()
   #lastId = 0
@@ -123,7 +123,8 @@ export class OwnProcess implements Serving {
         break
       }
       case 'took':
-        this.#sent()
+        // One that was given up may arrive after all.
+        if (message.id === this.#sending?.id) this.#sent()
         break
       case 'left':
         this.#away.get(message.id)?.()
@@ -170,7 +171,7 @@ export class OwnProcess implements Serving {
     const id = ++this.#lastId
     this.#away.set(id, left)
     const late = setTimeout(() => this.#lost(id, address), this.#options.holdMs)
-    this.#sending = { late, close: partWith(socket) }
+    this.#sending = { id, late, close: partWith(socket) }
     const message: ToWorker = { type: 'connection', id, target, tag, bytes, msLeft }
     child.send(message, socket, () => undefined)
   }

@@ -44,7 +44,7 @@ async function start({ plans, portals }: Extract<ToWorker, { type: 'start' }>): 
 
 function take(message: Extract<ToWorker, { type: 'connection' }>, socket: Socket | undefined): void {
   const { id, target, tag, msLeft } = message
-  tell({ type: 'took' })
+  tell({ type: 'took', id })
   // It may have been closed on its way.
   if (socket === undefined || share === null) {
     socket?.destroy()
