@@ -289,6 +289,13 @@ test('the end of the process with the portals is that of all', async () => {
   await until(() => target.ready.processes!.every(({ pid }) => !isAlive(pid)))
 })
 
+test('a process that hangs does not outlive the end of all', async () => {
+  const target = await run([fileOf(TWO, 'drain: 0'), '--processes', '2'])
+  process.kill(pidOf(target, B), 'SIGSTOP')
+  await target.stop()
+  await until(() => target.ready.processes!.every(({ pid }) => !isAlive(pid)))
+})
+
 test('SIGUSR1 tells of all sessions, SIGUSR2 reaches all targets', () =>
   withRun([fileOf(TWO), '--processes', '2'], async target => {
     await using a = await connect(urlOf(target, A))

@@ -11,6 +11,12 @@ import { RestartPace } from './restart-pace.ts'
 import type { Serving } from './serving.ts'
 import type { Portals, ServedLun } from './share.ts'
 
+/** One that hangs does not hear that this process has ended, and would keep its files: it does not outlive it. */
+const children = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL')
+})
+
 export interface OwnProcessOptions {
   /** 1 for the first. */
   readonly number: number
@@ -96,6 +102,7 @@ export class OwnProcess implements Serving {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
     this.#child = child
+    children.add(child)
     child.on('message', message => this.#hear(message as FromWorker))
     child.once('exit', (code, signal) => this.#gone(child, signal ?? `exit code ${code}`))
     child.on('error', error => {
@@ -192,6 +199,7 @@ export class OwnProcess implements Serving {
   }
 
   #gone(child: ChildProcess, cause: string): void {
+    children.delete(child)
     if (this.#child !== child) return
     this.#child = null
     this.#isReady = false
