@@ -33,6 +33,6 @@ function trim(task: Task): void {
     if (segment.length > left) segments[kept] = segment.subarray(0, left)
     left -= segments[kept++]!.length
   }
-  segments.length = kept
+  while (segments.length > kept) segments.pop()
   task.received = task.outLength
 }

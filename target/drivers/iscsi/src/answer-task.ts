@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The end of a task: data-in and status to the initiator, or nothing for an aborted one.
 import { PERSISTENT_RESERVE_OUT_PREEMPT_AND_ABORT, SenseKey, Status } from '@lunkit/spec'
-import type { Engine, Task } from '@lunkit/target-api'
+import { type Engine, empty, type Task } from '@lunkit/target-api'
 import type { Connection } from './connection.ts'
 import type { IscsiTask } from './iscsi-task.ts'
 import { sendDataIn } from './outbound/data-in.ts'
@@ -66,7 +66,7 @@ function answerNow(engine: Engine, task: Task): void {
     one.fetching = false
     one.fenced = session.several && isFenced(task)
     one.task = null
-    one.held.length = 0
+    empty(one.held)
     if (one.early > 0) session.port.early.drop(one)
     one.status = task.status
     one.outLength = task.outLength

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From received chunks to PDUs: header, additional header, digests, and data as slices of the chunks.
 import { BHS, BHS_LENGTH, DIGEST_LENGTH, readDigest } from '@lunkit/spec'
-import type { Lease } from '@lunkit/target-api'
+import { empty, type Lease } from '@lunkit/target-api'
 import type { Checksum } from './digest.ts'
 import { copyOut, Gather, SMALL_BYTES } from './gather.ts'
 
@@ -99,7 +99,7 @@ export class Framer {
   /** Nothing more is read. */
   close(): void {
     this.#state = State.dead
-    this.slices.length = 0
+    empty(this.slices)
     this.#endLeases()
   }
 
@@ -129,7 +129,7 @@ export class Framer {
     const chunk = this.#chunk
     if (this.#filled === 0) {
       if (this.leases.length > 0) {
-        this.slices.length = 0
+        empty(this.slices)
         this.#endLeases()
       }
       const room = chunk.length - this.#at
@@ -140,7 +140,7 @@ export class Framer {
         this.header = this.#own
         return Frame.more
       }
-      this.slices.length = 0
+      empty(this.slices)
       this.#gather.end()
       if (room >= BHS_LENGTH) {
         const length = this.#headerLength(chunk, this.#at)

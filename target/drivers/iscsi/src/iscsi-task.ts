@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A SCSI task as iSCSI sees it: tags, the data sequences still to come, and an answer that must wait for them.
 import { decodeLun, type SenseCode } from '@lunkit/spec'
-import type { Task } from '@lunkit/target-api'
+import { empty, type Task } from '@lunkit/target-api'
 import type { Connection } from './connection.ts'
 import { Gather } from './gather.ts'
 import type { Answer } from './recovery/kept-command.ts'
@@ -131,7 +131,7 @@ export class IscsiTask {
   /** No data is wanted or awaited any more. */
   dismissData(): void {
     this.fetching = false
-    this.held.length = 0
+    empty(this.held)
     this.#endTransfers()
   }
 
@@ -168,7 +168,7 @@ export class IscsiTask {
 
   end(): void {
     this.task = null
-    this.held.length = 0
+    empty(this.held)
     this.gather.end()
     this.fault = null
   }

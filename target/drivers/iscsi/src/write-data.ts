@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A write's data on its way to the task: kept until wanted, asked for by R2T, counted by sequences.
-import type { Lease, Task } from '@lunkit/target-api'
+import { empty, type Lease, type Task } from '@lunkit/target-api'
 import { DATA_INCORRECT } from './condition.ts'
 import type { Connection } from './connection.ts'
 import { copies, SMALL_BYTES } from './gather.ts'
@@ -50,7 +50,7 @@ export function beginFetch(one: IscsiTask, task: Task): void {
   one.wanted = Math.min(task.outLength, task.expectedOut)
   if (one.held.length > 0) {
     give(one, task, one.held)
-    one.held.length = 0
+    empty(one.held)
   }
   if (connection !== null) proceed(connection, one)
   else if (one.got >= one.wanted) endFetch(one)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads on the event loop, for bytes that are in the page cache: the hot road of a read.
+import { performance } from 'node:perf_hooks'
 import type { StoreIo } from '@lunkit/target-api'
 import type { FileCalls } from './file-calls.ts'
 import { InlineBudget, MOST_INLINE } from './inline-budget.ts'
@@ -64,32 +65,36 @@ export class TimedReads implements CachedReads {
   readonly #fd: number
   readonly #calls: FileCalls
   readonly #most: number
-  readonly #budget: InlineBudget
+  /** Null: the file system has no disk to wait for. */
+  readonly #budget: InlineBudget | null
   constructor(fd: number, calls: FileCalls, inMemory: boolean) {
     this.#most = inMemory ? MOST_INLINE : MOST_TIMED_BYTES
-    this.#budget = new InlineBudget(inMemory ? Number.POSITIVE_INFINITY : SLOW_READ)
+    this.#budget = inMemory ? null : new InlineBudget(SLOW_READ)
     this.#fd = fd
     this.#calls = calls
   }
 
   read(io: StoreIo): number {
     if (io.length > this.#most) return 0
+    if (this.#budget === null) return this.#get(io)
     const from = performance.now()
     if (!this.#budget.allows(from)) return 0
-    let got = 0
+    const got = this.#get(io)
+    this.#budget.spent(from, performance.now())
+    return got
+  }
+
+  #get(io: StoreIo): number {
     try {
       const { segments } = io
       const first = segments[0]!
-      got =
-        segments.length === 1
-          ? this.#calls.readSync(this.#fd, first, 0, first.length, io.offset)
-          : this.#calls.readvSync(this.#fd, segments, io.offset)
+      return segments.length === 1
+        ? this.#calls.readSync(this.#fd, first, 0, first.length, io.offset)
+        : this.#calls.readvSync(this.#fd, segments, io.offset)
     } catch {
       // The thread pool meets the same error and answers it.
-      got = 0
+      return 0
     }
-    this.#budget.spent(from, performance.now())
-    return got
   }
 }
 

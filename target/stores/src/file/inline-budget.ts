@@ -18,7 +18,6 @@ const TIMES = 20
  * while, which doubles as long as the first call after it is slow again.
  */
 export class InlineBudget {
-  /** Infinity: such calls never block. */
   readonly #limit: number
   #until = 0
   #pause = FIRST_PAUSE

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Data-In: a command's data, with the status in the last PDU if all is well (RFC 7143, 11.7).
 import { BHS_LENGTH, DATA_IN, Opcode, writeDigest } from '@lunkit/spec'
-import { HEADROOM, type Task } from '@lunkit/target-api'
+import { empty, HEADROOM, type Task } from '@lunkit/target-api'
 import type { Connection } from '../connection.ts'
 import type { KeptCommand } from '../recovery/kept-command.ts'
 import { claimPdu, countStatus, endData, noTransferTag, padded, sealHeader, writeWindow } from './pdu.ts'
@@ -92,7 +92,7 @@ function sendPieces(
   const slices: Buffer[] = []
   while (offset < length) {
     const part = Math.min(length - offset, sendLimit, maxBurst - (offset % maxBurst))
-    slices.length = 0
+    empty(slices)
     for (let left = part; left > 0; ) {
       const segment = task.segments[index]!
       const take = Math.min(left, segment.length - inSegment)
