@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import type { Lease } from '@lunkit/target-api'
 import { ReadRoom, SMALL_BYTES } from './read-room.ts'
 import { MOST_READERS, SlabPool } from './slab-pool.ts'
-import { SLAB_BYTES } from './slab-region.ts'
+import { MOST_LENT, SLAB_BYTES } from './slab-region.ts'
 
 /** A room that reads into a slab, since somebody wanted to keep what came. */
 function roomyOne(pool: SlabPool): ReadRoom {
@@ -84,6 +84,20 @@ test('where many are in use, few bytes hold none', () => {
   assert.ok(leases.length <= 257, `${leases.length} slabs are held by 512 bytes each`)
   const room = roomyOne(pool)
   assert.notEqual(room.lend(SLAB_BYTES / 2), null, 'many bytes may hold one')
+})
+
+test('with many more in use, nothing holds one, neither as it came nor as a copy', () => {
+  const pool = new SlabPool()
+  for (let i = 0; i < MOST_LENT + 100; i++) {
+    const room = roomyOne(pool)
+    room.lend(SLAB_BYTES / 4)
+    room.close()
+  }
+  assert.ok(pool.inUse <= MOST_LENT + 1, `${pool.inUse} slabs are held`)
+  const leases: Lease[] = []
+  for (let i = 0; i < 100; i++) assert.equal(pool.copy(Buffer.alloc(60_000, i), leases)[0], i)
+  assert.ok(pool.inUse <= MOST_LENT + 1, `${pool.inUse} slabs are held`)
+  assert.equal(leases.length, 1)
 })
 
 test('so many sockets have a slab at a time, and others do without', () => {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Large pieces of memory that sockets are read into, lent to what was received, and used again.
 import type { Lease } from '@lunkit/target-api'
-import { SLAB_BYTES, type Slab, SlabRegion } from './slab-region.ts'
+import { copyOut } from '../gather.ts'
+import { MOST_LENT, SLAB_BYTES, type Slab, SlabRegion } from './slab-region.ts'
 
 /** Memory of which nothing was used for so long goes back, in milliseconds. */
 const REST_MS = 1000
@@ -37,8 +38,9 @@ export class SlabPool {
     return region.get()!.begin()
   }
 
-  /** A copy of a piece that is shorter than a slab, next to others in one slab, and a lease on that. */
+  /** A copy of a piece of a slab, next to others in one slab, and a lease on that; or alone, where too many are in use. */
   copy(piece: Buffer, leases: Lease[]): Buffer {
+    if (this.inUse > MOST_LENT) return copyOut(piece)
     if (this.#copies === null || this.#copiesAt + piece.length > SLAB_BYTES) {
       this.#copies?.giveBack()
       this.#copies = this.get()

@@ -12,6 +12,8 @@ export const SLAB_BYTES = 262_144
 const EASY = 256
 /** What is small then: less than this share of a slab. */
 const PIN_FACTOR = 4
+/** With more in use nothing holds one any more: a peer that has little kept of each would hold many times what its limits say. */
+export const MOST_LENT = 512
 
 /** One piece of memory. In use as long as a socket reads into it or somebody has a lease on it. */
 export class Slab implements Lease {
@@ -41,7 +43,9 @@ export class Slab implements Lease {
 
   /** A lease for a slice of `length` bytes; null if it is to be copied. */
   lend(length: number): Lease | null {
-    return this.#pool.inUse > EASY && length * PIN_FACTOR < SLAB_BYTES ? null : this.share()
+    const { inUse } = this.#pool
+    if (inUse > MOST_LENT || (inUse > EASY && length * PIN_FACTOR < SLAB_BYTES)) return null
+    return this.share()
   }
 
   /** It has one more user. */
