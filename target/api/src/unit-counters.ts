@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a logical unit counts of its commands: plain number fields that the road adds to, read when somebody asks.
-// The global of this name is a getter, which costs more than the clock.
-import { performance } from 'node:perf_hooks'
 import {
   type Command,
   SenseKey,
@@ -18,6 +16,9 @@ import { UnknownCommands } from './unknown-commands.ts'
 /** What a command is to the counters. `other` touches the medium and neither reads, writes nor verifies blocks. */
 export const Access = Object.freeze({ none: 0, read: 1, write: 2, verify: 3, other: 4 } as const)
 export type Access = (typeof Access)[keyof typeof Access]
+
+/** The global is a getter, which costs more than the clock. */
+const clock = performance
 
 const VERIFIES: ReadonlySet<unknown> = new Set([VERIFY_10, VERIFY_12, VERIFY_16, VERIFY_32])
 
@@ -83,7 +84,7 @@ export class UnitCounters {
   }
 
   #sample(task: Task): void {
-    task.began = performance.now()
+    task.began = clock.now()
     // The first command of a busy time stands for so many of them, as each sample stands for its like.
     if (this.running === 0) this.#busySince = task.began
     this.#random = (this.#random * 69_069 + 1) & 0x7fff_ffff
@@ -96,7 +97,7 @@ export class UnitCounters {
     if (began === 0) return
     task.began = 0
     if (--this.running === 0 && this.#busySince !== 0) {
-      this.busyTime += SAMPLE * (performance.now() - this.#busySince)
+      this.busyTime += SAMPLE * (clock.now() - this.#busySince)
       this.#busySince = 0
     }
     if (task.aborted) return
@@ -107,11 +108,11 @@ export class UnitCounters {
     if (access === Access.read) {
       this.reads++
       this.blocksRead += task.blocks
-      if (began !== UNTIMED) this.readTime += SAMPLE * (performance.now() - began)
+      if (began !== UNTIMED) this.readTime += SAMPLE * (clock.now() - began)
     } else if (access === Access.write) {
       this.writes++
       this.blocksWritten += task.blocks
-      if (began !== UNTIMED) this.writeTime += SAMPLE * (performance.now() - began)
+      if (began !== UNTIMED) this.writeTime += SAMPLE * (clock.now() - began)
     } else if (access === Access.verify) {
       this.verifies++
       this.blocksVerified += task.blocks
