@@ -12,7 +12,7 @@ export const LARGEST = 262144
 
 /** One buffer of the pool. The bytes may hold old data: whoever shows them must have filled them. */
 export class PooledBuffer {
-  readonly whole: Buffer
+  readonly whole: Buffer<ArrayBuffer>
   /** The data's place: `size` bytes from HEADROOM on. */
   readonly data: Buffer
   readonly size: number
@@ -43,7 +43,7 @@ export class PooledBuffer {
 }
 
 /**
- * Free lists of buffers. Holds back at most `keep` bytes of free ones; the rest goes to the garbage collector.
+ * Free lists of buffers. Holds back at most `keep` bytes of free ones; the rest goes back to the system.
  * It does not limit what is out: the engine's memory budget does.
  */
 export class BufferPool {
@@ -67,7 +67,11 @@ export class BufferPool {
   }
 
   give(buffer: PooledBuffer): void {
-    if (this.#held + buffer.size > this.#keep) return
+    if (this.#held + buffer.size > this.#keep) {
+      // At once: left to the garbage collector, they come to several times what is in use.
+      buffer.whole.buffer.transfer(0)
+      return
+    }
     let index = 0
     while (CLASSES[index]! < buffer.size) index++
     buffer.next = this.#free[index]!
