@@ -23,6 +23,7 @@ export interface TargetFlags extends TlsFlags, IsnsFlags, WatchFlags, AccessFlag
   readonly redirectPermanent?: true
   readonly drain?: string
   readonly asyncEvents?: true
+  readonly poll?: string
   readonly open?: true
   readonly iscsi?: string[]
   readonly limit?: string[]
@@ -37,6 +38,8 @@ const GRACE_SECONDS = 3
 /** What an initiator can be told. */
 const LONGEST_DRAIN_SECONDS = 65_535
 
+const LONGEST_POLL_US = 10_000
+
 /** All but who may log in, which comes from files (`readAccess`). Throws OperatorError and UsageError. */
 export function targetOptions(luns: readonly LunSource[], flags: TargetFlags): TargetOptions {
   const tls = tlsSource(flags)
@@ -47,6 +50,7 @@ export function targetOptions(luns: readonly LunSource[], flags: TargetFlags): T
     ...(flags.name !== undefined && { name: flags.name }),
     ...(flags.open && { open: true }),
     ...(flags.asyncEvents && { asyncEvents: true }),
+    ...(flags.poll !== undefined && { pollUs: pollOf(flags.poll) }),
     ...redirectOptions(flags, flags.portal ?? []),
     ...(tls !== null && { tls }),
     guard: parseGuard(flags.limit ?? [], flags.trust ?? []),
@@ -64,6 +68,14 @@ export function graceOf(drain: string | undefined): number {
   if (drain.trim() !== '' && seconds >= 0 && seconds <= LONGEST_DRAIN_SECONDS) return 1000 * seconds
   throw new OperatorError('DRAIN_VALUE', `'--drain ${drain}' is no time`, {
     hint: `give seconds, up to ${LONGEST_DRAIN_SECONDS}`,
+  })
+}
+
+function pollOf(text: string): number {
+  const value = Number(text)
+  if (text.trim() !== '' && Number.isInteger(value) && value >= 0 && value <= LONGEST_POLL_US) return value
+  throw new OperatorError('POLL_VALUE', `'--poll ${text}' is no time`, {
+    hint: `give microseconds, up to ${LONGEST_POLL_US}, or 0 to sleep at once`,
   })
 }
 

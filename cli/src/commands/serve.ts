@@ -102,6 +102,10 @@ export function build(): Command {
     .option('--drain <seconds>', 'how long they have to log out when it is to end (3)')
     .option('--control', 'take commands from standard input, one a line')
     .option('--async-events', 'tell initiators at once of a changed capacity or list of LUNs')
+    .option(
+      '--poll <microseconds>',
+      'how long to look for the next request before sleeping; 0 for never (100)',
+    )
     .option('--isns <address>', 'register with the iSNS server HOST[:PORT]; repeatable', collect)
     .option('--isns-entity <name>', 'as this network entity')
     .option('--isns-esi-port <port>', 'answer its inquiries on this port (a free one)')

@@ -45,6 +45,7 @@ export const KEYS: Readonly<Record<string, Key>> = Object.freeze({
   redirect: key('redirect', 'texts', 'each'),
   'redirect-permanent': key('redirectPermanent', 'switch', 'each'),
   'async-events': key('asyncEvents', 'switch', 'each'),
+  poll: key('poll', 'text', 'each'),
   open: key('open', 'switch', 'each'),
   iscsi: key('iscsi', 'pairs', 'each'),
   state: key('state', 'folder', 'each'),

@@ -53,6 +53,8 @@ export interface TargetOptions extends AccessSettings {
   readonly redirects?: Readonly<Record<number, Redirect>>
   /** Tells initiators at once when their list of LUNs or a capacity has changed (Linux then looks for LUNs by itself). */
   readonly asyncEvents?: boolean
+  /** How long it looks for the next request before it sleeps, in microseconds, at most 10,000; 100 if not given, 0 for never. */
+  readonly pollUs?: number
   /** Answers extension keys of iSCSI (`X-…`, `X#…`). */
   readonly vendorKey?: VendorKey
   /** Allows a public portal where anybody may log in. */
@@ -191,12 +193,13 @@ export function guarded({ iscsi = {}, guard = {} }: Pick<TargetOptions, 'iscsi' 
 }
 
 function admissionOptions(options: TargetOptions, tag: number) {
-  const { redirect, redirects = {}, vendorKey, asyncEvents = false } = options
+  const { redirect, redirects = {}, vendorKey, asyncEvents = false, pollUs } = options
   const own = Object.hasOwn(redirects, tag) ? redirects[tag] : redirect
   return {
     ...(own !== undefined && { redirect: own }),
     ...(vendorKey !== undefined && { vendorKey }),
     asyncEvents,
+    ...(pollUs !== undefined && { pollUs }),
   }
 }
 

@@ -203,6 +203,7 @@ export class Connection {
     }
     this.#pumping = false
     out.flush()
+    this.port.poll.worked()
     if (out.queued > sendQueueBytes) this.#pause()
   }
 

@@ -126,6 +126,11 @@ export interface IscsiOptions extends AccessOptions {
   readonly vendorKey?: VendorKey
   /** Each command that takes this long from its turn to its answer is an event, in milliseconds; 0, as if not given, for none. */
   readonly slowMs?: number
+  /**
+   * How long the event loop looks for the next request before it sleeps, in microseconds, at most 10,000; 100 if not given, 0 for
+   * never. Where requests do not come so soon, it stops looking.
+   */
+  readonly pollUs?: number
   /** Given each PDU as one line, without data. Slows everything down. MUST NOT throw. */
   readonly trace?: Trace
   /** Written what goes over the wire; whoever opened it closes it after the port has stopped. */
@@ -187,6 +192,7 @@ export interface Settings {
   readonly vendorKey: VendorKey | null
   readonly asyncEvents: boolean
   readonly slowMs: number
+  readonly pollUs: number
   readonly trace: Trace | null
   readonly capture: Capture | null
   readonly handOver: HandOver | null
@@ -215,6 +221,8 @@ const COUNTS = [
 ] as const
 const MAY_BE_ZERO = ['addressLoginsPerSecond', 'loginsPerSecond', 'loginBackOffMs'] as const
 
+/** Somewhat more than a client on the same machine takes for its next request. */
+const POLL_US = 100
 const TRUSTED = ['127.0.0.0/8', '::1']
 
 /**
@@ -241,6 +249,7 @@ export function settle(
   const nop = { ...DEFAULT_NOP, ...options.nop }
   const tpgt = options.tpgt ?? 1
   const slowMs = options.slowMs ?? 0
+  const pollUs = options.pollUs ?? POLL_US
   inRange('Target portal group tag', tpgt, 1, 65_535)
   inRange('limits.maxRecvDataSegmentLength', limits.maxRecvDataSegmentLength, 512, 0xff_ffff)
   inRange('limits.maxBurst', limits.maxBurst, 512, 0xff_ffff)
@@ -261,6 +270,7 @@ export function settle(
   inRange('limits.textBytes', limits.textBytes, 1024, 2 ** 24)
   limits.sessionBytes = checkedSessionBytes(limits)
   inRange('slowMs', slowMs, 0, 2 ** 31)
+  inRange('pollUs', pollUs, 0, 10_000)
   inRange('nop.intervalMs', nop.intervalMs, 0, 2 ** 40)
   inRange('nop.timeoutMs', nop.timeoutMs, 1, 2 ** 40)
   return {
@@ -276,6 +286,7 @@ export function settle(
     vendorKey: options.vendorKey ?? null,
     asyncEvents: options.asyncEvents ?? false,
     slowMs,
+    pollUs,
     trace: options.trace ?? null,
     capture: options.capture ?? null,
     handOver: options.handOver ?? null,

@@ -5,6 +5,7 @@ import { parseIscsiName, RESERVED_TAG, type SenseCode } from '@lunkit/spec'
 import type { Engine, Management, Nexus, Target, TargetEvent, TargetPort, Task } from '@lunkit/target-api'
 import { PortAccess } from './access/port-access.ts'
 import { abandonTask, answerTask } from './answer-task.ts'
+import { BusyPoll } from './busy-poll.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionEvent, ConnectionState } from './connection-states.ts'
 import { tellAttention } from './control/attention-event.ts'
@@ -57,8 +58,8 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   readonly control: Control
   readonly access: PortAccess
   readonly watch: PortWatch
-  /** What its sockets are read into. */
-  readonly slabs: SlabPool = new SlabPool()
+  readonly poll: BusyPoll
+  readonly slabs = new SlabPool()
   readonly protocol = PROTOCOL
   stopping = false
   /** Told of every step of every connection; for tests. */
@@ -77,6 +78,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     this.engine = engine
     this.settings = settings
     this.checksum = checksum
+    this.poll = new BusyPoll(settings.pollUs)
     this.wishes = wishes(settings.limits, settings.preferences)
     this.relativeId = settings.tpgt
     this.early = new EarlyData(settings.limits.earlyDataBytes, settings.limits.sessionBytes)
