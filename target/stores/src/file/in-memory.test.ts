@@ -12,7 +12,7 @@ import { openFile } from './open-file.ts'
 
 const TMPFS = 0x0102_1994
 const EXT4 = 0xef53
-const SLOW_MS = 3
+const SLOW_MS = 12
 
 /** How many of some reads and writes went to the thread pool, on a file system that says it is of this type. */
 async function threadsUsed(path: string, type: number): Promise<{ note: string; count: number }> {

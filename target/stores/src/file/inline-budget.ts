@@ -8,35 +8,35 @@ import { availableParallelism } from 'node:os'
  */
 export const MOST_INLINE = availableParallelism() > 1 ? 262_144 : 1_048_576
 
-const FIRST_PAUSE = 50
-const LONGEST_PAUSE = 3200
-/** A pause is at least so many times what the call took: files that are cached in part must not stop the others, either. */
-const TIMES = 20
+/** Slow calls may take one part in so many of the time: files that are cached in part must not stop the others. */
+const SHARE = 20
+/** What they may take at once, in milliseconds: now and then a call is slow because the system had something else to do. */
+const BURST = 10
 
 /**
- * Each call made inline is timed. One that took longer than `limit` ms sends its successors to the thread pool for a
- * while, which doubles as long as the first call after it is slow again.
+ * Each call made inline is timed. Those that took longer than `limit` ms are a debt, which time pays off; while it is more than a
+ * burst, calls go to the thread pool.
  */
 export class InlineBudget {
   readonly #limit: number
-  #until = 0
-  #pause = FIRST_PAUSE
+  #debt = 0
+  #paidAt = 0
   constructor(limit: number) {
     this.#limit = limit
   }
 
   /** `now` as of `performance.now()`. */
   allows(now: number): boolean {
-    return now >= this.#until
+    if (this.#debt === 0) return true
+    this.#debt = Math.max(0, this.#debt - (now - this.#paidAt) / SHARE)
+    this.#paidAt = now
+    return this.#debt < BURST
   }
 
   /** To be called after each inline call, with its begin and end. */
   spent(from: number, to: number): void {
-    if (to - from <= this.#limit) {
-      this.#pause = FIRST_PAUSE
-      return
-    }
-    this.#until = to + Math.max(this.#pause, (to - from) * TIMES)
-    if (this.#pause < LONGEST_PAUSE) this.#pause *= 2
+    if (to - from <= this.#limit) return
+    if (this.#debt === 0) this.#paidAt = to
+    this.#debt += to - from
   }
 }
