@@ -8,6 +8,8 @@ import { memoryOf } from './processor.ts'
 import type { Progress } from './progress.ts'
 import type { Memory, Report } from './report.ts'
 
+const WARM_UP_SECONDS = 1
+
 export interface Plan {
   readonly cases: readonly Case[]
   readonly targets: readonly string[]
@@ -19,9 +21,9 @@ export interface Plan {
   readonly core: number
 }
 
-/** Runs that the plan has still to make. */
+/** Runs that the plan has still to make, with one to warm up before those of a case. */
 export const runsOf = ({ cases, targets, runs }: Plan): number =>
-  cases.reduce((sum, one) => sum + runs * entrants(one, targets).length, 0)
+  cases.reduce((sum, one) => sum + (1 + runs) * entrants(one, targets).length, 0)
 
 /** Fills the report; `keep` is called whenever there is something new in it. Who fails is named there and left out. */
 export async function runMatrix(
@@ -65,6 +67,15 @@ async function runCase(
 ): Promise<void> {
   const runs = new Map<string, Run[]>(entrants(one, plan.targets).map(name => [name, []]))
   let disturbed = 0
+  // What a compiler makes of a road while it is new is no part of the figure; nor is what a file system does at its first touch.
+  for (const name of runs.keys()) {
+    progress.begin(`${one.name} ${name}`)
+    await team
+      .get(name)
+      .then(it => measure(generator, it, one, Math.min(plan.seconds, WARM_UP_SECONDS), () => false))
+      .catch(() => team.drop(name))
+    progress.end()
+  }
   for (let round = 0; round < plan.runs; round++) {
     for (const [name, all] of runs) {
       progress.begin(`${one.name} ${name}`)
