@@ -71,7 +71,13 @@ async function measureAll(
     }
     keep()
   }
-  await runMatrix(plan, generator, report, progress, keep)
+  try {
+    await runMatrix(plan, generator, report, progress, keep)
+  } catch (error) {
+    // Its clock would keep the process.
+    progress.stop()
+    throw error
+  }
   const place = { prefix: PREFIX, folder: SPARSE_FOLDER }
   for (const curve of curves) {
     await attempt(curve.name, async () => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a benchmark has measured so far, and its file: kept after every case, so that a run that is cut off can go on.
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { SlowRow, StartRow } from './aside.ts'
 import type { Run } from './measure.ts'
 import type { Share } from './profile-parts.ts'
@@ -76,6 +77,7 @@ export function readReport(path: string, setting: Setting): Report {
 
 /** Whole or not at all. */
 export function writeReport(path: string, report: Report): void {
+  mkdirSync(dirname(path), { recursive: true })
   writeFileSync(`${path}.new`, `${JSON.stringify(report, null, 1)}\n`)
   renameSync(`${path}.new`, path)
 }
