@@ -37,8 +37,6 @@ import type { TlsFace } from './tls/face.ts'
 import type { Handshake } from './tls/handshake.ts'
 import { beginFetch } from './write-data.ts'
 
-/** SPC protocol identifier of iSCSI. */
-const PROTOCOL = 5
 /** What one connection may send before it is logged in, in bytes. */
 const LOGIN_SHARE = 262_144
 /** The shortest time that stopping gives to tasks which are slow to end. */
@@ -60,7 +58,8 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   readonly watch: PortWatch
   readonly poll: BusyPoll
   readonly slabs = new SlabPool()
-  readonly protocol = PROTOCOL
+  /** SPC protocol identifier of iSCSI. */
+  readonly protocol = 5
   stopping = false
   /** Told of every step of every connection; for tests. */
   onStep: ((from: ConnectionState, on: ConnectionEvent) => void) | null = null
@@ -366,11 +365,12 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     for (const connection of [...this.#pending]) void connection.end('stopped')
     await drainSessions(this, [...this.sessions.values()], graceMs)
     for (const session of [...this.sessions.values()]) void session.end('stopped')
-    for (const connection of this.#open) connection.socket.destroy()
+    for (const { socket } of this.#open) socket.destroy()
     await this.until(() => this.#open.size === 0)
     await within(this.table.drained(), Math.max(graceMs, LEAST_DRAIN_MS))
     this.#keepAlive.stop()
     this.door.close()
+    this.slabs.close()
     this.engine.closePort(this)
     await Promise.all(closed)
   }

@@ -185,3 +185,23 @@ test('what was abandoned is not read over by its own socket either', () => {
   room.close()
   assert.equal(pool.inUse, 0)
 })
+
+test('a closed pool gives its memory back at once, and what is held when it is let go', t => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const pool = new SlabPool()
+  const room = roomyOne(pool)
+  const { space } = room
+  const lease = room.lend(4096)!
+  room.close()
+  pool.close()
+  assert.equal(space.length, SLAB_BYTES, 'it is held')
+  lease.giveBack()
+  t.mock.timers.tick(2000)
+  assert.equal(space.length, 0)
+  const other = new SlabPool()
+  const free = roomyOne(other)
+  const { space: freed } = free
+  free.close()
+  other.close()
+  assert.equal(freed.length, 0)
+})

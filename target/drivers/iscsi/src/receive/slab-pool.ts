@@ -59,6 +59,12 @@ export class SlabPool {
     slab.region.take(slab, isAbandoned)
   }
 
+  /** Nothing is received any more: what is held yet goes back when it is let go. */
+  close(): void {
+    for (const region of this.#regions) region.wasUsed = false
+    this.#rest()
+  }
+
   /** Gives back the memory of which nothing has been used since the last time. */
   #rest(): void {
     this.clock++
