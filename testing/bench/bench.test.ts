@@ -27,7 +27,8 @@ const SETTING = {
   processor: 'P',
   cores: 2,
   versions: 'V',
-  folder: 'ext4',
+  folder: 'tmpfs',
+  diskFolder: 'ext4',
   imageBytes: 2 ** 29,
   runs: 3,
   seconds: 1,
@@ -67,7 +68,7 @@ test('a short run measures every target, keeps its report and ends all of them',
   t.after(dispose)
   const out = join(path, 'report.json')
   const { FIO: _, ...env } = process.env
-  const words = ['--smoke', '--peers', '--json', '--folder', path, '--out', out]
+  const words = ['--smoke', '--peers', '--json', '--folder', path, '--disk-folder', path, '--out', out]
   const { stdout } = await execute(process.execPath, [BENCH, ...words], { timeout: 60_000, env })
   const { results, memory, failures } = JSON.parse(stdout) as Report
   assert.deepEqual(failures, [])

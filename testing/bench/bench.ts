@@ -6,7 +6,7 @@ import { measureSlow, measureStarts } from './aside.ts'
 import { CURVES, measureCurve } from './curves.ts'
 import { markdown, writeDocs } from './docs.ts'
 import { chooseGenerator, type Generator } from './generators/generator.ts'
-import { imageFolder } from './images.ts'
+import { type Folders, imageFolders, SHARED_MEMORY } from './images.ts'
 import { runMatrix, runsOf } from './matrix.ts'
 import { type Options, readOptions } from './options.ts'
 import { profile } from './profile.ts'
@@ -19,15 +19,13 @@ const CLIENT_CORE = Math.min(1, cpus().length - 1)
 /** Pins a target. */
 const PREFIX = ['taskset', '-c', String(TARGET_CORE)]
 const PROFILED = 'randread-4k-qd32'
-/** Sparse files of curves: ext4 ends at 16 TiB. */
-const SPARSE_FOLDER = '/dev/shm'
 
 async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2))
   // What this process does itself, such as being a client, is to be on the client's core.
   execFileSync('taskset', ['-apc', String(CLIENT_CORE), String(process.pid)], { stdio: 'ignore' })
   const generator = chooseGenerator(CLIENT_CORE, process.env['FIO'])
-  const images = imageFolder(options.folder)
+  const images = imageFolders(options.folders)
   process.once('exit', images.dispose)
   // The children end with this process: each has its own handler of 'exit'.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
@@ -37,7 +35,7 @@ async function main(): Promise<void> {
     writeReport(options.out, report)
     if (options.docs) writeDocs(report)
   }
-  await measureAll(options, generator, images.path, report, keep)
+  await measureAll(options, generator, images.folders, report, keep)
   process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : `${markdown(report)}\n`)
   if (report.failures.length > 0) process.exitCode = 1
 }
@@ -46,7 +44,7 @@ async function main(): Promise<void> {
 async function measureAll(
   options: Options,
   generator: Generator,
-  folder: string,
+  folders: Folders,
   report: Report,
   keep: () => void,
 ): Promise<void> {
@@ -56,7 +54,7 @@ async function measureAll(
     if (why !== null) process.stderr.write(`${one.name} is left out: ${why}\n`)
     return why === null
   })
-  const plan = { ...options, cases, folder, core: TARGET_CORE }
+  const plan = { ...options, cases, folders, core: TARGET_CORE }
   const curves = CURVES.filter(
     ({ name }) => options.curves.includes(name) && !report.curves.some(curve => curve.name === name),
   )
@@ -78,7 +76,8 @@ async function measureAll(
     progress.stop()
     throw error
   }
-  const place = { prefix: PREFIX, folder: SPARSE_FOLDER }
+  // The sparse files of curves: ext4 ends at 16 TiB.
+  const place = { prefix: PREFIX, folder: SHARED_MEMORY }
   for (const curve of curves) {
     await attempt(curve.name, async () => {
       report.curves.push(await measureCurve(curve, options.seconds, place, progress.begin, progress.end))
@@ -99,7 +98,7 @@ async function measureAll(
   if (options.profile && report.profile === null) {
     progress.begin('profile')
     await attempt('profile', async () => {
-      report.profile = await profile(PROFILED, generator, folder, options.imageBytes, TARGET_CORE)
+      report.profile = await profile(PROFILED, generator, folders.memory, options.imageBytes, TARGET_CORE)
     })
   }
   progress.end()
@@ -107,13 +106,14 @@ async function measureAll(
   keep()
 }
 
-function settingOf({ folder, imageBytes, runs, seconds }: Options, generator: Generator): Setting {
+function settingOf({ folders, imageBytes, runs, seconds }: Options, generator: Generator): Setting {
   return {
     generator: generator.label,
     processor: cpus()[0]!.model,
     cores: cpus().length,
     versions: versions(),
-    folder: fileSystemOf(folder),
+    folder: fileSystemOf(folders.memory),
+    diskFolder: fileSystemOf(folders.disk),
     imageBytes,
     runs,
     seconds,
@@ -121,7 +121,7 @@ function settingOf({ folder, imageBytes, runs, seconds }: Options, generator: Ge
 }
 
 const fileSystemOf = (folder: string): string =>
-  execFileSync('findmnt', ['-no', 'FSTYPE', '-T', folder], { encoding: 'utf8' }).trim()
+  execFileSync('findmnt', ['-no', 'FSTYPE', '-T', folder], { encoding: 'utf8' }).trim().split('\n').at(-1)!
 
 try {
   await main()

@@ -11,6 +11,8 @@ export type SetName = (typeof SETS)[number]
 export interface Serving {
   readonly store: StoreKind
   readonly luns: number
+  /** The images lie on a disk's file system, not in shared memory. */
+  readonly onDisk: boolean
 }
 
 export interface Case extends Serving {
@@ -35,7 +37,7 @@ const KIB = 1024
 /** Share of reads in the mix, in percent. */
 export const MIX_READS = 70
 
-type Rest = Partial<Pick<Case, 'store' | 'luns' | 'sessions' | 'isCold' | 'digests'>>
+type Rest = Partial<Pick<Case, 'store' | 'luns' | 'onDisk' | 'sessions' | 'isCold' | 'digests'>>
 
 export const CASES: readonly Case[] = [
   ...[1, 8, 32].map(depth => row(depth === 1 ? 'goals' : 'quick', 'randread', 4, depth)),
@@ -50,6 +52,10 @@ export const CASES: readonly Case[] = [
   ),
   row('goals', 'randread', 4, 32, { isCold: true }),
   row('full', 'read', 128, 32, { isCold: true }),
+  row('goals', 'randread', 4, 32, { onDisk: true }),
+  row('goals', 'randwrite', 4, 32, { onDisk: true }),
+  row('full', 'read', 128, 8, { onDisk: true }),
+  row('full', 'write', 128, 8, { onDisk: true }),
   ...[1, 8, 64].map(sessions => row(sessions === 64 ? 'goals' : 'full', 'randread', 4, 4, { sessions })),
   ...[1, 8, 64].map(sessions => row(sessions === 64 ? 'goals' : 'full', 'randwrite', 4, 4, { sessions })),
   row('full', 'randread', 4, 32, { luns: 64 }),
@@ -71,10 +77,11 @@ export const SMOKE = 'read-128k-qd8'
 
 function row(set: SetName, pattern: Pattern, kib: number, depth: number, rest: Rest = {}): Case {
   const { store = 'file', luns = 1, sessions = 1, isCold = false, digests = null } = rest
+  const onDisk = rest.onDisk ?? isCold
   const marks = [
     depth === 4 ? `s${sessions}` : '',
     luns > 1 ? `l${luns}` : '',
-    isCold ? 'cold' : '',
+    isCold ? 'cold' : onDisk ? 'disk' : '',
     store === 'file' ? '' : store,
     digests === null ? '' : digests ? 'digests' : 'plain',
   ]
@@ -88,6 +95,7 @@ function row(set: SetName, pattern: Pattern, kib: number, depth: number, rest: R
     digests,
     store,
     luns,
+    onDisk,
     unit: pattern.startsWith('rand') ? 'IOPS' : 'MiB/s',
     set,
   }

@@ -41,11 +41,11 @@ function sections(report: Report, images: readonly Picture[]): Record<string, st
 }
 
 export function settingText({ setting, results, failures }: Report): string {
-  const { generator, processor, cores, versions, folder, imageBytes, runs, seconds } = setting
+  const { generator, processor, cores, versions, folder, diskFolder, imageBytes, runs, seconds } = setting
   const disturbed = results.reduce((sum, result) => sum + result.disturbed, 0)
   const stayed = disturbed === 0 ? 'none was disturbed' : `${disturbed} runs stayed disturbed`
   return [
-    `${cores} cores (${processor}); ${versions}. Load by ${generator}; images of ${imageBytes / 2 ** 20} MiB on ${folder}; ` +
+    `${cores} cores (${processor}); ${versions}. Load by ${generator}; images of ${imageBytes / 2 ** 20} MiB on ${folder}, of cold cases and those on a disk on ${diskFolder}; ` +
       `medians of ${runs} runs of ${seconds} s, ${stayed} by other processes.`,
     ...failures.map(line => `- Failed: ${line}`),
   ].join('\n')

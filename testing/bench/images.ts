@@ -13,10 +13,10 @@ import {
   statSync,
   writeSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 const CHUNK = 1 << 20
+export const SHARED_MEMORY = '/dev/shm'
 
 /** A full image, read once, so that reads meet neither holes nor the disk. Returns its path. */
 export function writeImage(path: string, bytes: number): string {
@@ -49,7 +49,9 @@ export function chill(path: string): void {
   execFileSync('dd', [`of=${path}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0'], { stdio: 'pipe' })
   const left = Number(execFileSync('fincore', ['-bnro', 'RES', path], { encoding: 'utf8' }))
   if (left > statSync(path).size / 100)
-    throw new Error(`${path} stays in the page cache (${left} bytes): cold cases want --folder on a disk`)
+    throw new Error(
+      `${path} stays in the page cache (${left} bytes): cold cases want --disk-folder on a disk`,
+    )
 }
 
 function withFile(path: string, flags: string, use: (file: number) => void): void {
@@ -61,8 +63,20 @@ function withFile(path: string, flags: string, use: (file: number) => void): voi
   }
 }
 
-/** A folder for images: on the disk of the temporary files, so that the page cache is the one of everyday files. */
-export function imageFolder(parent: string = tmpdir()): { path: string; dispose(): void } {
-  const path = mkdtempSync(join(parent, 'lunkit-bench-'))
-  return { path, dispose: () => rmSync(path, { recursive: true, force: true }) }
+/** Where images lie: in shared memory, whose pages no disk waits for, or behind a disk's file system. */
+export interface Folders {
+  readonly memory: string
+  readonly disk: string
 }
+
+/** New folders inside those given. */
+export function imageFolders(parents: Folders): { folders: Folders; dispose(): void } {
+  const folders = { memory: folderIn(parents.memory), disk: folderIn(parents.disk) }
+  const dispose = (): void => {
+    for (const path of Object.values(folders)) rmSync(path, { recursive: true, force: true })
+  }
+  return { folders, dispose }
+}
+
+/** A new folder there, for the caller to remove. */
+export const folderIn = (parent: string): string => mkdtempSync(join(parent, 'lunkit-bench-'))

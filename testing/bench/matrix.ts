@@ -3,6 +3,7 @@
 import type { Case, Serving } from './cases.ts'
 import { type Contestant, entrants, start } from './contestants.ts'
 import type { Generator } from './generators/generator.ts'
+import type { Folders } from './images.ts'
 import { DISTURBED, measure, medianRun, type Run } from './measure.ts'
 import { memoryOf } from './processor.ts'
 import type { Progress } from './progress.ts'
@@ -16,7 +17,7 @@ export interface Plan {
   readonly runs: number
   readonly seconds: number
   readonly retries: number
-  readonly folder: string
+  readonly folders: Folders
   readonly imageBytes: number
   readonly core: number
 }
@@ -55,7 +56,8 @@ export const replaced = (known: readonly Memory[], fresh: readonly Memory[]): Me
   ...fresh,
 ]
 
-const servingName = ({ store, luns }: Serving): string => (luns === 1 ? store : `${store}, ${luns} LUNs`)
+const servingName = ({ store, luns, onDisk }: Serving): string =>
+  [store, onDisk ? 'disk' : '', luns > 1 ? `${luns} LUNs` : ''].filter(word => word !== '').join(', ')
 
 async function runCase(
   plan: Plan,
@@ -133,7 +135,8 @@ class Team {
   }
 
   async get(name: string): Promise<Contestant> {
-    const { core, folder, imageBytes } = this.#plan
+    const { core, folders, imageBytes } = this.#plan
+    const folder = this.#serving.onDisk ? folders.disk : folders.memory
     const member = this.#members.get(name) ?? (await start(name, core, folder, this.#serving, imageBytes))
     this.#members.set(name, member)
     return member

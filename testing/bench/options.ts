@@ -7,6 +7,7 @@ import { CASES, type Case, isInSet, SETS, type SetName, SMOKE } from './cases.ts
 import { NAMES, USUAL } from './contestants.ts'
 import { CURVES } from './curves.ts'
 import { REPORT } from './docs.ts'
+import { type Folders, SHARED_MEMORY } from './images.ts'
 
 export interface Options {
   readonly cases: readonly Case[]
@@ -16,7 +17,7 @@ export interface Options {
   readonly retries: number
   readonly minutes: number
   readonly imageBytes: number
-  readonly folder: string
+  readonly folders: Folders
   /** Names of the curves to measure. */
   readonly curves: readonly string[]
   /** Also starts, and a fast unit beside a slow one. */
@@ -55,7 +56,8 @@ const USAGE = `npm run bench -- [options]
   --retries N      repeat a run that other processes disturbed up to N times, (3)
   --minutes M      ... while there is time (quick 5, goals 12, full 30)
   --size MIB       size of a target's images (256)
-  --folder PATH    where the images lie, written full and read once (the temporary files)
+  --folder PATH    where images of cached cases lie, written full and read once (shared memory)
+  --disk-folder P  those of cases named -cold and -disk (the temporary files)
   --curves A,B     also how lunkit grows with ${CURVE_NAMES.join(', ')} (of full: all; none)
   --profile        also where the time of a command goes (of full); needs perf
   --out FILE       where the report is kept after each case (lunkit-bench.json of the temporary files)
@@ -83,7 +85,8 @@ export function readOptions(words: readonly string[]): Options {
       retries: { type: 'string', default: '3' },
       minutes: { type: 'string' },
       size: { type: 'string', default: '256' },
-      folder: { type: 'string', default: tmpdir() },
+      folder: { type: 'string', default: SHARED_MEMORY },
+      'disk-folder': { type: 'string', default: tmpdir() },
       curves: { type: 'string' },
       profile: { type: 'boolean', default: false },
       out: { type: 'string' },
@@ -110,7 +113,7 @@ export function readOptions(words: readonly string[]): Options {
     ),
     aside: aside && !alone,
     profile: values.profile || (profile && !alone),
-    folder: values.folder,
+    folders: { memory: values.folder, disk: values['disk-folder'] },
     docs: values.docs,
     json: values.json,
     resume: values.resume,
@@ -135,7 +138,9 @@ function print(text: string): never {
 function chooseCases(set: SetName, only: string | undefined): Case[] {
   if (only === undefined) return CASES.filter(one => isInSet(one, set))
   const pattern = new RegExp(only)
-  return CASES.filter(({ name }) => pattern.test(name))
+  const chosen = CASES.filter(({ name }) => pattern.test(name))
+  if (chosen.length === 0) throw new Error(`No case matches '${only}'; --list shows them`)
+  return chosen
 }
 
 /** Some of `all`, parted by commas; an empty text is none. */

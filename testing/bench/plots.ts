@@ -100,7 +100,7 @@ const isPlain = (one: Case): boolean =>
   one.store === 'file' &&
   one.sessions === 1 &&
   one.luns === 1 &&
-  !one.isCold &&
+  !one.onDisk &&
   one.digests === null &&
   one.depth !== 4
 const of = (pattern: string, kib: number) => (one: Case) =>
@@ -146,7 +146,7 @@ const CASE_PLOTS: readonly CasePlot[] = [
   bySessions('randwrite', 'Random writes of 4 KiB'),
   {
     name: 'special',
-    title: 'Random 4 KiB at depth 32: a mix, a cold file, 64 LUNs',
+    title: 'Random 4 KiB at depth 32: a mix, a cold file, one on a disk, 64 LUNs',
     kind: 'bar',
     across: '',
     up: 'commands a second',

@@ -33,7 +33,7 @@ test("a command costs lunkit less than tgtd's processor time", async t => {
     dispose()
   })
   for (const name of ['lunkit', 'tgtd'])
-    team.push(await start(name, CORE, path, { store: 'file', luns: 1 }, BYTES))
+    team.push(await start(name, CORE, path, { store: 'file', luns: 1, onDisk: false }, BYTES))
   const [own, peer] = team as [Contestant, Contestant]
   for (const { name, most } of RATIOS) {
     await t.test(name, async () => {

@@ -11,8 +11,10 @@ export interface Setting {
   readonly processor: string
   readonly cores: number
   readonly versions: string
-  /** Where the images were, and how long all of one target's together. */
+  /** File systems of the images of cached cases, and of cold ones and those on a disk. */
   readonly folder: string
+  readonly diskFolder: string
+  /** Length of all images of one target together. */
   readonly imageBytes: number
   readonly runs: number
   readonly seconds: number

@@ -2,12 +2,13 @@
 // What starting and idling cost, of the command as published and as this tree runs it: `npm run bench:start`.
 import { execFileSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type ServedTarget, serveBy } from '../kit/serve-process.ts'
-import { imageFolder, writeImage } from './images.ts'
+import { folderIn, writeImage } from './images.ts'
 import { median } from './measure.ts'
 import { capacity, open } from './own-client.ts'
 import { memoryOf, processorUse } from './processor.ts'
@@ -104,9 +105,9 @@ if (values.help) {
   process.exit(0)
 }
 execFileSync(process.execPath, [join(ROOT, 'architecture/pack.ts')])
-const images = imageFolder()
-process.once('exit', images.dispose)
-const image = writeImage(join(images.path, 'start.img'), IMAGE_BYTES)
+const folder = folderIn(tmpdir())
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+const image = writeImage(join(folder, 'start.img'), IMAGE_BYTES)
 const starts = Object.keys(COMMANDS).map(name => ({ name, all: [] as Start[] }))
 for (let run = -1; run < Number(values.runs); run++) {
   for (const { name, all } of starts) {
