@@ -27,6 +27,13 @@ export const ARROWS: readonly Part[] = [
     node: true,
     outside: ['koffi'],
   },
+  {
+    folder: 'target/passthrough',
+    name: '@lunkit/target-passthrough',
+    may: [SPEC, API],
+    node: true,
+    outside: ['koffi'],
+  },
   { folder: 'target/state', name: '@lunkit/target-state', may: [SPEC, API], node: true, outside: [] },
   {
     folder: 'target/drivers/iscsi',
@@ -60,6 +67,7 @@ export const ARROWS: readonly Part[] = [
       '@lunkit/target-devices',
       '@lunkit/target-stores',
       '@lunkit/target-state',
+      '@lunkit/target-passthrough',
       '@lunkit/target-driver-iscsi',
       '@lunkit/target-driver-local',
       '@lunkit/initiator-core',

@@ -73,7 +73,7 @@ function unpackAll(user: string): void {
     const tar = spawnSync('tar', ['-xzf', path, '-C', into, '--strip-components=1'])
     assert.equal(tar.status, 0, String(tar.stderr))
   }
-  for (const name of ARROWS.flatMap(part => part.outside)) {
+  for (const name of new Set(ARROWS.flatMap(part => part.outside))) {
     const from = join(ROOT, 'node_modules', name)
     if (statSync(from, { throwIfNoEntry: false })) symlinkSync(from, join(modules, name))
   }

@@ -5,8 +5,8 @@ import { basename, dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import * as spec from '@lunkit/spec'
-import type { Binding, DeviceType, StoreType } from '@lunkit/target-api'
-import { STORES } from '../cli/src/target-face/lun-spec.ts'
+import type { Binding, DeviceType, ParameterTable } from '@lunkit/target-api'
+import { FILTERS, KINDS, STORES } from '../cli/src/target-face/plug-ins.ts'
 import { files, isTest, ROOT } from './sources.ts'
 
 const load = async (file: string): Promise<Record<string, unknown>> =>
@@ -74,16 +74,37 @@ test('text keys are unique', () => {
   assert.equal(new Set(names).size, names.length)
 })
 
-test('every store folder is a store of that name, and the command line knows it', async () => {
-  const folders = files('/store.ts').filter(file => file.startsWith('target/stores/src/'))
-  const names = folders.map(file => basename(dirname(file)))
-  assert.deepEqual(names.toSorted(), [...STORES].toSorted())
-  for (const [i, file] of folders.entries()) {
-    const { store } = (await load(file)) as { store: StoreType }
-    assert.equal(store.name, names[i])
-    assert.equal(store.apiVersion, 1)
-    const rows = Object.entries(store.parameters)
-    assert.ok(rows.filter(([, { argument }]) => argument).length <= 1)
+interface PlugIn {
+  readonly name: string
+  readonly apiVersion: number
+  readonly parameters: ParameterTable
+}
+
+/** What each plug-in folder's file exports under `role`, which has to have the folder's name and be known to the command line. */
+async function plugIns(
+  folder: string,
+  role: string,
+  known: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const found = files(`/${role}.ts`).filter(file => file.startsWith(folder))
+  const names = found.map(file => basename(dirname(file)))
+  assert.deepEqual(names.toSorted(), Object.keys(known).toSorted())
+  for (const [i, file] of found.entries()) {
+    const plugIn = ((await load(file)) as Record<string, PlugIn>)[role]!
+    assert.equal(plugIn.name, names[i])
+    assert.equal(plugIn.apiVersion, 1)
+    const rows = Object.entries(plugIn.parameters)
+    assert.ok(rows.filter(([, { argument }]) => argument).length <= (role === 'filter' ? 0 : 1), names[i])
     for (const [key, { help }] of rows) assert.ok(help.length > 5, `${names[i]}: ${key} has no help`)
   }
+}
+
+test('every store folder is a store of that name, and the command line knows it', () =>
+  plugIns('target/stores/src/', 'store', STORES))
+
+test('every filter folder is a filter of that name, and the command line knows it', () =>
+  plugIns('target/stores/src/filters/', 'filter', FILTERS))
+
+test('no two plug-ins have one name', () => {
+  assert.equal(new Set(KINDS).size, KINDS.length)
 })

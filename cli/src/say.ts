@@ -26,7 +26,7 @@ export function eventWords(type: string, fields: Readonly<Record<string, unknown
 }
 
 /** The line of a LUN that is served. */
-export function lunWords({ lun, url, bytes, store, group }: LunView): string {
+export function lunWords({ lun, url, bytes, kind, store, group }: LunView): string {
   const to = group === null ? '' : `  (group ${group})`
-  return `LUN ${lun}  ${formatBytes(bytes).padStart(9)}  ${store.padEnd(6)}  ${url}${to}`
+  return `LUN ${lun}  ${formatBytes(bytes).padStart(9)}  ${(store ?? kind).padEnd(6)}  ${url}${to}`
 }

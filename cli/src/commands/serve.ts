@@ -25,12 +25,14 @@ interface ServeFlags extends TargetFlags, ExplainFlags {
 /** What is served when no LUN is named: a new image of this name and size in the current folder. */
 const DEFAULT_LUN = 'lunkit.img,size=1G'
 const HELP = `
-A LUN is KIND:ARGUMENT[,key=value...]; a bare path is a file. They become LUN 0, 1, 2 ... in order.
+A LUN is [FILTER:...]KIND:ARGUMENT[,key=value...]; a bare path is a file. They become LUN 0, 1, 2 ... in order.
   disk.img                     an image that exists
   new.img,size=10G             created, sparse, if it does not exist
   memory:256M                  in memory, gone at the end
   null:1T                      for measuring: writes are dropped, reads are zeros
   object:./storage.js          your own: a module whose default export has size and read
+Filters stand in front of any of them, the one next to the device first:
+  readonly:disk.img            nothing below it is changed
 
 Keys of every disk (readonly=yes, for one; K, M, G and T are powers of 1024; a comma in a path is written '\\,'):
   readonly, removable          refuse every write; a medium that can be ejected

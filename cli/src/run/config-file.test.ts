@@ -49,6 +49,7 @@ test('keys become flags of serve, of a target or of all that do not say otherwis
   assert.equal(a!.luns[0], 'disk.img,size=10M')
   assert.deepEqual(a!.luns[1], {
     kind: 'disk',
+    filters: [],
     store: 'file',
     keys: { '': 'b,c.img', size: '1G', readonly: 'true', serial: '007', naa: '3000000000000001' },
     label: 'file:b,c.img',
@@ -84,8 +85,11 @@ const WRONG: readonly (readonly [what: string, text: string, message: RegExp])[]
   ['a key of a target at the top', `${target()}name: x`, /: name is a key of another place/],
   ['a list for a text', target('    chap-file: [a]'), /targets\[0\]\.chap-file is not a text/],
   ['an empty value', target('    initiator: [a, ]\n    open:'), /targets\[0\]\.open is not yes or no/],
-  ['a LUN of no kind', 'targets: [{ luns: [{ size: 1G }] }]', /luns\[0\] has none of file, memory/],
-  ['a LUN of two kinds', 'targets: [{ luns: [{ file: a, memory: 1M }] }]', /luns\[0\] has more than one/],
+  [
+    'a LUN of no kind',
+    'targets: [{ luns: [{ size: 1G }] }]',
+    /luns\[0\] begins with 'size', which is no kind/,
+  ],
   ['a list in a LUN', 'targets: [{ luns: [{ file: a, size: [1] }] }]', /luns\[0\]\.size is not a text/],
   ['no number', `${target()}processes: many`, /processes is not a number from 1/],
   ['process 0', target('    process: 0'), /targets\[0\]\.process is not a number/],

@@ -2,7 +2,8 @@
 // The file of `lunkit run`, YAML or JSON, read into plain values: every key is checked, and errors say where it stands.
 import { readFile } from 'node:fs/promises'
 import type { TargetFlags } from '../serve-options.ts'
-import { keysOf, type LunSpec, STORES } from '../target-face/lun-spec.ts'
+import { type LunSpec, specOf } from '../target-face/lun-spec.ts'
+import { KINDS } from '../target-face/plug-ins.ts'
 import { UsageError } from '../usage-error.ts'
 import { type Form, KEYS, keysAt, type Place } from './config-keys.ts'
 
@@ -86,22 +87,23 @@ class Reader {
     }
   }
 
-  /** A text as `lunkit serve` takes it, or `file: disk.img` with its keys beside it. */
+  /** A text as `lunkit serve` takes it, or `file: disk.img` with its keys behind it. */
   #lun(given: unknown, where: string): string | LunSpec {
     if (typeof given === 'string' && given !== '') return given
-    const { ...values } = this.#object(given, where)
-    const stores = STORES.filter(store => values[store] !== undefined)
-    const [store] = stores
-    if (store === undefined || stores.length > 1) {
+    const values = this.#object(given, where)
+    const [kind = '', ...others] = Object.keys(values)
+    if (!KINDS.includes(kind)) {
       throw this.#fail(
         where,
-        ` has ${store === undefined ? 'none' : 'more than one'} of ${STORES.join(', ')}`,
+        ` begins with '${kind}', which is no kind of LUN`,
+        `write the kind first, as in file: disk.img; kinds are ${KINDS.join(', ')}`,
       )
     }
-    const { [store]: argument, ...rest } = values
-    const keys: Record<string, string> = { '': this.#text(argument, `${where}.${store}`) }
-    for (const [name, value] of Object.entries(rest)) keys[name] = this.#text(value, `${where}.${name}`)
-    return { kind: 'disk', store, keys: keysOf(keys), label: `${store}:${keys['']}` }
+    const argument = values[kind]
+    const layers = `${kind}:${argument === '' || argument === null ? '' : this.#text(argument, `${where}.${kind}`)}`
+    const keys: Record<string, string> = {}
+    for (const name of others) keys[name] = this.#text(values[name], `${where}.${name}`)
+    return specOf(layers, keys, layers)
   }
 
   #flags(given: Values, where: string, places: readonly Place[], others: readonly string[]): Flags {

@@ -1,25 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// A LUN as a person writes it (`KIND:ARGUMENT[,key=value…]`) or as a program gives it, made into plug-ins and values.
-
-import {
-  type BackingStore,
-  type DeviceType,
-  OperatorError,
-  type ParameterTable,
-  parseSize,
-  readParameters,
-  type StoreType,
-} from '@lunkit/target-api'
+// A LUN as a person writes it (`[LAYER:…]KIND:ARGUMENT[,key=value…]`) or as a program gives it.
+import { OperatorError, type ParameterTable, parseSize } from '@lunkit/target-api'
 import type { ObjectStorage } from '@lunkit/target-stores/object'
-import { checkTags, openBeside } from './beside-store.ts'
+import { DEVICES, KINDS, roleOf } from './plug-ins.ts'
 
 /** Which plug-ins make the unit, and the texts of their keys. */
 export interface LunSpec {
   /** Device type: `disk`. */
   readonly kind: string
-  /** Store plug-in. */
-  readonly store: string
-  /** Keys of store and device type, as texts. */
+  /** Filters between device and store, the one next to the device first; none if not given. */
+  readonly filters?: readonly string[]
+  /** Store plug-in; null for a device without one. */
+  readonly store: string | null
+  /** Keys of all of them, as texts; `NAME.key` is for the plug-in of that name alone. */
   readonly keys: Readonly<Record<string, string>>
   /** The user's own storage, for the store `object`. */
   readonly object?: ObjectStorage
@@ -40,43 +33,13 @@ export const UNIT_PARAMETERS = Object.freeze({
   management: { type: 'string', help: 'URL where the unit is managed, for VPD page 85h (none if not given)' },
 } as const satisfies ParameterTable)
 
-interface StoreModule {
-  readonly store: StoreType
-  readonly fromObject?: (object: ObjectStorage) => BackingStore
-}
-
-/** Plug-ins by name, each loaded when a LUN names it. Their specifiers are written out, so that a bundle has them too. */
-const DEVICES: Readonly<Record<string, () => Promise<{ readonly device: DeviceType }>>> = {
-  disk: () => import('@lunkit/target-devices/disk'),
-}
-const STORE_MODULES: Readonly<Record<string, () => Promise<StoreModule>>> = {
-  file: () => import('@lunkit/target-stores/file'),
-  memory: () => import('@lunkit/target-stores/memory'),
-  null: () => import('@lunkit/target-stores/null'),
-  object: () => import('@lunkit/target-stores/object'),
-}
-
-/** Stores that a LUN argument can name. */
-export const STORES: readonly string[] = Object.keys(STORE_MODULES)
-
 /**
  * Reads a LUN argument. A bare path is `file:`. Commas separate keys; a comma inside a value is written `\\,`.
  * Throws OperatorError for an unknown kind or a part that is no key=value.
  */
 export function parseLun(text: string): LunSpec {
-  const kind = /^([a-z][a-z0-9-]*):/.exec(text)?.[1]
-  if (kind !== undefined && !STORES.includes(kind)) {
-    throw new OperatorError('LUN_KIND_UNKNOWN', `'${text}' names the unknown kind '${kind}'`, {
-      hint: `kinds are ${STORES.join(', ')}; for a file of that name write file:${text}`,
-    })
-  }
-  const store = kind ?? 'file'
-  const [argument = '', ...rest] = splitCommas(kind === undefined ? text : text.slice(kind.length + 1))
-  if (argument === '' && store === 'file' && !rest.some(part => part.startsWith('path='))) {
-    throw new OperatorError('LUN_ARGUMENT', `'${text}' names no file`, { hint: 'write disk.img,size=10G' })
-  }
+  const [layers = '', ...rest] = splitCommas(text)
   const keys: Record<string, string> = {}
-  if (argument !== '') keys[''] = argument
   for (const part of rest) {
     const at = part.indexOf('=')
     if (at < 1) {
@@ -86,101 +49,54 @@ export function parseLun(text: string): LunSpec {
     }
     keys[part.slice(0, at)] = part.slice(at + 1)
   }
-  return { kind: 'disk', store, keys, label: text }
+  return specOf(layers, keys, text)
 }
 
 function splitCommas(text: string): string[] {
   return text.split(/(?<!\\),/).map(part => part.replaceAll('\\,', ','))
 }
 
-/** The plug-ins a LUN needs, loaded by name, and its keys dealt out to them. */
-export interface ResolvedLun {
-  readonly deviceType: DeviceType
-  readonly store: BackingStore
-  /** What the device keeps beside its blocks, or null. */
-  readonly beside: BackingStore | null
-  readonly deviceValues: Readonly<Record<string, string | number | boolean>>
-  readonly unitValues: Readonly<Record<string, string | number | boolean>>
-}
-
-/** Loads the plug-ins of one LUN and opens its stores. The caller closes them. */
-export async function resolveLun(spec: LunSpec): Promise<ResolvedLun> {
-  const { device: deviceType } = await plugIn(spec, DEVICES, spec.kind)()
-  const storeModule = await plugIn(spec, STORE_MODULES, spec.store)()
-  const storeTable = spec.object === undefined ? storeModule.store.parameters : {}
-  const dealt = deal(spec, storeTable, deviceType.parameters)
-  const deviceValues = readParameters(spec.label, deviceType.parameters, dealt.device)
-  const unitValues = readParameters(spec.label, UNIT_PARAMETERS, dealt.unit)
-  const storeValues = spec.object === undefined ? readParameters(spec.label, storeTable, dealt.store) : {}
-  checkBlocks(spec.label, storeValues['size'], deviceValues['block'])
-  checkTags(deviceValues)
-  const store =
-    spec.object !== undefined
-      ? storeModule.fromObject!(spec.object)
-      : await storeModule.store.open(storeValues)
-  try {
-    const path = spec.store === 'file' ? String(storeValues['path']) : null
-    const readonly = storeValues['readonly'] === true
-    const beside = await openBeside({ deviceType, store, deviceValues, path, readonly })
-    return { deviceType, store, beside, deviceValues, unitValues }
-  } catch (error) {
-    await store.close()
-    throw error
+/** A LUN of layers such as `cdrom:readonly:file:disk.iso` and keys. Throws OperatorError. */
+export function specOf(layers: string, keys: Readonly<Record<string, string>>, label: string): LunSpec {
+  const filters: string[] = []
+  let kind = 'disk'
+  let store: string | null = null
+  let argument = layers
+  for (let named = false; store === null && DEVICES[kind]!.store !== 'none'; named = true) {
+    const name = /^([a-z][a-z0-9-]*):/.exec(argument)?.[1]
+    if (name !== undefined) argument = argument.slice(name.length + 1)
+    const role = name === undefined ? null : roleOf(name)
+    if (role === 'device' && !named) kind = name!
+    else if (role === 'filter' && !filters.includes(name!)) filters.push(name!)
+    else if (role === 'store') store = name!
+    else if (role !== null) throw misplaced(name!, role, label)
+    else if (name !== undefined) throw unknown(name, label)
+    else if (argument === '' && keys['path'] === undefined) {
+      if (DEVICES[kind]!.store === 'may' && filters.length === 0) break
+      throw new OperatorError('LUN_ARGUMENT', `'${label}' names no file`, { hint: 'write disk.img,size=10G' })
+    } else store = 'file'
   }
+  return { kind, filters, store, keys: argument === '' ? keys : { '': argument, ...keys }, label }
 }
 
-function plugIn<T>({ label }: LunSpec, table: Readonly<Record<string, T>>, name: string): T {
-  if (Object.hasOwn(table, name)) return table[name]!
-  throw new OperatorError('LUN_KIND_UNKNOWN', `'${label}' names the unknown kind '${name}'`, {
-    hint: `there is ${Object.keys(table).join(', ')}`,
+function unknown(name: string, label: string): OperatorError {
+  return new OperatorError('LUN_KIND_UNKNOWN', `'${label}' names the unknown kind '${name}'`, {
+    hint: `kinds are ${KINDS.join(', ')}; for a file of that name write file:${label}`,
   })
 }
 
-/** A size that is asked for is checked before anything of that size is made. */
-function checkBlocks(label: string, size: unknown, block: unknown): void {
-  if (typeof size !== 'number' || typeof block !== 'number' || size % block === 0) return
-  throw new OperatorError('SIZE', `'${label}': ${size} bytes are no multiple of the block of ${block}`, {
-    hint: `give ${size - (size % block) + block} bytes`,
+function misplaced(name: string, role: string, label: string): OperatorError {
+  const message = role === 'device' ? `has the device '${name}' behind another part` : `names '${name}' twice`
+  return new OperatorError('LUN_ARGUMENT', `'${label}' ${message}`, {
+    hint: 'write at most one device, then filters, each once, then the store, as in disk:readonly:file:disk.img',
   })
-}
-
-type Texts = Record<string, string>
-
-/** A key goes to every table that has it (`readonly` concerns both the store and the disk). */
-function deal(
-  spec: LunSpec,
-  store: ParameterTable,
-  device: ParameterTable,
-): { store: Texts; device: Texts; unit: Texts } {
-  const dealt = { store: {} as Texts, device: {} as Texts, unit: {} as Texts }
-  const tables = [
-    [store, dealt.store],
-    [device, dealt.device],
-    [UNIT_PARAMETERS as ParameterTable, dealt.unit],
-  ] as const
-  for (const [key, text] of Object.entries(spec.keys)) {
-    const name = key === '' ? argumentName(spec, store, text) : key
-    const takers = tables.filter(([table]) => Object.hasOwn(table, name))
-    if (takers.length === 0) {
-      const known = [...new Set(tables.flatMap(([table]) => Object.keys(table)))]
-      throw new OperatorError('LUN_KEY_UNKNOWN', `'${spec.label}' has the unknown key '${name}'`, {
-        hint: `keys of ${spec.store} are ${known.join(', ')}`,
-      })
-    }
-    for (const [, texts] of takers) texts[name] = text
-  }
-  return dealt
-}
-
-function argumentName(spec: LunSpec, store: ParameterTable, text: string): string {
-  const found = Object.entries(store).find(([, parameter]) => parameter.argument)
-  if (found !== undefined) return found[0]
-  throw new OperatorError('LUN_ARGUMENT', `'${spec.store}' takes no argument, but '${text}' was given`)
 }
 
 /** A program's way to say the same: `{ size: '1G', readonly: true }` to texts. */
-export function keysOf(options: Readonly<Record<string, string | number | boolean | undefined>>): Texts {
-  const keys: Texts = {}
+export function keysOf(
+  options: Readonly<Record<string, string | number | boolean | undefined>>,
+): Record<string, string> {
+  const keys: Record<string, string> = {}
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue
     keys[name] = typeof value === 'boolean' ? (value ? 'yes' : 'no') : String(value)

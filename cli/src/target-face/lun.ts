@@ -16,7 +16,8 @@ export interface LunView {
   readonly url: string
   readonly bytes: number
   readonly kind: string
-  readonly store: string
+  /** Null: the device has none. */
+  readonly store: string | null
   readonly serial: string
   /** NAA designator as hex digits; `lunkit state` names units by it. */
   readonly naa: string
@@ -70,7 +71,7 @@ export class Lun implements LunView {
   get kind(): string {
     return this.#opened.spec.kind
   }
-  get store(): string {
+  get store(): string | null {
     return this.#opened.spec.store
   }
   get serial(): string {

@@ -11,7 +11,8 @@ import {
 import { openRecords } from '@lunkit/target-state'
 import type { ObjectStorage } from '@lunkit/target-stores/object'
 import { makeIdentity } from './identity.ts'
-import { type LunSpec, parseLun, resolveLun } from './lun-spec.ts'
+import { type LunSpec, parseLun } from './lun-spec.ts'
+import { resolveLun } from './resolve-lun.ts'
 
 /** A LUN argument (`disk.img,size=1G`), what `file()` and its kin give, or an object with size and read. */
 export type LunSource = string | LunSpec | ObjectStorage
@@ -43,18 +44,23 @@ export async function openLun(given: LunSource, place: OpenPlace): Promise<Opene
   const spec = toSpec(given, label)
   refuseShared(spec, place.others)
   const { deviceType, store, beside, deviceValues, unitValues } = await resolveLun(spec)
+  let device: Device | null = null
   try {
-    const storage = store.identity || `${spec.store}:${label.replace(' LUN ', '/')}`
+    // Only a device without a store tells itself what it is.
+    if (store === null) device = await deviceType.open(store, deviceValues, beside)
+    const known = store?.identity ?? device?.identity
+    const storage = known || `${spec.store ?? spec.kind}:${label.replace(' LUN ', '/')}`
     const identity = makeIdentity(storage, unitValues)
     refuseTwin(place.others, { spec, storage, identity })
-    const lasts = store.identity !== '' || NAMING.some(key => Object.hasOwn(unitValues, key))
+    const lasts = Boolean(known) || NAMING.some(key => Object.hasOwn(unitValues, key))
     const warn = (reason: string): void => observe({ type: 'warning', reason: `${spec.label}: ${reason}` })
     const records = lasts && place.state !== null ? await openRecords(place.state, identity.naa, warn) : null
-    const device = await deviceType.open(store, deviceValues, beside)
-    if (store.note) warn(store.note)
+    device ??= await deviceType.open(store, deviceValues, beside)
+    if (store?.note) warn(store.note)
     return { spec, storage, device, names: unitValues, identity, records }
   } catch (error) {
-    await store.close()
+    if (store === null) await device?.close()
+    await store?.close()
     await beside?.close()
     throw error
   }

@@ -120,6 +120,8 @@ export interface Device {
   readonly occupied: Occupation | null
   /** What the control mode page tells the engine to do. Changed in place by the device; read for every command. */
   readonly policies: Readonly<ControlPolicies>
+  /** MAY, of a device without a store: what tells its storage from all others, as a store's identity does. */
+  readonly identity?: string
   /** MAY. What keeps its medium, for those who change its size. */
   readonly store?: BackingStore
   /**

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// The plug-ins that a LUN can be made of, by name: each is loaded when a LUN names it.
+import type { BackingStore, DeviceType, FilterType, StoreType } from '@lunkit/target-api'
+import type { ObjectStorage } from '@lunkit/target-stores/object'
+
+export interface DevicePlugIn {
+  /** A device that may be without a store has none where nothing is named (an empty drive). */
+  readonly store: 'needed' | 'may' | 'none'
+  readonly load: () => Promise<{ readonly device: DeviceType }>
+}
+
+export interface StoreModule {
+  readonly store: StoreType
+  readonly fromObject?: (object: ObjectStorage) => BackingStore
+}
+
+// Specifiers are written out, so that a bundle has them too.
+
+/** What a unit is; `disk` where nothing else is named. */
+export const DEVICES: Readonly<Record<string, DevicePlugIn>> = {
+  disk: { store: 'needed', load: () => import('@lunkit/target-devices/disk') },
+}
+
+/** What stands between device and store. */
+export const FILTERS: Readonly<Record<string, () => Promise<{ readonly filter: FilterType }>>> = {
+  readonly: () => import('@lunkit/target-stores/filters/readonly'),
+}
+
+/** Where the bytes are; `file` where nothing else is named. */
+export const STORES: Readonly<Record<string, () => Promise<StoreModule>>> = {
+  file: () => import('@lunkit/target-stores/file'),
+  memory: () => import('@lunkit/target-stores/memory'),
+  null: () => import('@lunkit/target-stores/null'),
+  object: () => import('@lunkit/target-stores/object'),
+}
+
+const ROLES = { device: DEVICES, filter: FILTERS, store: STORES }
+export type Role = keyof typeof ROLES
+
+/** What the plug-in of that name is, or null if there is none. */
+export const roleOf = (name: string): Role | null =>
+  (Object.keys(ROLES) as Role[]).find(role => Object.hasOwn(ROLES[role], name)) ?? null
+
+/** All names that a LUN argument can begin with. */
+export const KINDS: readonly string[] = Object.values(ROLES).flatMap(table => Object.keys(table))

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: Apache-2.0
+// The face of pass-through: the device type, and the contract of a bridge.
+export * from './bridge.ts'
