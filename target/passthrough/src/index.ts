@@ -1,3 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-// The face of pass-through: the device type, and the contract of a bridge.
+// The face of pass-through: the device type, and the contract of a bridge and its opener.
 export * from './bridge.ts'
+export * from './opener.ts'
