@@ -1,59 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // The filter readonly: nothing that changes data reaches the store below.
-import {
-  type BackingStore,
-  type FilterType,
-  StoreError,
-  type StoreIo,
-  type StoreUsage,
-} from '@lunkit/target-api'
+import { type BackingStore, type FilterType, StoreError, type StoreIo } from '@lunkit/target-api'
+import { PassingStore } from '../passing.ts'
 
-class ReadonlyStore implements BackingStore {
-  readonly canWrite = false
-  readonly volatileCache = false
-  readonly discards = 'none'
-  readonly writesZeroes = 'none'
-  readonly map?: (io: StoreIo) => void
-  readonly abort?: (io: StoreIo) => void
-  readonly usage?: () => Promise<StoreUsage | null>
-  readonly rescan?: () => Promise<void>
-  readonly #below: BackingStore
-
+class ReadonlyStore extends PassingStore {
   constructor(below: BackingStore) {
-    this.#below = below
-    if (below.map !== undefined) this.map = io => below.map!(io)
-    if (below.abort !== undefined) this.abort = io => below.abort!(io)
-    if (below.usage !== undefined) this.usage = () => below.usage!()
-    if (below.rescan !== undefined) this.rescan = () => below.rescan!()
+    super(below, ['discard', 'writeZeroes', 'anchor', 'copy', 'resize', 'atomicWrite', 'discardDestroys'])
   }
 
-  get size(): number {
-    return this.#below.size
+  override get canWrite(): boolean {
+    return false
   }
-  get preferredBlock(): number {
-    return this.#below.preferredBlock
-  }
-  get identity(): string {
-    return this.#below.identity
-  }
-  get note(): string {
-    return this.#below.note ?? ''
+  override get volatileCache(): boolean {
+    return false
   }
 
-  read(io: StoreIo): void {
-    this.#below.read(io)
-  }
-
-  write(io: StoreIo): void {
+  override write(io: StoreIo): void {
     io.finish(StoreError.readOnly)
   }
 
-  flush(io: StoreIo): void {
+  override flush(io: StoreIo): void {
     io.finish(StoreError.none)
-  }
-
-  close(): Promise<void> {
-    return this.#below.close()
   }
 }
 
