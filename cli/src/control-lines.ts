@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // What `lunkit serve --control` takes from standard input: one command a line, each with an answer.
 import { createInterface } from 'node:readline'
-import { OperatorError } from '@lunkit/target-api'
+import { type ControlAnswer, OperatorError } from '@lunkit/target-api'
 import type { InitiatorSelection } from './target-face/initiators.ts'
+import type { Lun } from './target-face/lun.ts'
 import type { RunningTarget } from './target-face/running-target.ts'
-
-/** What came of a command, in plain fields. */
-export type ControlAnswer = Readonly<Record<string, number | string>>
 
 /** Words of a line: `key=value`, and those without a key. */
 interface Words {
   readonly keys: ReadonlyMap<string, string>
   readonly plain: readonly string[]
+  /** All of them, as they were written. */
+  readonly all: readonly string[]
 }
 
 /** Rehearsals under way, by the number that ends them. */
@@ -19,8 +19,8 @@ type Rehearsals = Map<number, () => void>
 
 interface ControlCommand {
   readonly usage: string
-  /** How many words without a key it takes; no number where it looks at them itself. */
-  readonly words: number | null
+  /** How many words without a key it takes; no number where it looks at them itself, `all` where at the keys too. */
+  readonly words: number | null | 'all'
   run(target: RunningTarget, words: Words, rehearsals: Rehearsals): ControlAnswer | Promise<ControlAnswer>
 }
 
@@ -102,6 +102,11 @@ const COMMANDS: Readonly<Record<string, ControlCommand>> = {
       return {}
     },
   },
+  lun: {
+    usage: '[GROUP/]NUMBER [resize SIZE [shrink] | rescan | WHAT [WORD ...]] (alone: what it can be told)',
+    words: 'all',
+    run: (target, { all: [place = '', what, ...words] }) => tellLun(lunAt(target, place), what, words),
+  },
   help: {
     usage: '',
     words: 0,
@@ -145,6 +150,8 @@ async function obey(target: RunningTarget, line: string, rehearsals: Rehearsals)
       hint: `known are ${Object.keys(COMMANDS).join(', ')}`,
     })
   }
+  if (command.words === 'all')
+    return command.run(target, { keys: new Map(), plain: [], all: rest }, rehearsals)
   const keys = new Map<string, string>()
   const plain: string[] = []
   for (const word of rest) {
@@ -155,7 +162,27 @@ async function obey(target: RunningTarget, line: string, rehearsals: Rehearsals)
   const known = new Set(command.usage.match(/\w+(?==)/g))
   if ([...keys.keys()].some(key => !known.has(key))) throw wrong(name)
   if (command.words !== null && plain.length > command.words) throw wrong(name)
-  return command.run(target, { keys, plain }, rehearsals)
+  return command.run(target, { keys, plain, all: rest }, rehearsals)
+}
+
+function lunAt({ luns }: RunningTarget, place: string): Lun {
+  const [, group, number] = /^(?:(.*)\/)?(\d+)$/.exec(place) ?? []
+  if (number === undefined) throw wrong('lun')
+  const found = luns.find(one => one.lun === Number(number) && one.group === (group ?? null))
+  if (found !== undefined) return found
+  throw new OperatorError('LUN_MISSING', `There is no LUN ${place}`, {
+    hint: `LUNs are ${luns.map(({ lun, group }) => (group === null ? lun : `${group}/${lun}`)).join(', ')}`,
+  })
+}
+
+async function tellLun(lun: Lun, what: string | undefined, words: readonly string[]): Promise<ControlAnswer> {
+  if (what === undefined) return lun.controls
+  if (what === 'rescan' && words.length === 0) return { changed: (await lun.rescan()) ? 'yes' : 'no' }
+  if (what !== 'resize') return lun.control(what, ...words)
+  const [size = '', shrink] = words
+  if (words.length > 2 || (shrink !== undefined && shrink !== 'shrink')) throw wrong('lun')
+  await lun.resize(size, { shrink: shrink !== undefined })
+  return { bytes: lun.bytes }
 }
 
 /** Everybody has to be said, so that nobody is cut off by a word that was forgotten. */

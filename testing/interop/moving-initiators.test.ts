@@ -178,6 +178,10 @@ describe('lunkit serve', () => {
       assert.deepEqual(await ask('readmit'), {})
       await (await connect(url, ONCE)).close()
       assert.equal((await ask('help'))['drain'], '[SECONDS]')
+      assert.deepEqual(await ask('lun 0'), {})
+      assert.deepEqual(await ask('lun 0 resize 4M'), { bytes: 4 << 20 })
+      assert.deepEqual(await ask('lun 0 resize 2M shrink'), { bytes: 2 << 20 })
+      assert.deepEqual(await ask('lun 0 rescan'), { changed: 'no' })
       for (const [line, told] of [
         ['dance', /no command/],
         ['evict', /not said which/],
@@ -192,6 +196,13 @@ describe('lunkit serve', () => {
         ['rehearse delay all', /out of range/],
         ['end 7', /no rehearsal 7/],
         ['drain 1 2', /no way to say/],
+        ['lun', /no way to say/],
+        ['lun x resize 1M', /no way to say/],
+        ['lun 7', /no LUN 7/],
+        ['lun 0 resize 1M', /would lose/],
+        ['lun 0 resize 1M now', /no way to say/],
+        ['lun 0 resize much', /no size/],
+        ['lun 0 reset', /has no 'reset'/],
         ['evict all now', /no way to say/],
         ['drop initiator=iqn.none everybody', /says nothing here/],
         ['rehearse deaf portal=127.0.0.1:1 too much', /no way to say/],

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lunkit serve`: LUN arguments in, iSCSI URLs out, until a signal.
 
+import type { ControlAnswer } from '@lunkit/target-api'
 import { Command } from 'commander'
 import { ACCESS_HELP, readAccess, withAccess } from '../access-flags.ts'
-import { CONTROL_HELP, type ControlAnswer, takeCommands } from '../control-lines.ts'
+import { CONTROL_HELP, takeCommands } from '../control-lines.ts'
 import { describeError } from '../exit.ts'
 import type { ExplainFlags } from '../explanation.ts'
 import { lookAgain } from '../look-again.ts'

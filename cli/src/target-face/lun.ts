@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A LUN of a running target, as its operator holds it: what it is, and what can be changed while it is used.
 import { INQUIRY_DATA_HAS_CHANGED } from '@lunkit/spec'
-import { OperatorError, type ReferralSegment } from '@lunkit/target-api'
+import { type ControlAnswer, type Controls, OperatorError, type ReferralSegment } from '@lunkit/target-api'
 import type { ResizeOptions, Unit } from '@lunkit/target-engine'
 import { makeIdentity } from './identity.ts'
 import { keysOf, parseSizeOf, UNIT_PARAMETERS } from './lun-spec.ts'
@@ -40,6 +40,8 @@ export interface LunHost {
   change<T>(act: () => Promise<T>): Promise<T>
   resize(unit: Unit, bytes: number, options: ResizeOptions): Promise<void>
   rescan(unit: Unit): Promise<boolean>
+  controlsOf(unit: Unit): Controls
+  control(unit: Unit, name: string, words: readonly string[]): Promise<ControlAnswer>
   /** Opened units beside this one. */
   others(unit: Unit): readonly OpenedLun[]
   /** Ids of its target port groups. */
@@ -92,6 +94,20 @@ export class Lun implements LunView {
   /** Looks how long the storage is now, should somebody else have changed it; true if it is another size. */
   rescan(): Promise<boolean> {
     return this.#host.change(() => this.#host.rescan(this.#unit))
+  }
+
+  /** What it can be told to do while it is used, by name, with the words that each takes: `reset`, `snapshot`. */
+  get controls(): Readonly<Record<string, string>> {
+    const controls = this.#host.controlsOf(this.#unit)
+    return Object.fromEntries(Object.entries(controls).map(([name, { usage }]) => [name, usage]))
+  }
+
+  /**
+   * Has its device, its storage or a filter in front of it do one of `controls`, such as `lun.control('snapshot', 'next.overlay')`; initiators are
+   * told where what they have read may be another. Rejects with OperatorError, and nothing has changed.
+   */
+  control(name: string, ...words: readonly string[]): Promise<ControlAnswer> {
+    return this.#host.change(() => this.#host.control(this.#unit, name, words))
   }
 
   /** Takes other names for those given; the others stay. Throws OperatorError. */

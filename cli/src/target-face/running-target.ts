@@ -88,6 +88,8 @@ export class RunningTarget extends EventEmitter<EventsByName> {
       change: act => this.#change(act),
       resize: (unit, bytes, options) => engine.resizeUnit(unit, bytes, options),
       rescan: unit => engine.rescanUnit(unit),
+      controlsOf: unit => engine.controlsOf(unit),
+      control: (unit, name, words) => engine.controlUnit(unit, name, words),
       others: unit => this.#openedBeside(unit),
       get groupIds() {
         return device.portGroups?.all.map(({ id }) => id) ?? []

@@ -84,12 +84,16 @@ const SENSE_OF: Readonly<Record<StoreError, SenseCode>> = {
   [StoreError.aborted]: INTERNAL_TARGET_FAILURE,
   [StoreError.internal]: INTERNAL_TARGET_FAILURE,
   [StoreError.protection]: INTERNAL_TARGET_FAILURE,
+  [StoreError.busy]: INTERNAL_TARGET_FAILURE,
+  [StoreError.sense]: INTERNAL_TARGET_FAILURE,
 }
 
-/** Ends the task with the sense for its store's error; the failing LBA, where known, becomes INFORMATION. */
+/** Ends the task with the status or sense for its store's error; the failing LBA, where known, becomes INFORMATION. */
 export function failStore(task: Task, blockSize: number, writing: boolean): void {
-  const { error, failedAt } = task.io
+  const { error, failedAt, sense } = task.io
   if (failedAt >= 0) task.information = Math.floor(failedAt / blockSize)
-  if (error === StoreError.protection && task.senseCode !== null) fail(task, task.senseCode)
+  if (error === StoreError.busy) refuse(task, Status.busy)
+  else if (error === StoreError.protection && task.senseCode !== null) fail(task, task.senseCode)
+  else if (error === StoreError.sense && sense !== null) fail(task, sense)
   else fail(task, writing && error === StoreError.medium ? WRITE_ERROR : SENSE_OF[error])
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The contract of a backing store: random-access bytes behind callbacks.
+import type { Controls } from './controls.ts'
+import type { Nexus } from './nexus.ts'
 import type { ParameterTable, ParameterValues } from './parameters.ts'
 import type { StoreIo } from './store-io.ts'
 
@@ -78,6 +80,12 @@ export interface BackingStore {
   resize?(size: number): Promise<void>
   /** MAY. Looks how long the storage is now, should somebody else have changed it, and takes that as its size. */
   rescan?(): Promise<void>
+  /** MAY. What an operator can have it do while it is used. A filter passes on those of the store below. */
+  readonly controls?: Controls
+  /** MAY. Bytes are others for each nexus of `io.task`: what one has written, another does not read. */
+  readonly perNexus?: boolean
+  /** MAY. A nexus is gone or was reset: what was kept for it is forgotten. Its last requests may still be under way, or come. */
+  nexusLost?(nexus: Nexus): void
   /** MAY. Hurries the end of a request under way; it still finishes once. */
   abort?(io: StoreIo): void
   /** No request is under way. */

@@ -3,6 +3,7 @@
 import type { Command, Field, FieldRows, SenseCode } from '@lunkit/spec'
 import type { BackingStore } from './backing-store.ts'
 import type { ControlPolicies } from './control-policies.ts'
+import type { Controls } from './controls.ts'
 import type { LogicalUnit, Nexus } from './nexus.ts'
 import type { ParameterTable, ParameterValues } from './parameters.ts'
 import type { Task } from './task.ts'
@@ -124,6 +125,8 @@ export interface Device {
   readonly identity?: string
   /** MAY. What keeps its medium, for those who change its size. */
   readonly store?: BackingStore
+  /** MAY. What an operator can have it do while it is used, beside what its store can. */
+  readonly controls?: Controls
   /**
    * MAY. Takes `bytes` as the size of its medium, raises CAPACITY DATA HAS CHANGED if it is another one, and returns
    * whether it is. Called when the store has grown, and before it shrinks: then commands beyond the new end are refused

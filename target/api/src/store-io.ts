@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A store's view of a task: bytes at an offset, never SCSI.
+import type { SenseCode } from '@lunkit/spec'
 import type { Task } from './task.ts'
 
 /** Why a store could not do it. The device maps it to sense in one table (`failStore`). */
@@ -18,6 +19,10 @@ export const StoreError = Object.freeze({
   internal: 6,
   /** The device's own check of blocks against their tags failed; which one is in `task.senseCode`. No store says so. */
   protection: 7,
+  /** It cannot take the request now, and the same may be asked for again: the initiator is answered BUSY. */
+  busy: 8,
+  /** None of the others says it: the sense data is in `io.sense`. */
+  sense: 9,
 } as const)
 export type StoreError = (typeof StoreError)[keyof typeof StoreError]
 
@@ -41,6 +46,8 @@ export class StoreIo {
   error: StoreError = StoreError.none
   /** Store offset of the first byte that failed, or -1 where the store cannot tell. */
   failedAt = -1
+  /** What to tell the initiator where `error` is `sense`. A store made of others hands it up. */
+  sense: SenseCode | null = null
   /** Answer of `map`: the bytes are held (written to), not a hole. */
   held = true
   /** The same: they are not held, but room is kept for them. Only of stores that have `anchor`. */

@@ -212,6 +212,7 @@ export class Task {
     empty(this.io.segments)
     this.io.failedAt = -1
     this.io.reason = ''
+    this.io.sense = null
     this.io.storeData = null
   }
 }

@@ -2,6 +2,8 @@
 // The engine: owns targets, units and nexuses, and is the door by which drivers and devices come in.
 import type { SenseCode } from '@lunkit/spec'
 import {
+  type ControlAnswer,
+  type Controls,
   type Device,
   type Engine,
   type Identity,
@@ -23,7 +25,15 @@ import { Dispatch } from './dispatch.ts'
 import { whenDrained } from './drain.ts'
 import { endLost, returned } from './finish.ts'
 import { EngineInnerCommands } from './inner.ts'
-import { type RemoveOptions, type ResizeOptions, rescanUnit, resizeUnit, retireUnit } from './live-changes.ts'
+import {
+  controlsOf,
+  controlUnit,
+  type RemoveOptions,
+  type ResizeOptions,
+  rescanUnit,
+  resizeUnit,
+  retireUnit,
+} from './live-changes.ts'
 import { Unit, unitOf } from './logical-unit.ts'
 import { TargetDevice } from './lun-map.ts'
 import { type ItlNexus, ItNexus } from './nexus.ts'
@@ -147,6 +157,16 @@ export class TargetEngine implements Engine {
   /** Looks how long the unit's storage is now; true if that is news. Rejects with OperatorError. */
   rescanUnit(unit: Unit): Promise<boolean> {
     return rescanUnit(unit)
+  }
+
+  /** What the unit's device and store can be told to do while it is used, by name. */
+  controlsOf(unit: Unit): Controls {
+    return controlsOf(unit)
+  }
+
+  /** Has them do it, and tells initiators of a changed medium. Rejects with OperatorError. */
+  controlUnit(unit: Unit, name: string, words: readonly string[]): Promise<ControlAnswer> {
+    return controlUnit(unit, name, words)
   }
 
   /**

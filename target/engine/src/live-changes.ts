@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an operator changes of a unit while it is used: its size, and its end.
-import { OperatorError, type Task, TaskState } from '@lunkit/target-api'
+import { NOT_READY_TO_READY_CHANGE_MEDIUM_MAY_HAVE_CHANGED } from '@lunkit/spec'
+import { type ControlAnswer, type Controls, OperatorError, type Task, TaskState } from '@lunkit/target-api'
 import { abortMatching, findTasks } from './abort.ts'
 import type { Core, Wait } from './core.ts'
 import { whenDrained } from './drain.ts'
@@ -69,6 +70,35 @@ export async function rescanUnit(unit: Unit): Promise<boolean> {
   refuseOccupied(unit)
   await device.store.rescan()
   return device.resized(device.store.size)
+}
+
+/** What the unit's device and its store can be told to do. */
+export const controlsOf = ({ device }: Unit): Controls => ({ ...device.store?.controls, ...device.controls })
+
+/**
+ * Has the unit's device or store do what it says it can (`Controls`). When the medium becomes another one, tokens that
+ * stand for its blocks end, and every nexus is told NOT READY TO READY CHANGE, MEDIUM MAY HAVE CHANGED. Rejects with OperatorError.
+ */
+export async function controlUnit(
+  unit: Unit,
+  name: string,
+  words: readonly string[],
+): Promise<ControlAnswer> {
+  const { device } = unit
+  const controls = controlsOf(unit)
+  const control = Object.hasOwn(controls, name) ? controls[name] : undefined
+  if (control === undefined) {
+    const known = Object.keys(controls).join(', ')
+    throw new OperatorError('CONTROL_UNKNOWN', `The storage of ${nameOf(unit)} has no '${name}'`, {
+      hint: known === '' ? 'put a filter in front of it that has, such as overlay' : `it has ${known}`,
+    })
+  }
+  if (control.changes === 'medium') refuseOccupied(unit)
+  return control.run(words, () => {
+    unit.onChange?.(0, Number.POSITIVE_INFINITY)
+    if (device.store !== undefined) device.resized?.(device.store.size)
+    unit.attention(NOT_READY_TO_READY_CHANGE_MEDIUM_MAY_HAVE_CHANGED, null)
+  })
 }
 
 /**

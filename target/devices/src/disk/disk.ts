@@ -207,6 +207,7 @@ export class Disk implements Device, PrimaryDevice {
     this.copies.nexusLost(nexus)
     this.tokenOperations.nexusLost(nexus)
     this.buffers.nexusLost(nexus)
+    this.store.nexusLost?.(nexus)
   }
 
   /** Rejects with OperatorError if writes that were called good could not be made durable. */

@@ -4,6 +4,7 @@ import type { ProtectionType } from '@lunkit/spec'
 import {
   type Ability,
   type BackingStore,
+  type Controls,
   OperatorError,
   StoreError,
   type StoreIo,
@@ -78,6 +79,11 @@ export class GuardedStore implements BackingStore {
   }
   get discardedReadsZero(): boolean {
     return this.#data.discardedReadsZero ?? false
+  }
+  /** None that puts other blocks below the tags. */
+  get controls(): Controls {
+    const all = Object.entries(this.#data.controls ?? {})
+    return Object.fromEntries(all.filter(([, { changes }]) => changes === 'nothing'))
   }
   get discardDestroys(): boolean {
     return this.#data.discardDestroys === true && this.#tags.discardDestroys === true
