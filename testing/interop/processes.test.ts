@@ -289,6 +289,24 @@ test('the end of the process with the portals is that of all', async () => {
   await until(() => target.ready.processes!.every(({ pid }) => !isAlive(pid)))
 })
 
+test('a process that hangs is ended and started again, and a session of another one stays', () =>
+  withRun([fileOf(TWO), '--processes', '2'], async target => {
+    const ofB = await connect(urlOf(target, B))
+    try {
+      process.kill(pidOf(target, A), 'SIGSTOP')
+      await until(() => target.events.some(({ event }) => event === 'process-started'))
+      assert.deepEqual(
+        target.events.map(({ event }) => event).filter(event => String(event).startsWith('process-')),
+        ['process-hangs', 'process-ended', 'process-started'],
+      )
+      await using disk = await connect(urlOf(target, A))
+      await disk.read(0, 1)
+      await ofB.read(0, 1)
+    } finally {
+      await ofB.close()
+    }
+  }))
+
 test('a process that hangs does not outlive the end of all', async () => {
   const target = await run([fileOf(TWO, 'drain: 0'), '--processes', '2'])
   process.kill(pidOf(target, B), 'SIGSTOP')

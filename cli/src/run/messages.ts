@@ -20,6 +20,8 @@ export type ToWorker =
       readonly bytes: Uint8Array
       readonly msLeft: number
     }
+  /** To be answered at once: one that does not hangs. */
+  | { readonly type: 'beat' }
   | { readonly type: 'report' }
   | { readonly type: 'look' }
   | { readonly type: 'stop'; readonly graceMs: number }
@@ -30,6 +32,7 @@ export type FromWorker =
   /** This connection is there: the next may come. */
   | { readonly type: 'took'; readonly id: number }
   | { readonly type: 'left'; readonly id: number }
+  | { readonly type: 'beat' }
   | {
       readonly type: 'login'
       readonly tag: number

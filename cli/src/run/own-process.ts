@@ -11,6 +11,10 @@ import { RestartPace } from './restart-pace.ts'
 import type { Serving } from './serving.ts'
 import type { Portals, ServedLun } from './share.ts'
 
+/** A process that has left so many questions unanswered, one every BEAT_MS, hangs: it is ended, and started again. */
+const MOST_UNANSWERED = 10
+const BEAT_MS = 1000
+
 /** One that hangs does not hear that this process has ended, and would keep its files: it does not outlive it. */
 const children = new Set<ChildProcess>()
 process.on('exit', () => {
@@ -35,6 +39,8 @@ export class OwnProcess implements Serving {
   #closing = false
   readonly #pace = new RestartPace()
   #restart: NodeJS.Timeout | null = null
+  #beat: NodeJS.Timeout | null = null
+  #unanswered = 0
   #waiting: Arrival[] = []
   /** On its way: another is sent only when it has arrived, so that it is known which ones were lost with a process. */
   #sending: { readonly id: number; readonly late: NodeJS.Timeout; close(): void } | null = null
@@ -82,6 +88,7 @@ export class OwnProcess implements Serving {
   close(graceMs: number): Promise<void> {
     this.#closing = true
     if (this.#restart !== null) clearTimeout(this.#restart)
+    this.#stopAsking()
     const child = this.#child
     if (child === null) return Promise.resolve()
     // It ends by itself a little later than it should, or it hangs.
@@ -146,6 +153,9 @@ export class OwnProcess implements Serving {
       case 'say':
         this.#options.say(message.fields, message.words)
         break
+      case 'beat':
+        this.#unanswered = 0
+        break
       case 'report':
         this.#reports.shift()?.(message.reports)
         break
@@ -155,10 +165,27 @@ export class OwnProcess implements Serving {
   #ready(luns: readonly ServedLun[]): void {
     this.#isReady = true
     this.#pace.started(performance.now())
+    this.#unanswered = 0
+    this.#beat = setInterval(() => this.#ask(), BEAT_MS)
     if (this.#opened === null) this.#say('process-started', { pid: this.pid })
     else this.#opened(luns)
     this.#settle()
     this.#send()
+  }
+
+  /** Counted, not timed: time in which this process did not run either is no fault of the other's. */
+  #ask(): void {
+    if (this.#unanswered++ < MOST_UNANSWERED) this.#tell({ type: 'beat' })
+    else if (this.#child !== null) {
+      this.#say('process-hangs', { pid: this.pid })
+      this.#stopAsking()
+      this.#child.kill('SIGKILL')
+    }
+  }
+
+  #stopAsking(): void {
+    if (this.#beat !== null) clearInterval(this.#beat)
+    this.#beat = null
   }
 
   /** The first start is over, one way or the other. */
@@ -203,6 +230,7 @@ export class OwnProcess implements Serving {
     if (this.#child !== child) return
     this.#child = null
     this.#isReady = false
+    this.#stopAsking()
     if (this.#sending !== null) clearTimeout(this.#sending.late)
     this.#sending?.close()
     this.#sending = null

@@ -78,6 +78,9 @@ process.on('message', (message: ToWorker, socket) => {
     case 'connection':
       take(message, socket as Socket | undefined)
       break
+    case 'beat':
+      tell({ type: 'beat' })
+      break
     case 'report':
       tell({ type: 'report', reports: share?.report() ?? [] })
       break
