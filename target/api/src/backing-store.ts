@@ -24,12 +24,21 @@ export interface StoreUsage {
 }
 
 /**
+ * What a store tells unasked. `resized`: its size is another one. `away`: it cannot be reached. `returned`: it was away and
+ * is there again, so that somebody else may have been at it, or it is not what it was.
+ */
+export type StoreEvent = 'resized' | 'away' | 'returned'
+
+/** Hears it; a reason is for the operator's eyes. */
+export type StoreWatcher = (event: StoreEvent, reason?: string) => void
+
+/**
  * Random-access bytes. Abilities are read once, at open. Each call of read, write, flush, discard, anchor, writeZeroes, map and copy is
  * answered by exactly one `io.finish`, inside the call or later; calls may overlap. Offsets and lengths lie inside
  * `size`. A read that cannot fill every byte MUST fail; a failed write may have written any part.
  */
 export interface BackingStore {
-  /** Bytes; changes in `resize` and `rescan` only. */
+  /** Bytes; changes in `resize` and `rescan`, and just before `resized` is told. */
   readonly size: number
   /** Bytes that are best read and written at once; a power of two. */
   readonly preferredBlock: number
@@ -86,6 +95,8 @@ export interface BackingStore {
   readonly perNexus?: boolean
   /** MAY. A nexus is gone or was reset: what was kept for it is forgotten. Its last requests may still be under way, or come. */
   nexusLost?(nexus: Nexus): void
+  /** MAY. Called once, by the device: `told` hears from then on what happens to the storage by itself. */
+  watch?(told: StoreWatcher): void
   /** MAY. Hurries the end of a request under way; it still finishes once. */
   abort?(io: StoreIo): void
   /** No request is under way. */

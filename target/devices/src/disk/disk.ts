@@ -4,6 +4,7 @@ import {
   CACHING,
   CAPACITY_DATA_HAS_CHANGED,
   CONTROL,
+  DEVICE_INTERNAL_RESET,
   LONG_BLOCK_DESCRIPTOR,
   MEDIUM_NOT_PRESENT,
   ModeCode,
@@ -23,6 +24,7 @@ import {
   type Occupation,
   OperatorError,
   StoreError,
+  type StoreEvent,
   succeed,
   type Task,
 } from '@lunkit/target-api'
@@ -179,6 +181,7 @@ export class Disk implements Device, PrimaryDevice {
     loadModes(this.modePages, unit)
     this.#takeModes()
     this.notes.attach(unit)
+    this.store.watch?.((event, reason) => this.#told(event, reason))
   }
 
   abort(task: Task) {
@@ -246,6 +249,17 @@ export class Disk implements Device, PrimaryDevice {
     this.modePages.refresh()
     this.unit.attention(CAPACITY_DATA_HAS_CHANGED, null)
     return true
+  }
+
+  /** What its store tells unasked is news for all initiators. */
+  #told(event: StoreEvent, reason = ''): void {
+    if (reason !== '') this.unit.warn(reason)
+    if (event === 'returned') this.unit.attention(DEVICE_INTERNAL_RESET, null)
+    try {
+      if (event === 'resized') this.resized(this.store.size)
+    } catch (error) {
+      this.unit.warn(String(error))
+    }
   }
 
   /** Milliseconds since it was opened. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The base of filters: a store that passes every request on to the one below, and offers what that one offers.
-import type { Ability, BackingStore, StoreIo, StoreUsage } from '@lunkit/target-api'
+import type { Ability, BackingStore, StoreIo, StoreUsage, StoreWatcher } from '@lunkit/target-api'
 
 /** Calls that are answered by `finish`; `copy` takes more and is beside them. */
 export type Call = 'read' | 'write' | 'flush' | 'discard' | 'writeZeroes' | 'anchor' | 'map'
@@ -39,6 +39,7 @@ export class PassingStore implements BackingStore {
   readonly copy?: (io: StoreIo, source: BackingStore, sourceOffset: number) => void
   readonly resize?: (size: number) => Promise<void>
   readonly rescan?: () => Promise<void>
+  readonly watch?: (told: StoreWatcher) => void
   /** Set anew by a filter that holds requests itself. */
   abort?: (io: StoreIo) => void
 
@@ -56,6 +57,7 @@ export class PassingStore implements BackingStore {
       this.copiesFrom = source => below.copiesFrom?.(source) === true
       this.copy = (io, source, from) => this.passCopy(io, source, from)
     }
+    if (below.watch !== undefined) this.watch = told => below.watch!(told)
     if (below.abort !== undefined) this.abort = io => below.abort!(io)
   }
 

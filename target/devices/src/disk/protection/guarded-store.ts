@@ -9,6 +9,7 @@ import {
   StoreError,
   type StoreIo,
   type StoreUsage,
+  type StoreWatcher,
   type Task,
 } from '@lunkit/target-api'
 import { type Call, GuardedRequest, type Stores } from './guarded-request.ts'
@@ -34,6 +35,7 @@ export class GuardedStore implements BackingStore {
   readonly usage?: () => Promise<StoreUsage | null>
   readonly resize?: (size: number) => Promise<void>
   readonly rescan?: () => Promise<void>
+  readonly watch?: (told: StoreWatcher) => void
 
   constructor(data: BackingStore, tags: BackingStore, protection: Protection) {
     this.#data = data
@@ -48,6 +50,7 @@ export class GuardedStore implements BackingStore {
     if (data.usage !== undefined) this.usage = () => data.usage!()
     if (data.resize !== undefined) this.resize = size => this.#resize(size)
     if (data.rescan !== undefined) this.rescan = () => this.#rescan()
+    if (data.watch !== undefined) this.watch = told => this.#watch(told)
   }
 
   get size(): number {
@@ -159,6 +162,18 @@ export class GuardedStore implements BackingStore {
   async #rescan(): Promise<void> {
     await this.#data.rescan!()
     await this.#fit(this.size)
+  }
+
+  #watch(told: StoreWatcher): void {
+    this.#data.watch!((event, reason) => {
+      if (event !== 'resized') told(event, reason)
+      // A size that there is no room for tags for is not taken over.
+      else
+        this.#fit(this.size).then(
+          () => told(event, reason),
+          () => {},
+        )
+    })
   }
 
   async #fit(size: number): Promise<void> {
