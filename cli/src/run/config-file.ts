@@ -66,24 +66,27 @@ class Reader {
 
   config(given: unknown): Config {
     const { targets, processes, ...rest } = this.#object(given, '')
+    // First, so that one that was mistyped is told as such, not as missing.
+    const flags = this.#flags(rest, '', ['all', 'each'], ['processes', 'targets'])
     if (!Array.isArray(targets) || targets.length === 0)
       throw this.#fail('targets', ' is not a list with a target', 'write targets: and - luns: [disk.img]')
     return {
       processes: processes === undefined ? null : this.#number(processes, 'processes', MOST_PROCESSES),
-      flags: this.#flags(rest, '', ['all', 'each'], ['processes', 'targets']),
+      flags,
       targets: targets.map((one, at) => this.#target(one, `targets[${at}]`)),
     }
   }
 
   #target(given: unknown, where: string): TargetConfig {
     const { luns, process, ...rest } = this.#object(given, where)
+    const flags = this.#flags(rest, where, ['own', 'each'], ['luns', 'process'])
     if (!Array.isArray(luns) || luns.length === 0)
       throw this.#fail(`${where}.luns`, ' is not a list with a LUN', 'write luns: [disk.img]')
     return {
       where,
       luns: luns.map((lun, at) => this.#lun(lun, `${where}.luns[${at}]`)),
       process: process === undefined ? null : this.#number(process, `${where}.process`, MOST_PROCESSES),
-      flags: this.#flags(rest, where, ['own', 'each'], ['luns', 'process']),
+      flags,
     }
   }
 
