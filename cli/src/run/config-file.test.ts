@@ -85,6 +85,8 @@ const WRONG: readonly (readonly [what: string, text: string, message: RegExp])[]
   ['a key of a target at the top', `${target()}name: x`, /: name is a key of another place/],
   ['a list for a text', target('    chap-file: [a]'), /targets\[0\]\.chap-file is not a text/],
   ['an empty value', target('    initiator: [a, ]\n    open:'), /targets\[0\]\.open is not yes or no/],
+  ['a mistyped targets', 'target: [{ luns: [a] }]', /: target is no key/],
+  ['a mistyped luns', 'targets: [{ lun: [a] }]', /targets\[0\]\.lun is no key/],
   [
     'a LUN of no kind',
     'targets: [{ luns: [{ size: 1G }] }]',
