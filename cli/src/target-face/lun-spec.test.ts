@@ -24,6 +24,20 @@ test('a bare path is a file, and layers stand in front of it', () => {
   })
 })
 
+test('a URI is a store and its argument', () => {
+  const nbd = { kind: 'disk', filters: [], store: 'nbd' }
+  assert.deepEqual(parts('nbd://[::1]:10810/a:b,timeout=5'), {
+    ...nbd,
+    keys: { '': '//[::1]:10810/a:b', timeout: '5' },
+  })
+  assert.deepEqual(parts('nbds://host/x'), { ...nbd, keys: { '': 'nbds://host/x' } })
+  assert.deepEqual(parts('readonly:nbd+unix:///?socket=/run/s'), {
+    ...nbd,
+    filters: ['readonly'],
+    keys: { '': 'nbd+unix:///?socket=/run/s' },
+  })
+})
+
 test('a comma behind a backslash is part of a value', () => {
   assert.deepEqual(parts('a\\,b.img,serial=1'), {
     kind: 'disk',
@@ -40,6 +54,7 @@ for (const [text, code] of [
   ['readonly:readonly:a.img', 'LUN_ARGUMENT'],
   ['disk:', 'LUN_ARGUMENT'],
   ['', 'LUN_ARGUMENT'],
+  ['nbdx://host/x', 'LUN_KIND_UNKNOWN'],
   ['a.img,size', 'LUN_ARGUMENT'],
 ] as const) {
   test(`'${text}' is refused`, () => assert.throws(() => parseLun(text), { name: 'OperatorError', code }))

@@ -2,7 +2,7 @@
 // A LUN as a person writes it (`[LAYER:…]KIND:ARGUMENT[,key=value…]`) or as a program gives it.
 import { OperatorError, type ParameterTable, parseSize } from '@lunkit/target-api'
 import type { ObjectStorage } from '@lunkit/target-stores/object'
-import { DEVICES, KINDS, roleOf } from './plug-ins.ts'
+import { DEVICES, KINDS, roleOf, SCHEMES } from './plug-ins.ts'
 
 /** Which plug-ins make the unit, and the texts of their keys. */
 export interface LunSpec {
@@ -63,6 +63,11 @@ export function specOf(layers: string, keys: Readonly<Record<string, string>>, l
   let store: string | null = null
   let argument = layers
   for (let named = false; store === null && DEVICES[kind]!.store !== 'none'; named = true) {
+    const scheme = /^([a-z][a-z0-9+-]*):\/\//.exec(argument)?.[1]
+    if (scheme !== undefined && Object.hasOwn(SCHEMES, scheme)) {
+      store = SCHEMES[scheme]!
+      break
+    }
     const name = /^([a-z][a-z0-9-]*):/.exec(argument)?.[1]
     if (name !== undefined) argument = argument.slice(name.length + 1)
     const role = name === undefined ? null : roleOf(name)

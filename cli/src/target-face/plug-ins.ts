@@ -24,15 +24,22 @@ export const DEVICES: Readonly<Record<string, DevicePlugIn>> = {
 /** What stands between device and store. */
 export const FILTERS: Readonly<Record<string, () => Promise<{ readonly filter: FilterType }>>> = {
   readonly: () => import('@lunkit/target-stores/filters/readonly'),
-  overlay: () => import('@lunkit/target-stores/filters/overlay'),
 }
 
 /** Where the bytes are; `file` where nothing else is named. */
 export const STORES: Readonly<Record<string, () => Promise<StoreModule>>> = {
   file: () => import('@lunkit/target-stores/file'),
   memory: () => import('@lunkit/target-stores/memory'),
+  nbd: () => import('@lunkit/target-stores/nbd'),
   null: () => import('@lunkit/target-stores/null'),
   object: () => import('@lunkit/target-stores/object'),
+}
+
+/** URI schemes other than a store's own name that mean it: the whole URI is its argument. */
+export const SCHEMES: Readonly<Record<string, string>> = {
+  nbds: 'nbd',
+  'nbd+unix': 'nbd',
+  'nbds+unix': 'nbd',
 }
 
 const ROLES = { device: DEVICES, filter: FILTERS, store: STORES }

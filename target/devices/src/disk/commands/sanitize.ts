@@ -46,8 +46,7 @@ function sanitize(task: Task, disk: Disk, passes: readonly Pass[]): void {
       failure: SANITIZE_COMMAND_FAILED,
       mayExit,
     },
-    task,
-    waits,
+    waits ? task : null,
   )
   if (!waits) succeed(task)
 }

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// The connections to one export: as many as the server shares among, and new ones for those that are lost.
+import type { OperatorError } from '@lunkit/target-api'
+import { Connection, type ConnectionHost } from './connection.ts'
+import { type NbdExport, type Opened, openExport } from './handshake.ts'
+import { ExportFlag } from './protocol.ts'
+import type { NbdPlace } from './uri.ts'
+import type { NbdTls } from './wire.ts'
+
+export interface LinkHost extends ConnectionHost {
+  /** There is a connection more. */
+  connected(): void
+}
+
+export interface LinkOptions {
+  readonly place: NbdPlace
+  readonly tls: NbdTls
+  /** Connections that are wanted, where the server shares its cache among them. */
+  readonly connections: number
+  /** For one handshake. */
+  readonly limitMs: number
+}
+
+/** Waits between attempts: at first, while there is no connection, and for one more beside others. */
+const FIRST_MS = 100
+const LONGEST_MS = 2000
+const BESIDE_MS = 30_000
+/** After a server has broken the protocol; twice as long each time. */
+const BROKEN_MS = 1000
+
+export class Link {
+  readonly #options: LinkOptions
+  readonly #host: LinkHost
+  readonly #wanted: number
+  readonly connections: Connection[] = []
+  /** What the last connection found. */
+  facts: NbdExport
+  /** Why there is no connection. */
+  why = ''
+  readonly #first: NbdExport
+  #isConnecting = false
+  #isClosed = false
+  #broken = 0
+  #timer: NodeJS.Timeout | null = null
+  #wake: (() => void) | null = null
+
+  constructor(options: LinkOptions, first: Opened, host: LinkHost) {
+    this.#options = options
+    this.#host = host
+    this.facts = this.#first = first.facts
+    this.#wanted = (first.facts.flags & ExportFlag.multiConn) === 0 ? 1 : options.connections
+    this.connections.push(new Connection(first, host))
+    this.#maintain()
+  }
+
+  /** The one with least to do, or null. */
+  pick(): Connection | null {
+    let best: Connection | null = null
+    for (let i = 0; i < this.connections.length; i++) {
+      const one = this.connections[i]!
+      if (one.usable && (best === null || one.inFlight < best.inFlight)) best = one
+    }
+    return best
+  }
+
+  /** Whether a write was not answered in time. */
+  get silent(): boolean {
+    for (let i = 0; i < this.connections.length; i++) if (this.connections[i]!.overdue > 0) return true
+    return false
+  }
+
+  /** A connection is gone. */
+  dropped(connection: Connection, why: string, byPeer: boolean): void {
+    const at = this.connections.indexOf(connection)
+    if (at >= 0) this.connections.splice(at, 1)
+    this.why = why
+    if (!byPeer) this.#broken++
+    // Another one beside them could wait; the only one cannot.
+    else if (this.connections.length === 0) this.#wake?.()
+    this.#maintain()
+  }
+
+  /** A call was answered as it should be. */
+  works(): void {
+    this.#broken = 0
+  }
+
+  close(): void {
+    this.#isClosed = true
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#wake?.()
+    for (const connection of this.connections.splice(0)) connection.disconnect()
+  }
+
+  #maintain(): void {
+    if (this.#isConnecting || this.#isClosed || this.connections.length >= this.#wanted) return
+    this.#isConnecting = true
+    void this.#connect().finally(() => {
+      this.#isConnecting = false
+      this.#maintain()
+    })
+  }
+
+  /** One connection more, after as many attempts as it takes. */
+  async #connect(): Promise<void> {
+    let pause = this.#broken === 0 ? 0 : Math.min(BROKEN_MS * 2 ** (this.#broken - 1), BESIDE_MS)
+    for (;;) {
+      if (pause > 0) await this.#sleep(pause)
+      if (this.#isClosed) return
+      const alone = this.connections.length === 0
+      try {
+        const { place, tls, limitMs } = this.#options
+        this.#take(await openExport(place, tls, limitMs))
+        return
+      } catch (error) {
+        this.why = (error as OperatorError).message
+      }
+      const least = alone ? FIRST_MS : BESIDE_MS
+      pause = Math.min(Math.max(pause * 2, least), alone ? LONGEST_MS : BESIDE_MS)
+    }
+  }
+
+  #take(opened: Opened): void {
+    const unfit = this.#isClosed ? 'closed' : differs(this.#first, opened.facts)
+    if (unfit !== null) {
+      opened.wire.reset(unfit)
+      if (this.#isClosed) return
+      throw new Error(`NBD server '${this.#options.place.uri}' came back with ${unfit}`)
+    }
+    this.facts = opened.facts
+    this.connections.push(new Connection(opened, this.#host))
+    this.#host.connected()
+  }
+
+  #sleep(ms: number): Promise<void> {
+    return new Promise(resolve => {
+      this.#wake = resolve
+      this.#timer = setTimeout(resolve, ms)
+      this.#timer.unref()
+    })
+  }
+}
+
+const MUST_STAY = ExportFlag.flush | ExportFlag.fua | ExportFlag.trim | ExportFlag.writeZeroes
+
+/** What keeps an export from being used as what it was at first; null if nothing does. */
+function differs(first: NbdExport, now: NbdExport): string | null {
+  if ((now.flags & ExportFlag.readOnly) > (first.flags & ExportFlag.readOnly))
+    return 'an export that is read-only'
+  if ((first.flags & MUST_STAY & ~now.flags) !== 0) return 'an export that can do less than before'
+  if (now.minBlock > first.minBlock) return `blocks of ${now.minBlock} bytes`
+  if (now.maxPayload < first.maxPayload) return `requests of ${now.maxPayload} bytes at most`
+  if (first.context >= 0 && now.context < 0) return 'an export without block status'
+  return null
+}
