@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The library face `lunkit/target`: serve storage as SCSI disks from a Node program.
 import type { ObjectStorage } from '@lunkit/target-stores/object'
+import { filtered } from './target-face/filtered.ts'
 import { keysOf, type LunSpec, sizeText } from './target-face/lun-spec.ts'
+import type { LunSource } from './target-face/open-lun.ts'
 
 export { OperatorError, type TargetEvent } from '@lunkit/target-api'
 export type {
@@ -128,3 +130,25 @@ export function nbd(
 export function disk(object: ObjectStorage, options: DiskOptions = {}): LunSpec {
   return { kind: 'disk', store: 'object', keys: keysOf({ ...options }), object, label: 'storage object' }
 }
+
+/** Keys of the filter overlay. */
+export interface OverlayOptions {
+  /** Sparse file that keeps the changes, created if it does not exist; if not given, they are in memory. */
+  readonly upper?: string
+  /** File that a snapshot has frozen, which a new `upper` goes on from. */
+  readonly from?: string
+  /** Most bytes of changes in memory: 256M if not given. */
+  readonly most?: number | string
+  /** `initiator`: each initiator port has changes of its own, in memory, until its last session ends. */
+  readonly per?: 'unit' | 'initiator'
+  /** Most initiator ports with changes: 16 if not given. */
+  readonly ports?: number
+  /** Bytes that are kept together: 4096 if not given, up to 1 TiB. */
+  readonly grain?: number | string
+  /** Takes an `upper` though the storage has another name now. */
+  readonly moved?: boolean
+}
+
+/** A LUN whose changes are kept apart: what is below stays as it is. `lun.control('reset')` throws them away, `commit` writes them below. */
+export const overlay = (lun: LunSource, options: OverlayOptions = {}): LunSpec =>
+  filtered('overlay', lun, { ...options })

@@ -35,6 +35,7 @@ A LUN is [FILTER:...]KIND:ARGUMENT[,key=value...]; a bare path is a file. They b
   object:./storage.js          your own: a module whose default export has size and read
 Filters stand in front of any of them, the one next to the device first:
   readonly:disk.img            nothing below it is changed
+  overlay:disk.img             changes are kept in memory (most=256M), in upper=FILE, or for each initiator (per=initiator)
 
 Keys of every disk (readonly=yes, for one; K, M, G and T are powers of 1024; a comma in a path is written '\\,'):
   readonly, removable          refuse every write; a medium that can be ejected

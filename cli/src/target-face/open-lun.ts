@@ -96,7 +96,8 @@ function refuseShared(one: LunSpec, others: readonly OpenedLun[]): void {
 const writes = ({ object, keys }: LunSpec): boolean =>
   object?.write !== undefined && keys['readonly'] !== 'yes'
 
-function toSpec(given: LunSource, label: string): LunSpec {
+/** `label` is what an object is called in messages. Throws OperatorError. */
+export function toSpec(given: LunSource, label: string): LunSpec {
   if (typeof given === 'string') return parseLun(given)
   if (typeof given !== 'object' || given === null) {
     throw new OperatorError('LUN_ARGUMENT', `'${given}' is no LUN`, {

@@ -24,6 +24,7 @@ export const DEVICES: Readonly<Record<string, DevicePlugIn>> = {
 /** What stands between device and store. */
 export const FILTERS: Readonly<Record<string, () => Promise<{ readonly filter: FilterType }>>> = {
   readonly: () => import('@lunkit/target-stores/filters/readonly'),
+  overlay: () => import('@lunkit/target-stores/filters/overlay'),
 }
 
 /** Where the bytes are; `file` where nothing else is named. */

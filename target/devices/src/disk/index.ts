@@ -164,6 +164,8 @@ function commandsOn(store: BackingStore, values: ParameterValues): readonly Bind
     ...(canErase(store) ? [] : [sanitizeBlockErase]),
     ...(canDestroy(store) ? [] : [sanitizeCryptographicErase]),
     ...((store.atomicWrite ?? 0) > 0 ? [] : atomicWrites),
+    // A token would name one initiator's data to another, who has others at the same place.
+    ...(store.perNexus === true ? [...tokenCopies, receiveRodTokenInformation] : []),
   ])
   return device.bindings.filter(one => !impossible.has(one) && one.command.length <= longest)
 }
@@ -193,6 +195,15 @@ async function guard(
   block: number,
   type: ProtectionType,
 ): Promise<GuardedStore> {
+  if (store.perNexus === true) {
+    throw new OperatorError(
+      'TAGS_PER_NEXUS',
+      'Disk: tags are of the unit, and its blocks of each initiator',
+      {
+        hint: 'leave away protection=, or per=initiator',
+      },
+    )
+  }
   if (tags === null) {
     throw new OperatorError('TAGS_MISSING', 'Disk: protection information needs a store of its own', {
       hint: 'name a file with tags=',

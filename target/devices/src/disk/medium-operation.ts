@@ -74,7 +74,7 @@ export class MediumOperation extends Walk implements Occupation {
   #waiter: Task | null
   #stopped: (() => void) | null = null
 
-  private constructor(disk: Disk, plan: Plan, waiter: Task | null) {
+  private constructor(disk: Disk, plan: Plan, { nexus }: Task, waiter: Task | null) {
     super()
     this.code = plan.underWay
     this.#disk = disk
@@ -86,15 +86,16 @@ export class MediumOperation extends Walk implements Occupation {
     const nobody = (): void => {}
     this.#carrier = new Task(new BufferPool(0), nobody, () => this.#ended(StoreError.internal))
     // What the walk asks of a task: the way to its disk.
+    this.#carrier.nexus = nexus
     this.#carrier.nexusUnit = { unit: disk.unit } as NexusUnit
     // SBC-4: neither format nor sanitize operations leave blocks that are checked.
     if (disk.protection !== null) this.#carrier.protection = BLANK_TAGS
     this.#fill()
   }
 
-  /** `waiter` ends when the operation does; null: nobody waits. */
-  static start(disk: Disk, plan: Plan, waiter: Task | null): void {
-    const operation = new MediumOperation(disk, plan, waiter)
+  /** `task` asks for it, and ends when it does if it `waits`. */
+  static start(disk: Disk, plan: Plan, task: Task, waits: boolean): void {
+    const operation = new MediumOperation(disk, plan, task, waits ? task : null)
     disk.occupied = operation
     walk(operation.#carrier, disk, operation)
   }

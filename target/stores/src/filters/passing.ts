@@ -1,12 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // The base of filters: a store that passes every request on to the one below, and offers what that one offers.
-import type { Ability, BackingStore, StoreIo, StoreUsage, StoreWatcher } from '@lunkit/target-api'
+import type {
+  Ability,
+  BackingStore,
+  Controls,
+  Nexus,
+  StoreIo,
+  StoreUsage,
+  StoreWatcher,
+} from '@lunkit/target-api'
 
 /** Calls that are answered by `finish`; `copy` takes more and is beside them. */
 export type Call = 'read' | 'write' | 'flush' | 'discard' | 'writeZeroes' | 'anchor' | 'map'
 
 const REQUESTS = ['discard', 'writeZeroes', 'anchor', 'map'] as const
-const FACTS = ['atomicWrite', 'discardGranularity', 'discardedReadsZero', 'discardDestroys'] as const
+const FACTS = [
+  'atomicWrite',
+  'discardGranularity',
+  'discardedReadsZero',
+  'discardDestroys',
+  'perNexus',
+] as const
 
 /** What the contract calls MAY, and a filter may leave out. */
 export type Optional =
@@ -34,6 +48,8 @@ export class PassingStore implements BackingStore {
   readonly discardGranularity?: number
   readonly discardedReadsZero?: boolean
   readonly discardDestroys?: boolean
+  readonly perNexus?: boolean
+  readonly nexusLost?: (nexus: Nexus) => void
   readonly usage?: () => Promise<StoreUsage | null>
   readonly copiesFrom?: (source: BackingStore) => boolean
   readonly copy?: (io: StoreIo, source: BackingStore, sourceOffset: number) => void
@@ -57,6 +73,7 @@ export class PassingStore implements BackingStore {
       this.copiesFrom = source => below.copiesFrom?.(source) === true
       this.copy = (io, source, from) => this.passCopy(io, source, from)
     }
+    if (below.nexusLost !== undefined) this.nexusLost = nexus => below.nexusLost!(nexus)
     if (below.watch !== undefined) this.watch = told => below.watch!(told)
     if (below.abort !== undefined) this.abort = io => below.abort!(io)
   }
@@ -78,6 +95,15 @@ export class PassingStore implements BackingStore {
   }
   get note(): string {
     return this.below.note ?? ''
+  }
+
+  get controls(): Controls {
+    return { ...this.below.controls, ...this.ownControls() }
+  }
+
+  /** What this filter itself can be told while it is used. */
+  protected ownControls(): Controls {
+    return {}
   }
 
   read(io: StoreIo): void {

@@ -59,7 +59,7 @@ export const formatUnit = on(
       passes.unshift(tagsPass(protection))
       if (protection !== disk.protection.type) disk.unit.attention(CAPACITY_DATA_HAS_CHANGED, task.nexus)
     }
-    MediumOperation.start(disk, planOf(passes), request.immed ? null : task)
+    MediumOperation.start(disk, planOf(passes), task, !request.immed)
     if (request.immed) succeed(task)
   },
   {

@@ -46,7 +46,8 @@ function sanitize(task: Task, disk: Disk, passes: readonly Pass[]): void {
       failure: SANITIZE_COMMAND_FAILED,
       mayExit,
     },
-    waits ? task : null,
+    task,
+    waits,
   )
   if (!waits) succeed(task)
 }
