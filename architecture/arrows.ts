@@ -30,7 +30,8 @@ export const ARROWS: readonly Part[] = [
   {
     folder: 'target/passthrough',
     name: '@lunkit/target-passthrough',
-    may: [SPEC, API],
+    // What belongs to a nexus is answered as by every other device.
+    may: [SPEC, API, '@lunkit/target-devices'],
     node: true,
     outside: ['koffi'],
   },

@@ -136,7 +136,7 @@ function suite(type: DeviceType, options: DeviceSuiteOptions, later: boolean): v
         during(task) {
           task.aborted = true
           subject.bench.device.abort(task)
-          subject.store!.release()
+          subject.store?.release()
         },
       })
       assert.ok(KNOWN.has(answer.status))

@@ -39,16 +39,22 @@ export function defaultTargetName(): string {
 
 /**
  * Serial, NAA and strings of a unit. What is not set is derived from the storage's identity and this machine.
- * The NAA is of the locally assigned kind (3h), as lunkit has no IEEE company identifier.
+ * A real unit's `own` names stay, but for its NAA where it is given another serial. The NAA is of the locally assigned kind (3h), as lunkit has no IEEE company identifier.
  */
-export function makeIdentity(storage: string, values: ParameterValues): Identity {
+export function makeIdentity(
+  storage: string,
+  values: ParameterValues,
+  own: Partial<Identity> = {},
+): Identity {
   const digest = createHash('sha256').update(`lunkit\0${machineSeed()}\0${storage}`).digest()
-  const serial = ascii('serial', values['serial'], 64) ?? digest.toString('hex', 0, 8)
-  const naa = parseNaa(values['naa']) ?? naaFrom(serial, digest, values['serial'] !== undefined)
+  const serial = ascii('serial', values['serial'], 64) ?? own.serial ?? digest.toString('hex', 0, 8)
+  const serialGiven = values['serial'] !== undefined
+  const naa =
+    parseNaa(values['naa']) ?? (serialGiven ? undefined : own.naa) ?? naaFrom(serial, digest, serialGiven)
   return {
-    vendor: ascii('vendor', values['vendor'], 8) ?? 'LUNKIT',
-    product: ascii('product', values['product'], 16) ?? 'VIRTUAL-DISK',
-    revision: ascii('revision', values['revision'], 4) ?? '0001',
+    vendor: ascii('vendor', values['vendor'], 8) ?? own.vendor ?? 'LUNKIT',
+    product: ascii('product', values['product'], 16) ?? own.product ?? 'VIRTUAL-DISK',
+    revision: ascii('revision', values['revision'], 4) ?? own.revision ?? '0001',
     serial,
     naa,
     ...optional(values),

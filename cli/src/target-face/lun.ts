@@ -122,7 +122,7 @@ export class Lun implements LunView {
       })
     }
     const all = { ...kept, ...keysOf(names) }
-    const identity = makeIdentity(storage, all)
+    const identity = makeIdentity(storage, all, this.#opened.device.names)
     if (records !== null && !Buffer.from(identity.naa).equals(naa)) {
       throw new OperatorError('NAA_FIXED', `'${spec.label}' keeps its records under its NAA`, {
         hint: 'stop the target, give it the new NAA, and start it again',

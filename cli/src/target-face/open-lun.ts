@@ -50,7 +50,7 @@ export async function openLun(given: LunSource, place: OpenPlace): Promise<Opene
     if (store === null) device = await deviceType.open(store, deviceValues, beside)
     const known = store?.identity ?? device?.identity
     const storage = known || `${spec.store ?? spec.kind}:${label.replace(' LUN ', '/')}`
-    const identity = makeIdentity(storage, unitValues)
+    const identity = makeIdentity(storage, unitValues, device?.names)
     refuseTwin(place.others, { spec, storage, identity })
     const lasts = Boolean(known) || NAMING.some(key => Object.hasOwn(unitValues, key))
     const warn = (reason: string): void => observe({ type: 'warning', reason: `${spec.label}: ${reason}` })

@@ -19,6 +19,7 @@ export interface StoreModule {
 /** What a unit is; `disk` where nothing else is named. */
 export const DEVICES: Readonly<Record<string, DevicePlugIn>> = {
   disk: { store: 'needed', load: () => import('@lunkit/target-devices/disk') },
+  passthrough: { store: 'none', load: () => import('../bridges/openers.ts') },
 }
 
 /** What stands between device and store. */

@@ -11,7 +11,7 @@ import {
   WRITE_PROTECTED,
 } from '@lunkit/spec'
 import { StoreError } from './store-io.ts'
-import type { Task } from './task.ts'
+import { LONGEST_SENSE, type Task } from './task.ts'
 
 /** Ends the task with GOOD; data-in, if any, is in `segments` and `inLength`. */
 export function succeed(task: Task): void {
@@ -70,6 +70,19 @@ function failed(task: Task, code: SenseCode): void {
 export function refuse(task: Task, status: number): void {
   task.releaseData()
   task.inLength = 0
+  task.status = status
+  task.done()
+}
+
+/**
+ * Ends the task with somebody else's status and sense data, as they came; data-in stays. `code` is what the sense data say, or null where
+ * there are none.
+ */
+export function relay(task: Task, status: number, sense: Uint8Array, code: SenseCode | null): void {
+  const length = Math.min(sense.length, LONGEST_SENSE)
+  for (let i = 0; i < length; i++) task.sense[i] = sense[i]!
+  task.senseLength = length
+  task.senseCode = code
   task.status = status
   task.done()
 }

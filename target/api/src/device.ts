@@ -4,7 +4,7 @@ import type { Command, Field, FieldRows, SenseCode } from '@lunkit/spec'
 import type { BackingStore } from './backing-store.ts'
 import type { ControlPolicies } from './control-policies.ts'
 import type { Controls } from './controls.ts'
-import type { LogicalUnit, Nexus } from './nexus.ts'
+import type { Identity, LogicalUnit, Nexus } from './nexus.ts'
 import type { ParameterTable, ParameterValues } from './parameters.ts'
 import type { Task } from './task.ts'
 
@@ -123,6 +123,8 @@ export interface Device {
   readonly policies: Readonly<ControlPolicies>
   /** MAY, of a device without a store: what tells its storage from all others, as a store's identity does. */
   readonly identity?: string
+  /** MAY, of a device that has names of its own (a real unit): those that it has. The operator's take their place. */
+  readonly names?: Partial<Identity>
   /** MAY. What keeps its medium, for those who change its size. */
   readonly store?: BackingStore
   /** MAY. What an operator can have it do while it is used, beside what its store can. */

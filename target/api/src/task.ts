@@ -31,6 +31,8 @@ export const TaskState = Object.freeze({
 export type TaskState = (typeof TaskState)[keyof typeof TaskState]
 
 export const LONGEST_CDB = 32
+/** SPC-4, sense data: longest. */
+export const LONGEST_SENSE = 252
 
 /**
  * One SCSI command. OWNER: the driver until `submit()`, then the engine; the driver for the data between
@@ -110,8 +112,8 @@ export class Task {
   commandSpecific = -1
   /** PROGRESS INDICATION of the sense data, or -1. */
   progress = -1
-  /** Sense bytes, written by the engine just before sendResponse(). */
-  readonly sense: Buffer = Buffer.alloc(96)
+  /** Sense bytes, written by the engine just before sendResponse(), unless a device has them from somebody else (`relay`). */
+  readonly sense: Buffer = Buffer.alloc(LONGEST_SENSE)
   senseLength = 0
 
   // Room for the neighbours, so that nobody needs a Map beside the task.

@@ -181,8 +181,8 @@ function foreign(
     zeroIs256: false,
     zeroIsRest: false,
     parameterLength: null,
-    dataOut: task => (takesData ? task.expectedOut : 0),
+    dataOut: (task, device) => (takesData ? Math.min(task.expectedOut, device.maxTransfer) : 0),
     offered: null,
-    memoryIn: null,
+    memoryIn: takesData ? (task, device) => Math.min(task.expectedIn, device.maxTransfer) : null,
   })
 }

@@ -4,6 +4,7 @@ import {
   INTERNAL_TARGET_FAILURE,
   REPORT_LUNS,
   REPORTED_LUNS_DATA_HAS_CHANGED,
+  type SenseCode,
   SenseKey,
   Status,
   writeSense,
@@ -92,6 +93,18 @@ function addSense(core: Core, task: Task): void {
     task.senseCode = INTERNAL_TARGET_FAILURE
   }
   const code = task.senseCode
+  // A device that has the sense data from elsewhere has written them already.
+  if (task.senseLength === 0) writeOwnSense(task, code)
+  const { reason } = task.io
+  // Blocks that do not fit their tags are an aborted command, by SBC-4; on the medium they have a reason.
+  const unfit = code.key === SenseKey.abortedCommand && reason !== ''
+  if (code.key !== SenseKey.mediumError && code.key !== SenseKey.hardwareError && !unfit) return
+  // What an exception led to has been told with its stack already.
+  if (core.tainted.has(task)) return
+  core.reportFailed(task, reason === '' ? code.text : `${code.text}: ${reason}`)
+}
+
+function writeOwnSense(task: Task, code: SenseCode): void {
   task.senseLength = writeSense(task.sense, unitOf(task).device.policies.dSense, code, {
     ...(task.commandSpecific >= 0 && { commandSpecific: task.commandSpecific }),
     ...(task.information >= 0 && { information: task.information }),
@@ -100,13 +113,6 @@ function addSense(core: Core, task: Task): void {
       fieldPointer: { byte: task.fieldByte, bit: task.fieldBit, inCdb: task.fieldInCdb },
     }),
   })
-  const { reason } = task.io
-  // Blocks that do not fit their tags are an aborted command, by SBC-4; on the medium they have a reason.
-  const unfit = code.key === SenseKey.abortedCommand && reason !== ''
-  if (code.key !== SenseKey.mediumError && code.key !== SenseKey.hardwareError && !unfit) return
-  // What an exception led to has been told with its stack already.
-  if (core.tainted.has(task)) return
-  core.reportFailed(task, reason === '' ? code.text : `${code.text}: ${reason}`)
 }
 
 /** The initiator has the new list: SAM-5 clears the condition at every unit that it sees. */

@@ -18,10 +18,10 @@ function bytesNeeded(task: Task, unit: Unit): number {
   const route = task.binding as Route
   // An inner task brings its data, and whoever sends it has been charged for that.
   const out = task.inner === null ? wanted(task) : 0
+  if (route.memoryIn !== null) return out + route.memoryIn(task, unit.device)
   if (route.blocks === null) return out
   const { blockSize } = unit.device
   const blocks = task.blocks * blockSize
-  if (route.memoryIn !== null) return out + route.memoryIn(task, unit.device)
   if (route.movesIn) return out + Math.min(blocks, Math.ceil(task.expectedIn / blockSize) * blockSize)
   // VERIFY reads the medium for itself, WRITE SAME writes more than it was sent: a piece at a time.
   const works = route.readsMedium || (route.writesMedium && blocks > task.outLength)

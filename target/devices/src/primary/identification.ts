@@ -26,7 +26,7 @@ const unitSerialNumber = vpdBytes(VpdCode.unitSerialNumber, (device: PrimaryDevi
 )
 
 const deviceIdentification = vpdBytes(VpdCode.deviceIdentification, (device: PrimaryDevice, task) =>
-  written([...unitDesignators(device.unit.identity), ...groupDesignators(task), ...portDesignators(task)]),
+  writtenDesignators([...unitDesignators(device.unit.identity), ...pathDesignators(task)]),
 )
 
 const managementAddresses = vpdBytes(
@@ -35,9 +35,12 @@ const managementAddresses = vpdBytes(
   ({ unit }) => (unit.identity.management?.length ?? 0) > 0,
 )
 
-const scsiPorts = vpdBytes(VpdCode.scsiPorts, (_device: PrimaryDevice, { nexus }) =>
-  Buffer.concat(portsOf(nexus).map(port => scsiPort(port, nexus.target.name))),
-)
+const scsiPorts = vpdBytes(VpdCode.scsiPorts, (_device: PrimaryDevice, task) => scsiPortsPage(task))
+
+/** What follows the header of page 88h. */
+export function scsiPortsPage({ nexus }: Task): Uint8Array {
+  return Buffer.concat(portsOf(nexus).map(port => scsiPort(port, nexus.target.name)))
+}
 
 /** Every unit has them, and only initiators that were told of a service have 85h. */
 export const namingPages: readonly VpdPage[] = [
@@ -47,7 +50,7 @@ export const namingPages: readonly VpdPage[] = [
   scsiPorts,
 ]
 
-function written(designators: readonly Designator[]): Uint8Array {
+export function writtenDesignators(designators: readonly Designator[]): Uint8Array {
   const bytes = new Uint8Array(designators.reduce((sum, one) => sum + designatorLength(one), 0))
   let at = 0
   for (const one of designators) at = writeDesignator(one, bytes, at)
@@ -64,6 +67,11 @@ export function unitDesignators(identity: Identity): Designator[] {
     t10Designator(vendor, t10Id ?? product.padEnd(16) + serial),
     ...(scsiName === undefined ? [] : [scsiNameDesignator(scsiName, Association.logicalUnit)]),
   ]
+}
+
+/** What page 83h says of the way that a command came: its port, its target, and the port's group. */
+export function pathDesignators(task: Task): Designator[] {
+  return [...groupDesignators(task), ...portDesignators(task)]
 }
 
 /** The unit is in one group with all others that the target's port groups lead to. */
@@ -97,7 +105,7 @@ function portsOf({ port, target }: Nexus): readonly TargetPort[] {
 
 /** The names of initiator ports through which this device might speak are not told: it never does. */
 function scsiPort(port: TargetPort, target: string): Uint8Array {
-  const designators = written(nameDesignators(port, target))
+  const designators = writtenDesignators(nameDesignators(port, target))
   const bytes = new Uint8Array(SCSI_PORT.length + SCSI_PORT_TARGET.length + designators.length)
   SCSI_PORT.write({ relativePort: port.relativeId, initiatorLength: 0 }, bytes)
   SCSI_PORT_TARGET.write({ designatorsLength: designators.length }, bytes, SCSI_PORT.length)

@@ -45,7 +45,8 @@ const RESPONSE_FORMAT = 2
 /** TPGS: implicit asymmetric access alone, or explicit as well. */
 const Tpgs = { none: 0, implicit: 1, both: 3 } as const
 
-function tpgsOf({ nexus }: Task): number {
+/** The TPGS field for who asks. */
+export function tpgsOf({ nexus }: Task): number {
   const { portGroups } = nexus.target
   if (portGroups === null) return Tpgs.none
   return portGroups.explicit ? Tpgs.both : Tpgs.implicit

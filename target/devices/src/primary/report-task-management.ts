@@ -6,7 +6,6 @@ import {
   SUPPORTED_TASK_MANAGEMENT,
 } from '@lunkit/spec'
 import { fail, on, reply, type Task } from '@lunkit/target-api'
-import type { PrimaryDevice } from './primary-device.ts'
 
 const { repd, allocation } = REPORT_SUPPORTED_TASK_MANAGEMENT_FUNCTIONS.cdb.field
 
@@ -42,13 +41,13 @@ const timeouts = (limit: number) => ({
 
 export const reportSupportedTaskManagementFunctions = on(
   REPORT_SUPPORTED_TASK_MANAGEMENT_FUNCTIONS,
-  (task: Task, device: PrimaryDevice) => {
+  (task: Task) => {
     const room = allocation.get(task.cdb, 0)
     if (room < SHORT) return fail(task, INVALID_FIELD_IN_CDB, allocation)
     const extended = repd.get(task.cdb, 0) === 1
     const answer = SUPPORTED_TASK_MANAGEMENT.write({
       ...SUPPORTED,
-      ...(extended && timeouts(device.unit.managementLimit)),
+      ...(extended && timeouts(task.nexusUnit.unit.managementLimit)),
     })
     reply(task, extended ? answer : answer.subarray(0, SHORT), room)
   },

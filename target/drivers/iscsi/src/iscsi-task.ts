@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A SCSI task as iSCSI sees it: tags, the data sequences still to come, and an answer that must wait for them.
 import { decodeLun, type SenseCode } from '@lunkit/spec'
-import { empty, type Task } from '@lunkit/target-api'
+import { empty, LONGEST_SENSE, type Task } from '@lunkit/target-api'
 import type { Connection } from './connection.ts'
 import { Gather } from './gather.ts'
 import type { Answer } from './recovery/kept-command.ts'
@@ -80,7 +80,7 @@ export class IscsiTask {
   outLength = 0
   bidiResidual = 0
   senseLength = 0
-  readonly sense: Buffer = Buffer.alloc(96)
+  readonly sense: Buffer = Buffer.alloc(LONGEST_SENSE)
 
   constructor(slot: number, session: Session) {
     this.slot = slot

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keys of a unit that is passed through from an iSCSI target: who logs in there, and how.
+import { readFile } from 'node:fs/promises'
+import type { ConnectOptions, IscsiUrl } from '@lunkit/initiator-driver-iscsi'
+import { OperatorError, type ParameterTable, type ParameterValues } from '@lunkit/target-api'
+import { readSecret } from '../secret.ts'
+import { UsageError } from '../usage-error.ts'
+
+export const ISCSI_KEYS = {
+  chapuser: { type: 'string', help: 'User to log in with at the real target (or USER@ in the URL)' },
+  chapfile: { type: 'path', help: 'File with the secret of that user' },
+  mutualuser: { type: 'string', help: 'The real target must prove itself as this user' },
+  mutualfile: { type: 'path', help: 'File with the secret of that one' },
+  initiatorname: { type: 'string', help: 'iSCSI name to log in with' },
+  digests: { type: 'boolean', help: 'CRC32C over headers and data on the way to the real unit' },
+  connections: { type: 'integer', help: 'Connections to the real target, where it grants them' },
+  recovery: { type: 'integer', help: 'Error recovery level there', choices: [0, 1, 2] },
+  tls: { type: 'boolean', help: 'TLS to the real target' },
+  tlsca: { type: 'path', help: "Who signs the real target's certificate, PEM; else the well-known ones" },
+} as const satisfies ParameterTable
+
+/** Login options from the keys; secrets are read here. Rejects with OperatorError. */
+export async function loginOptions(values: ParameterValues, url: IscsiUrl): Promise<ConnectOptions> {
+  const text = (key: string): string | undefined =>
+    values[key] === undefined ? undefined : String(values[key])
+  const user = text('chapuser') ?? url.user ?? undefined
+  const mutualUser = text('mutualuser')
+  const secret = await secretOf('CHAP', 'chapuser', user, 'chapfile', text('chapfile'))
+  const mutual = await secretOf('mutual CHAP', 'mutualuser', mutualUser, 'mutualfile', text('mutualfile'))
+  const name = text('initiatorname')
+  const tlsCa = text('tlsca')
+  return {
+    ...(secret !== null && { chap: { user: user!, secret } }),
+    ...(mutual !== null && { mutual: { user: mutualUser!, secret: mutual } }),
+    ...(name !== undefined && { initiatorName: name }),
+    ...(values['digests'] === true && { headerDigest: 'require', dataDigest: 'require' }),
+    ...(values['connections'] !== undefined && { connections: Number(values['connections']) }),
+    ...(values['recovery'] !== undefined && { errorRecoveryLevel: Number(values['recovery']) }),
+    ...((values['tls'] === true || tlsCa !== undefined) && {
+      tls: tlsCa === undefined ? {} : { ca: await certificate(tlsCa) },
+    }),
+  }
+}
+
+/** User and file come both or not at all: who gives one of them thinks that it has an effect. */
+async function secretOf(
+  what: string,
+  userKey: string,
+  user: string | undefined,
+  fileKey: string,
+  file: string | undefined,
+): Promise<string | null> {
+  if (user === undefined && file === undefined) return null
+  if (user === undefined || file === undefined) {
+    const missing = user === undefined ? userKey : fileKey
+    throw new OperatorError('CHAP_USER', `A user and a secret of ${what} belong together`, {
+      hint: `add ${missing}=`,
+    })
+  }
+  try {
+    return await readSecret(`${what} secret`, file, '')
+  } catch (error) {
+    if (error instanceof UsageError)
+      throw new OperatorError(error.code, error.message, { hint: error.hint, cause: error })
+    throw error
+  }
+}
+
+async function certificate(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path)
+  } catch (error) {
+    throw new OperatorError('FILE_MISSING', `The file '${path}' of tlsca cannot be read`, {
+      hint: 'it must be a file that you may read',
+      cause: error,
+    })
+  }
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bridge to a unit of an iSCSI target, over lunkit's own initiator: a session, and a new one after it was lost.
+import {
+  type ConnectOptions,
+  formatUrl,
+  InitiatorError,
+  type IscsiUrl,
+  openSession,
+  parseUrl,
+  RequestError,
+  type Session,
+  TransportError,
+} from '@lunkit/initiator-driver-iscsi'
+import { OperatorError, type ParameterValues } from '@lunkit/target-api'
+import { type Bridge, type BridgeRequest, type OpenedBridge, unanswered } from '@lunkit/target-passthrough'
+import { loginOptions } from './iscsi-keys.ts'
+
+/** Beyond it, data of one command are more than the initiator's counters of 32 bits should be trusted with in one piece of memory. */
+const MOST_BYTES = 16 * 1024 * 1024
+const LONGEST_CDB = 32
+/** Commands under way at once at the real target; more wait in their order. */
+const QUEUE_DEPTH = 256
+/** A login is given up before pass-through gives up the question that waits for it. */
+const LOGIN_MS = 8000
+
+export async function openIscsi(where: string, values: ParameterValues): Promise<OpenedBridge> {
+  const url = urlOf(where)
+  const login = await loginOptions(values, url)
+  const bridge = new IscsiBridge(url, login)
+  try {
+    await bridge.open()
+  } catch (error) {
+    if (!(error instanceof InitiatorError)) throw error
+    throw new OperatorError(error.code, `${bridge.identity} cannot be reached: ${error.message}`, {
+      hint: error.hint,
+      cause: error,
+    })
+  }
+  return {
+    bridge,
+    identity: bridge.identity,
+    maxTransfer: MOST_BYTES,
+    longestCdb: LONGEST_CDB,
+    close: () => bridge.close(),
+  }
+}
+
+type UnitUrl = IscsiUrl & { readonly target: string; readonly lun: number }
+
+function urlOf(where: string): UnitUrl {
+  let url: IscsiUrl
+  try {
+    url = parseUrl(where)
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error
+    throw new OperatorError(error.code, error.message, { hint: error.hint, cause: error })
+  }
+  if (url.password !== null) {
+    throw new OperatorError('URL_INVALID', 'The URL of a unit to be passed through has a secret in it', {
+      hint: 'put it into a file and give chapfile=PATH',
+    })
+  }
+  if (url.target !== null && url.lun !== null) return url as UnitUrl
+  throw new OperatorError('URL_INVALID', `'${where}' names no unit`, {
+    hint: 'write iscsi://HOST/TARGET/LUN; lunkit ls iscsi://HOST lists them',
+  })
+}
+
+class IscsiBridge implements Bridge {
+  readonly identity: string
+  readonly #lun: number
+  readonly #options: ConnectOptions
+  #session: Session | null = null
+  /** A login or a reset is under way: what comes meanwhile goes after it. */
+  #busy = false
+  readonly #held: BridgeRequest[] = []
+  #closed = false
+
+  constructor({ portal, target, lun }: UnitUrl, login: ConnectOptions) {
+    this.identity = formatUrl(portal, target, lun)
+    this.#lun = lun
+    this.#options = {
+      ...login,
+      portal,
+      target,
+      queueDepth: QUEUE_DEPTH,
+      loginTimeoutMs: LOGIN_MS,
+      // Pass-through looks for a unit that is away, for every kind of bridge alike.
+      reconnect: { attempts: 0, delays: [0] },
+      onEvent: event => {
+        if (event.type === 'gave-up') this.#session = null
+      },
+    }
+  }
+
+  async open(): Promise<void> {
+    const session = await openSession(this.#options)
+    if (this.#closed) await session.close()
+    else this.#session = session
+  }
+
+  execute(request: BridgeRequest): void {
+    if (this.#busy) this.#held.push(request)
+    else if (this.#session !== null) this.#send(this.#session, request)
+    else {
+      this.#held.push(request)
+      this.#occupy(this.open())
+    }
+  }
+
+  reset(): void {
+    const session = this.#session
+    // One that fails loses its connection, and then all is away.
+    if (session !== null && !this.#busy) this.#occupy(session.manage('logical-unit-reset', this.#lun))
+  }
+
+  #occupy(work: Promise<unknown>): void {
+    this.#busy = true
+    work.then(
+      () => this.#letGo(null),
+      (error: unknown) => this.#letGo(error),
+    )
+  }
+
+  #letGo(error: unknown): void {
+    this.#busy = false
+    for (const request of this.#held.splice(0)) {
+      if (this.#session === null) request.finish(unanswered('lost', messageOf(error)))
+      else this.#send(this.#session, request)
+    }
+  }
+
+  #send(session: Session, request: BridgeRequest): void {
+    const { cdb, direction, dataIn, dataOut, timeout } = request
+    const cancel = new AbortController()
+    request.cancel = () => cancel.abort()
+    const out = dataOut.length === 0 ? undefined : dataOut.length === 1 ? dataOut[0] : Buffer.concat(dataOut)
+    session
+      .execute({
+        lun: this.#lun,
+        cdb,
+        ...(direction !== 'in' && out !== undefined && { dataOut: out }),
+        ...(dataIn.length > 0 && { dataIn }),
+        signal: cancel.signal,
+        timeoutMs: timeout,
+      })
+      .then(
+        ({ status, sense, dataIn: filled, underflow, overflow }) =>
+          request.finish({
+            outcome: 'done',
+            status,
+            sense,
+            received: dataIn.length > 0 ? filled.length : 0,
+            excess: dataIn.length > 0 ? overflow : 0,
+            outResidual: direction === 'out' ? underflow : 0,
+            reason: '',
+          }),
+        (error: unknown) => request.finish(unanswered(this.#outcomeOf(error), messageOf(error))),
+      )
+  }
+
+  #outcomeOf(error: unknown): 'ended' | 'lost' | 'refused' {
+    if (error instanceof RequestError) return 'refused'
+    if (this.#session === null || !(error instanceof Error)) return 'lost'
+    const isLost = error instanceof TransportError && LOST.has(error.code)
+    return isLost ? 'lost' : 'ended'
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#session?.close()
+  }
+}
+
+const LOST: ReadonlySet<string> = new Set([
+  'TRANSPORT_CONNECT_FAILED',
+  'TRANSPORT_CONNECTION_LOST',
+  'TRANSPORT_CLOSED',
+])
+
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error ?? 'it is gone')
