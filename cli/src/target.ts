@@ -93,6 +93,29 @@ export function file(
   return { kind: 'disk', store: 'file', keys, label: path }
 }
 
+/** An image of QEMU. `size` creates it where it does not exist; `backing` is the file behind it. */
+export function qcow2(path: string, options: DiskOptions & Qcow2Keys = {}): LunSpec {
+  const { size, cluster, backingFormat, ...others } = options
+  const keys = keysOf({
+    path,
+    ...others,
+    ...(size !== undefined && { size: sizeText(size) }),
+    ...(cluster !== undefined && { cluster: sizeText(cluster) }),
+    ...(backingFormat !== undefined && { 'backing-format': backingFormat }),
+  })
+  return { kind: 'disk', store: 'qcow2', keys, label: `qcow2:${path}` }
+}
+
+export interface Qcow2Keys {
+  readonly size?: number | string
+  /** Bytes of a cluster of a new image: 64 KiB if not given. */
+  readonly cluster?: number | string
+  /** Relative to the image's folder. */
+  readonly backing?: string
+  /** Where the image does not say. */
+  readonly backingFormat?: 'raw' | 'qcow2'
+}
+
 /** A disk in memory, zeros at first, gone when the target closes. */
 export function memory(size: number | string, options: DiskOptions = {}): LunSpec {
   const keys = keysOf({ size: sizeText(size), ...options })

@@ -35,6 +35,7 @@ export const STORES: Readonly<Record<string, () => Promise<StoreModule>>> = {
   nbd: () => import('@lunkit/target-stores/nbd'),
   null: () => import('@lunkit/target-stores/null'),
   object: () => import('@lunkit/target-stores/object'),
+  qcow2: () => import('@lunkit/target-stores/qcow2'),
 }
 
 /** URI schemes other than a store's own name that mean it: the whole URI is its argument. */

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// An image that is open: its tables, its file, what is behind it, and its orderly end.
+import { type BackingStore, OperatorError } from '@lunkit/target-api'
+import { ClusterLocks } from './cluster-locks.ts'
+import { Clusters } from './clusters.ts'
+import { Commits } from './commit.ts'
+import { CompressedClusters } from './compressed-clusters.ts'
+import { FreedClusters } from './freed-clusters.ts'
+import { Generations } from './generations.ts'
+import type { Header } from './header.ts'
+import type { HostFile } from './host-file.ts'
+import type { Geometry } from './layout.ts'
+import { type L1, Mapping } from './mapping.ts'
+import type { MetadataClusters } from './metadata-clusters.ts'
+import { Refcounts } from './refcounts.ts'
+
+/** What opening found. */
+export interface ImageFacts {
+  readonly path: string
+  readonly identity: string
+  readonly note: string
+  readonly canWrite: boolean
+  readonly header: Header
+  readonly file: HostFile
+  readonly metadata: MetadataClusters
+  readonly l1: L1
+  readonly refcountTable: { readonly offset: number; readonly entries: Float64Array }
+  readonly backing: BackingStore | null
+}
+
+export class OpenedImage {
+  readonly path: string
+  readonly identity: string
+  readonly note: string
+  readonly canWrite: boolean
+  readonly header: Header
+  readonly geometry: Geometry
+  readonly file: HostFile
+  readonly metadata: MetadataClusters
+  readonly backing: BackingStore | null
+  readonly locks = new ClusterLocks()
+  readonly generations = new Generations()
+  readonly clusters: Clusters
+  readonly freed: FreedClusters
+  readonly refcounts: Refcounts
+  readonly mapping: Mapping
+  readonly commits: Commits
+  readonly compressed: CompressedClusters
+  /** Bytes of the guest's disk. */
+  size: number
+
+  constructor(facts: ImageFacts) {
+    const { header, file, metadata } = facts
+    const { geometry } = header
+    const { clusterSize } = geometry
+    this.path = facts.path
+    this.identity = facts.identity
+    this.note = facts.note
+    this.canWrite = facts.canWrite
+    this.header = header
+    this.geometry = geometry
+    this.file = file
+    this.metadata = metadata
+    this.backing = facts.backing
+    this.size = header.size
+    this.clusters = new Clusters(geometry, file, metadata)
+    this.freed = new FreedClusters(clusterSize, file, metadata, this.generations)
+    const relieve = (): Promise<void> => this.commits.run()
+    const drop = (offset: number, length: number): void => this.freed.drop(offset, length)
+    const left = (offset: number, clusters: number): void => drop(offset, clusters * clusterSize)
+    this.refcounts = new Refcounts(geometry, file, metadata, facts.refcountTable, relieve, left)
+    this.freed.refcounts = this.refcounts
+    this.mapping = new Mapping(geometry, file, metadata, this.refcounts, facts.l1, relieve, drop)
+    this.commits = new Commits(file, this.refcounts, this.mapping, this.freed)
+    this.compressed = new CompressedClusters(file, clusterSize, header.compression)
+    this.freed.onFree = offset => this.compressed.forget(offset)
+  }
+
+  /** All metadata is in the file, and no count is higher than it has to be. No request may be under way. Rejects with Fault. */
+  async settle(): Promise<void> {
+    do {
+      await this.commits.run()
+      await this.freed.settled()
+    } while (!this.commits.isClean)
+  }
+
+  /** Changes these bytes of the header, which lie in one sector: whole or not at all. Rejects with Fault. */
+  async writeHeader(at: number, bytes: Buffer): Promise<void> {
+    await this.file.write(at, [bytes])
+    await this.file.flush()
+  }
+
+  /** Rejects with OperatorError QCOW2_LOST if what was not flushed could not be written. */
+  async close(): Promise<void> {
+    const { store } = this.file
+    try {
+      if (this.canWrite) {
+        await this.settle()
+        const end = this.refcounts.end * this.geometry.clusterSize
+        if (end < store.size) await store.resize!(end)
+      }
+    } catch (cause) {
+      throw new OperatorError(
+        'QCOW2_LOST',
+        `Image '${this.path}' could not be written to its end: ${cause}`,
+        {
+          hint: 'writes since the last flush are lost; qemu-img check tells whether clusters leaked',
+          cause,
+        },
+      )
+    } finally {
+      await store.close()
+      await this.backing?.close()
+    }
+  }
+}

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reference counts of the file's clusters: who is free, taking clusters, and growing the tables of counts.
+import { StoreError } from '@lunkit/target-api'
+import { CachedTable, TableCache } from './cached-tables.ts'
+import type { HostFile } from './host-file.ts'
+import { type Geometry, write64 } from './layout.ts'
+import type { MetadataClusters } from './metadata-clusters.ts'
+import { Fault } from './parts.ts'
+import { countAt, setCount } from './refcount-widths.ts'
+
+/** Blocks of counts in memory, in bytes; four blocks at least. */
+const MOST_CACHED = 4 * 2 ** 20
+
+export interface ClusterRun {
+  readonly offset: number
+  readonly count: number
+  /** Never used since the file was made so long: it reads as zeros. */
+  readonly fresh: boolean
+}
+
+/** What a commit writes of the refcount table: entries of blocks that are new, or a table in another place. */
+export interface TakenRefcountTable {
+  readonly tableOffset: number
+  readonly entries: readonly (readonly [index: number, offset: number])[]
+  readonly moved: { readonly offset: number; readonly clusters: number; readonly bytes: Buffer } | null
+}
+
+export class Refcounts {
+  readonly blocks: TableCache
+  readonly #geometry: Geometry
+  readonly #file: HostFile
+  readonly #metadata: MetadataClusters
+  /** Places of the blocks; 0: none, and all its counts are 0. */
+  #table: Float64Array
+  #tableOffset: number
+  #tableClusters: number
+  #newEntries: number[] = []
+  #moved = false
+  /** No cluster before it is free. */
+  #hint = 0
+  /** From this cluster on nothing was ever used. */
+  #end: number
+  /** One at a time. */
+  #turn: Promise<unknown> = Promise.resolve()
+  /** Clusters of tables that were left behind when they moved. */
+  readonly onLeft: (offset: number, clusters: number) => void
+
+  constructor(
+    geometry: Geometry,
+    file: HostFile,
+    metadata: MetadataClusters,
+    table: { readonly offset: number; readonly entries: Float64Array },
+    relieve: () => Promise<void>,
+    onLeft: (offset: number, clusters: number) => void,
+  ) {
+    this.#geometry = geometry
+    this.#file = file
+    this.#metadata = metadata
+    this.#table = table.entries
+    this.#tableOffset = table.offset
+    this.#tableClusters = (table.entries.length * 8) / geometry.clusterSize
+    this.#end = Math.ceil(file.size / geometry.clusterSize)
+    const blocks = Math.max(4, Math.floor(MOST_CACHED / geometry.clusterSize))
+    this.blocks = new TableCache(file, blocks, relieve)
+    this.onLeft = onLeft
+  }
+
+  /** Clusters up to the last that was ever used, as far as is known. */
+  get end(): number {
+    return this.#end
+  }
+
+  /** Takes up to `most` neighbouring clusters, at least one. Rejects with Fault. */
+  allocate(most: number): Promise<ClusterRun> {
+    return this.#inTurn(() => this.#take(most))
+  }
+
+  /** Takes exactly so many neighbours. Rejects with Fault. */
+  allocateWhole(count: number): Promise<number> {
+    return this.#inTurn(async () => {
+      const { blockEntries, clusterSize } = this.#geometry
+      // Behind everything, so that there is nothing to look for; blocks that this makes take clusters there, too.
+      for (let first = this.#end; ; first = this.#end) {
+        for (let c = first; c < first + count; c = (Math.floor(c / blockEntries) + 1) * blockEntries)
+          await this.#block(Math.floor(c / blockEntries), c)
+        await this.#block(Math.floor((first + count - 1) / blockEntries), first + count - 1)
+        if (this.#end > first) continue
+        let free = true
+        for (let c = first; free && c < first + count; c++) free = (await this.count(c)) === 0
+        if (!free) {
+          this.#end = first + count
+          continue
+        }
+        await this.#file.reach((first + count) * clusterSize)
+        for (let c = first; c < first + count; c++) await this.set(c, 1)
+        this.#end = first + count
+        return first * clusterSize
+      }
+    })
+  }
+
+  /** References to a cluster. Rejects with Fault. */
+  async count(cluster: number): Promise<number> {
+    const { blockEntries, refcountBits } = this.#geometry
+    const index = Math.floor(cluster / blockEntries)
+    if (index >= this.#table.length || this.#table[index] === 0) return 0
+    const block = await this.#loaded(index)
+    return countAt(block.bytes, cluster % blockEntries, refcountBits)
+  }
+
+  /** The block of that cluster exists. */
+  async set(cluster: number, count: number): Promise<void> {
+    const { blockEntries } = this.#geometry
+    const block = await this.#loaded(Math.floor(cluster / blockEntries))
+    this.#mark(block, cluster % blockEntries, count)
+    if (count === 0 && cluster < this.#hint) this.#hint = cluster
+  }
+
+  /** What is to be written of the table itself, as it is now. */
+  take(): TakenRefcountTable {
+    const entries = this.#moved ? [] : this.#newEntries.map(index => [index, this.#table[index]!] as const)
+    const moved = this.#moved
+      ? { offset: this.#tableOffset, clusters: this.#tableClusters, bytes: this.#tableBytes() }
+      : null
+    this.#newEntries = []
+    this.#moved = false
+    return { tableOffset: this.#tableOffset, entries, moved }
+  }
+
+  putBack({ entries, moved }: TakenRefcountTable): void {
+    for (const [index] of entries) this.#newEntries.push(index)
+    if (moved !== null) this.#moved = true
+  }
+
+  get isDirty(): boolean {
+    return this.#moved || this.#newEntries.length > 0 || this.blocks.isDirty
+  }
+
+  async #take(most: number): Promise<ClusterRun> {
+    const { blockEntries, clusterSize, refcountBits } = this.#geometry
+    for (;;) {
+      const index = Math.floor(this.#hint / blockEntries)
+      const block = await this.#block(index, this.#hint)
+      const base = index * blockEntries
+      // A cluster before may have been freed meanwhile.
+      if (this.#hint < base) continue
+      const isFree = (slot: number): boolean =>
+        countAt(block.bytes, slot, refcountBits) === 0 && !this.#metadata.has(base + slot)
+      let slot = this.#hint - base
+      while (slot < blockEntries && !isFree(slot)) slot++
+      if (slot >= blockEntries) {
+        this.#hint = base + blockEntries
+        continue
+      }
+      let count = 1
+      while (count < most && slot + count < blockEntries && isFree(slot + count)) count++
+      const first = base + slot
+      const fresh = first >= this.#end
+      // Unused room may lie before the end and behind it: what is said of the run holds for all of it.
+      if (!fresh && first + count > this.#end) count = this.#end - first
+      this.#hint = first
+      await this.#file.reach((first + count) * clusterSize)
+      // The block may have been written and left memory meanwhile.
+      if (this.blocks.peek(index) !== block) continue
+      for (let i = 0; i < count; i++) this.#mark(block, slot + i, 1)
+      // A cluster that was freed meanwhile is before the hint, and stays known so.
+      if (this.#hint === first) this.#hint = first + count
+      this.#end = Math.max(this.#end, first + count)
+      return { offset: first * clusterSize, count, fresh }
+    }
+  }
+
+  #mark(block: CachedTable, slot: number, count: number): void {
+    const { refcountBits } = this.#geometry
+    setCount(block.bytes, slot, refcountBits, count)
+    const from = Math.floor((slot * refcountBits) / 8)
+    block.touch(from, from + Math.ceil(refcountBits / 8))
+  }
+
+  async #loaded(index: number): Promise<CachedTable> {
+    for (;;) {
+      const block = this.blocks.peek(index)
+      if (block !== null) return block
+      await this.blocks.load(index, this.#table[index]!, this.#geometry.clusterSize)
+    }
+  }
+
+  /** The block with that index, made if there is none: in the cluster `free`, which it counts, or the next. */
+  async #block(index: number, free: number): Promise<CachedTable> {
+    const { blockEntries, clusterSize } = this.#geometry
+    if (index >= this.#table.length) await this.#growTable()
+    if (this.#table[index] !== 0) return this.#loaded(index)
+    let cluster = Math.max(free, index * blockEntries)
+    while (this.#metadata.has(cluster)) cluster++
+    if (cluster >= (index + 1) * blockEntries)
+      throw new Fault(StoreError.medium, `no free cluster among those that refcount block ${index} counts`)
+    await this.#file.reach((cluster + 1) * clusterSize)
+    return this.#newBlock(index, cluster)
+  }
+
+  async #newBlock(index: number, cluster: number): Promise<CachedTable> {
+    await this.blocks.reserve()
+    this.blocks.unreserve()
+    return this.#addBlock(index, cluster)
+  }
+
+  /** All at once, so that no commit sees a part of it. */
+  #addBlock(index: number, cluster: number): CachedTable {
+    const { blockEntries, clusterSize } = this.#geometry
+    const block = new CachedTable(index, cluster * clusterSize, Buffer.alloc(clusterSize))
+    this.blocks.add(block)
+    block.isNew = true
+    block.touch(0, clusterSize)
+    // With tables that have just grown, another block may count this one.
+    if (Math.floor(cluster / blockEntries) === index) this.#mark(block, cluster % blockEntries, 1)
+    this.#table[index] = block.offset
+    this.#newEntries.push(index)
+    this.#metadata.add(cluster)
+    this.#end = Math.max(this.#end, cluster + 1)
+    return block
+  }
+
+  /** Half as long again, in another place: behind all that it counts, with the blocks that count that place. */
+  async #growTable(): Promise<void> {
+    const { blockEntries, clusterSize } = this.#geometry
+    const perCluster = clusterSize / 8
+    const first = Math.max(this.#table.length * blockEntries, this.#end)
+    const firstBlock = Math.floor(first / blockEntries)
+    let clusters = Math.ceil((this.#tableClusters * 3) / 2) + 1
+    let blocks = 1
+    for (;;) {
+      const lastBlock = Math.floor((first + blocks + clusters - 1) / blockEntries)
+      const needBlocks = lastBlock - firstBlock + 1
+      const needClusters = Math.max(clusters, Math.ceil((lastBlock + 1) / perCluster))
+      if (needBlocks === blocks && needClusters === clusters) break
+      blocks = needBlocks
+      clusters = needClusters
+    }
+    await this.#file.reach((first + blocks + clusters) * clusterSize)
+    for (let i = 0; i < blocks; i++) await this.blocks.reserve()
+    for (let i = 0; i < blocks; i++) this.blocks.unreserve()
+    const longer = new Float64Array(clusters * perCluster)
+    longer.set(this.#table)
+    const [oldOffset, oldClusters] = [this.#tableOffset, this.#tableClusters]
+    this.#table = longer
+    const made: CachedTable[] = []
+    for (let i = 0; i < blocks; i++) made.push(this.#addBlock(firstBlock + i, first + i))
+    this.#tableOffset = (first + blocks) * clusterSize
+    this.#tableClusters = clusters
+    this.#moved = true
+    for (let c = first; c < first + blocks + clusters; c++)
+      this.#mark(made[Math.floor(c / blockEntries) - firstBlock]!, c % blockEntries, 1)
+    this.#metadata.addRun(this.#tableOffset, clusters * clusterSize, clusterSize)
+    this.#end = Math.max(this.#end, first + blocks + clusters)
+    this.onLeft(oldOffset, oldClusters)
+  }
+
+  #tableBytes(): Buffer {
+    const bytes = Buffer.alloc(this.#table.length * 8)
+    for (let i = 0; i < this.#table.length; i++)
+      if (this.#table[i] !== 0) write64(bytes, i * 8, this.#table[i]!)
+    return bytes
+  }
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(act)
+    this.#turn = result.catch(() => {})
+    return result
+  }
+}
