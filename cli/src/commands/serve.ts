@@ -29,6 +29,7 @@ const HELP = `
 A LUN is [FILTER:...]KIND:ARGUMENT[,key=value...]; a bare path is a file. They become LUN 0, 1, 2 ... in order.
   disk.img                     an image that exists
   new.img,size=10G             created, sparse, if it does not exist
+  block:/dev/sdb               a block device, around the page cache; what is mounted or in use is refused
   memory:256M                  in memory, gone at the end
   nbd://host/export            an export of an NBD server, such as qemu-nbd or nbdkit; nbds:// with TLS
   null:1T                      for measuring: writes are dropped, reads are zeros
@@ -38,6 +39,8 @@ A LUN is [FILTER:...]KIND:ARGUMENT[,key=value...]; a bare path is a file. They b
 Filters stand in front of any of them, the one next to the device first:
   readonly:disk.img            nothing below it is changed
   overlay:disk.img             changes are kept in memory (most=256M), in upper=FILE, or for each initiator (per=initiator)
+  delay:disk.img,delay=20      each request waits so many milliseconds (readdelay, writedelay, jitter)
+  throttle:disk.img,iops=500,rate=20M     so many requests and bytes a second (readiops, readrate, writeiops, writerate)
 
 Keys of every disk (readonly=yes, for one; K, M, G and T are powers of 1024; a comma in a path is written '\\,'):
   readonly, removable          refuse every write; a medium that can be ejected

@@ -26,11 +26,14 @@ export const DEVICES: Readonly<Record<string, DevicePlugIn>> = {
 export const FILTERS: Readonly<Record<string, () => Promise<{ readonly filter: FilterType }>>> = {
   readonly: () => import('@lunkit/target-stores/filters/readonly'),
   overlay: () => import('@lunkit/target-stores/filters/overlay'),
+  delay: () => import('@lunkit/target-stores/filters/delay'),
+  throttle: () => import('@lunkit/target-stores/filters/throttle'),
 }
 
 /** Where the bytes are; `file` where nothing else is named. */
 export const STORES: Readonly<Record<string, () => Promise<StoreModule>>> = {
   file: () => import('@lunkit/target-stores/file'),
+  block: () => import('@lunkit/target-stores/block'),
   memory: () => import('@lunkit/target-stores/memory'),
   nbd: () => import('@lunkit/target-stores/nbd'),
   null: () => import('@lunkit/target-stores/null'),

@@ -23,6 +23,9 @@ const EXTENT_UNWRITTEN = 0x800
 /** ioctl_iflags(2): the file is mapped by extents (ext4). */
 const GET_FLAGS = 0x8008_6601
 const EXTENTS_FLAG = 0x8_0000
+/** Of linux/fs.h: gives a range of a block device back, and tells how long it is. */
+const BLKDISCARD = 0x1277
+const BLKGETSIZE64 = 0x8008_1272
 /** ioctl_ficlonerange(2), as most machines number it; where it is another number, the call fails and nothing is lost. */
 const FICLONERANGE = 0x4020_940d
 
@@ -40,6 +43,8 @@ export interface SpaceCalls {
   punch(fd: number, offset: number, length: number, answer: Answer): void
   /** Zeros that take up room: nothing has to be found for them when they are written over. */
   zero(fd: number, offset: number, length: number, answer: Answer): void
+  /** Gives blocks of a block device back, whatever they read as then. */
+  discard(fd: number, offset: number, length: number, answer: Answer): void
   /** First offset from `offset` on that has data, or lies in a hole; ENXIO: there is none before the end. */
   seek(fd: number, offset: number, wanted: 'data' | 'hole', answer: Answer): void
   /** First run of reserved, unwritten room in the range; its `length` is 0 if there is none. */
@@ -62,6 +67,8 @@ export interface LinuxCalls {
   addressOf(memory: ArrayBufferLike): number
   /** flock(2), without waiting: 0, or an errno. */
   lock(fd: number, shared: boolean): number
+  /** Bytes of a block device, or -1. */
+  deviceSize(fd: number): number
   errno(): number
   /** EAGAIN: not cached; of `lock`: somebody else holds it. */
   readonly again: number
@@ -109,6 +116,10 @@ async function bind(): Promise<LinuxCalls | null> {
         fallocate.async(fd, KEEP_SIZE | PUNCH_HOLE, offset, length, ended(answer)),
       zero: (fd, offset, length, answer) =>
         fallocate.async(fd, KEEP_SIZE | ZERO_RANGE, offset, length, ended(answer)),
+      discard: (fd, offset, length, answer) => {
+        const range = pair(offset, length)
+        ioctl.async(fd, BLKDISCARD, range, ended(answer, range))
+      },
       seek: (fd, offset, wanted, answer) =>
         lseek.async(fd, offset, wanted === 'data' ? SEEK_DATA : SEEK_HOLE, ended(answer)),
       reserved: (fd, offset, length, answer) => {
@@ -141,6 +152,10 @@ async function bind(): Promise<LinuxCalls | null> {
       lock: (fd, shared) => {
         const failed = flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) !== 0
         return failed ? errno() : 0
+      },
+      deviceSize: fd => {
+        const size = new BigInt64Array(1)
+        return ioctl(fd, BLKGETSIZE64, size) === 0 ? Number(size[0]!) : -1
       },
       errno,
       again: koffi.os.errno['EAGAIN']!,

@@ -81,7 +81,7 @@ function refuseSpecial(path: string, stats: Kind): void {
           ? 'a FIFO'
           : 'a socket'
   throw new OperatorError('FILE_NOT_REGULAR', `'${path}' is ${kind}, not a regular file`, {
-    hint: 'name a disk image',
+    hint: stats.isBlockDevice() ? `write block:${path}` : 'name a disk image',
   })
 }
 

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// The filter throttle against the contract, and how much it lets pass in a made-up time.
+import assert from 'node:assert/strict'
+import { performance } from 'node:perf_hooks'
+import { type TestContext, test } from 'node:test'
+import { StoreError } from '@lunkit/target-api'
+import { StandInStore } from '@lunkit/testing/kit/stand-in-store.ts'
+import { pattern, StoreExchange } from '@lunkit/testing/kit/store-exchange.ts'
+import { storeSuite } from '@lunkit/testing/kit/store-suite.ts'
+import { MemoryStore } from '../../memory/store.ts'
+import { filter } from './filter.ts'
+
+storeSuite('throttle', () => filter.open(new MemoryStore(1 << 20), { iops: 100_000, rate: 2 ** 32 }))
+
+/** Time passes only in `tick`. */
+async function throttled(t: TestContext, values: Record<string, number>) {
+  let now = 0
+  t.mock.method(performance, 'now', () => now)
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const below = new StandInStore({ size: 1 << 20 })
+  const exchange = new StoreExchange(await filter.open(below, values))
+  const tick = (ms: number): void => {
+    for (let i = 0; i < ms; i++) {
+      now++
+      t.mock.timers.tick(1)
+    }
+  }
+  return { below, exchange, tick, passed: () => below.takeCalls().length }
+}
+
+test('a tenth of a second is saved up, and then so many a second pass', async t => {
+  const { exchange, tick, passed } = await throttled(t, { iops: 100 })
+  const all = Array.from({ length: 120 }, (_, i) => exchange.read(512 * i, 512))
+  assert.equal(passed(), 10)
+  tick(100)
+  assert.equal(passed(), 10)
+  tick(1000)
+  assert.equal(passed(), 100)
+  for (const { error } of await Promise.all(all)) assert.equal(error, StoreError.none)
+  await exchange.close()
+})
+
+test('a long request goes, and is paid for by those behind it', async t => {
+  const { exchange, tick, passed } = await throttled(t, { rate: 65536 })
+  const all = [0, 65536, 131072].map(offset => exchange.write(offset, pattern(65536, 1)))
+  assert.equal(passed(), 1)
+  tick(899)
+  assert.equal(passed(), 0)
+  tick(3)
+  assert.equal(passed(), 1)
+  tick(1002)
+  assert.equal(passed(), 1)
+  await Promise.all(all)
+  await exchange.close()
+})
+
+test('reads do not wait behind writes, and both for what they share', async t => {
+  const { below, exchange, tick } = await throttled(t, { writeiops: 10, iops: 100 })
+  const writes = Array.from({ length: 4 }, () => exchange.write(0, pattern(512, 1)))
+  const reads = Array.from({ length: 12 }, () => exchange.read(512, 512))
+  assert.equal(below.takeCalls().length, 10, 'a write and nine reads')
+  tick(1000)
+  await Promise.all([...writes, ...reads])
+  await exchange.close()
+})
+
+test('what is aborted while it waits is answered, and never done', async t => {
+  const { below, exchange, tick } = await throttled(t, { iops: 10 })
+  await exchange.read(0, 512)
+  const io = exchange.io()
+  io.offset = 4096
+  io.length = 512
+  io.segments.push(Buffer.alloc(512))
+  const answer = exchange.put('read', io)
+  const behind = exchange.read(8192, 512)
+  exchange.store.abort!(io)
+  assert.equal((await answer).error, StoreError.aborted)
+  tick(200)
+  await behind
+  assert.deepEqual(below.takeCalls(), ['read 0+512', 'read 8192+512'])
+  await exchange.close()
+})
+
+test('no limit, and limits of nothing, are refused', async () => {
+  for (const values of [{}, { iops: 0 }, { rate: 10, writerate: 0 }]) {
+    await assert.rejects(filter.open(new MemoryStore(512), values), {
+      name: 'OperatorError',
+      code: 'THROTTLE_NONE',
+    })
+  }
+})
