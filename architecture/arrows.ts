@@ -35,6 +35,13 @@ export const ARROWS: readonly Part[] = [
     node: true,
     outside: ['koffi'],
   },
+  {
+    folder: 'target/user',
+    name: '@lunkit/target-user',
+    may: [SPEC, API, '@lunkit/target-devices'],
+    node: true,
+    outside: [],
+  },
   { folder: 'target/state', name: '@lunkit/target-state', may: [SPEC, API], node: true, outside: [] },
   {
     folder: 'target/drivers/iscsi',
@@ -69,6 +76,7 @@ export const ARROWS: readonly Part[] = [
       '@lunkit/target-stores',
       '@lunkit/target-state',
       '@lunkit/target-passthrough',
+      '@lunkit/target-user',
       '@lunkit/target-driver-iscsi',
       '@lunkit/target-driver-local',
       '@lunkit/initiator-core',

@@ -19,6 +19,7 @@ const PACKAGES = {
   'mkfs.ext4': 'e2fsprogs',
   nasm: 'nasm',
   nbdkit: 'nbdkit',
+  python3: 'python3',
   openssl: 'openssl',
   'qemu-img': 'qemu-utils',
   'qemu-io': 'qemu-utils',

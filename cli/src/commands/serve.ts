@@ -36,6 +36,8 @@ A LUN is [FILTER:...]KIND:ARGUMENT[,key=value...]; a bare path is a file. They b
   object:./storage.js          your own: a module whose default export has size and read
   passthrough:iscsi://HOST/TARGET/LUN  a unit of another target, which answers every command
   qcow2:disk.qcow2             an image of QEMU; with size=10G created, with backing=FILE over another
+  handler:/run/h.sock          blocks that another process has, in any language
+  user:/run/h.sock             the same, with every SCSI command answered there (cannot have filters)
 Filters stand in front of any of them, the one next to the device first:
   readonly:disk.img            nothing below it is changed
   overlay:disk.img             changes are kept in memory (most=256M), in upper=FILE, or for each initiator (per=initiator)

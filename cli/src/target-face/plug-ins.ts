@@ -20,6 +20,7 @@ export interface StoreModule {
 export const DEVICES: Readonly<Record<string, DevicePlugIn>> = {
   disk: { store: 'needed', load: () => import('@lunkit/target-devices/disk') },
   passthrough: { store: 'none', load: () => import('../bridges/openers.ts') },
+  user: { store: 'none', load: () => import('@lunkit/target-user') },
 }
 
 /** What stands between device and store. */
@@ -34,6 +35,7 @@ export const FILTERS: Readonly<Record<string, () => Promise<{ readonly filter: F
 export const STORES: Readonly<Record<string, () => Promise<StoreModule>>> = {
   file: () => import('@lunkit/target-stores/file'),
   block: () => import('@lunkit/target-stores/block'),
+  handler: () => import('@lunkit/target-user/handler'),
   memory: () => import('@lunkit/target-stores/memory'),
   nbd: () => import('@lunkit/target-stores/nbd'),
   null: () => import('@lunkit/target-stores/null'),
