@@ -10,6 +10,7 @@ import { inUse, lockByName } from './file-lock.ts'
 import { holesOf } from './file-space.ts'
 import { FileStore } from './file-store.ts'
 import { keepsRoom, whyNoHoles } from './holes.ts'
+import { formatNote } from './image-formats.ts'
 import { type LinuxCalls, linuxCalls } from './linux-calls.ts'
 
 export interface FileOptions {
@@ -111,7 +112,7 @@ async function openLocked(options: FileOptions, missing: boolean, undo: Undo): P
   const inMemory = MEMORY_FILE_SYSTEMS.has(type)
   const { reads, note } = await chooseReads(path, fd, linux, calls, inMemory, options.reads)
   const anchors = space !== null && (await keepsRoom(fd, type, space))
-  const notes = [note, noHoles].filter(one => one !== '').join('; ')
+  const notes = [note, noHoles, formatNote(fd)].filter(one => one !== '').join('; ')
   return new FileStore(
     {
       fd,
