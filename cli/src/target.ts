@@ -175,3 +175,7 @@ export interface OverlayOptions {
 /** A LUN whose changes are kept apart: what is below stays as it is. `lun.control('reset')` throws them away, `commit` writes them below. */
 export const overlay = (lun: LunSource, options: OverlayOptions = {}): LunSpec =>
   filtered('overlay', lun, { ...options })
+
+/** A LUN with rehearsed faults, such as `medium:read:lba=100-199` or `busy:every=9`; other rules later with `lun.control('errors', …)`. */
+export const errors = (lun: LunSource, rules: readonly string[] = []): LunSpec =>
+  filtered('error', lun, { errors: rules.join('+') })

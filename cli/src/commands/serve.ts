@@ -40,6 +40,7 @@ A LUN is [FILTER:...]KIND:ARGUMENT[,key=value...]; a bare path is a file. They b
   user:/run/h.sock             the same, with every SCSI command answered there (cannot have filters)
 Filters stand in front of any of them, the one next to the device first:
   readonly:disk.img            nothing below it is changed
+  error:disk.img               rehearsed faults: errors=medium:read:lba=100-199+busy:every=9
   overlay:disk.img             changes are kept in memory (most=256M), in upper=FILE, or for each initiator (per=initiator)
   delay:disk.img,delay=20      each request waits so many milliseconds (readdelay, writedelay, jitter)
   throttle:disk.img,iops=500,rate=20M     so many requests and bytes a second (readiops, readrate, writeiops, writerate)

@@ -26,6 +26,7 @@ export const DEVICES: Readonly<Record<string, DevicePlugIn>> = {
 /** What stands between device and store. */
 export const FILTERS: Readonly<Record<string, () => Promise<{ readonly filter: FilterType }>>> = {
   readonly: () => import('@lunkit/target-stores/filters/readonly'),
+  error: () => import('@lunkit/target-stores/filters/error'),
   overlay: () => import('@lunkit/target-stores/filters/overlay'),
   delay: () => import('@lunkit/target-stores/filters/delay'),
   throttle: () => import('@lunkit/target-stores/filters/throttle'),
