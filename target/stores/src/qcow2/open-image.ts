@@ -3,6 +3,7 @@
 import { realpath, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, join } from 'node:path'
 import { type BackingStore, OperatorError } from '@lunkit/target-api'
+import type { FileCalls } from '../file/file-calls.ts'
 import { openFile } from '../file/store.ts'
 import { hasZstd } from './compressed-clusters.ts'
 import { corrupt, HEADER_ROOM, type Header, readHeader } from './header.ts'
@@ -26,6 +27,8 @@ export interface Qcow2Options {
   readonly backing?: string
   /** `raw` or `qcow2`, where the image does not say what is behind it. */
   readonly backingFormat?: string
+  /** The machine's calls for the image's file, without Linux's own; a test gives failing ones. */
+  readonly calls?: FileCalls
 }
 
 /** Images behind images. */
@@ -55,7 +58,8 @@ async function open(options: Qcow2Options, above: readonly string[]): Promise<Qc
       },
     )
   }
-  const store = await openFile({ path, readonly: options.readonly === true })
+  const calls = options.calls === undefined ? {} : { calls: options.calls, linux: null }
+  const store = await openFile({ path, readonly: options.readonly === true, ...calls })
   const file = new HostFile(store, new PartPool())
   let backing: BackingStore | null = null
   try {
