@@ -24,7 +24,8 @@ export class Connection implements RepliesHost, WireOwner {
   readonly facts: NbdExport
   /** Calls without a reply. */
   inFlight = 0
-  /** Those of them that change data and were not answered in time. */
+  /** Those of them that change data, and those of these that were not answered in time. */
+  changing = 0
   overdue = 0
   /** The server said that it is shutting down. */
   isLeaving = false
@@ -72,6 +73,7 @@ export class Connection implements RepliesHost, WireOwner {
     call.batch = this.#handed + 1
     call.overdue = false
     this.inFlight++
+    if (call.isChanging) this.changing++
     if (this.#out.length === 0) process.nextTick(sendTurn, this)
     this.#out.push(call.writeHeader())
     if (call.command === Command.write) payloadOf(call, this.#out)
@@ -149,6 +151,7 @@ export class Connection implements RepliesHost, WireOwner {
     this.#slots[call.slot] = null
     this.#free.push(call.slot)
     this.inFlight--
+    if (call.isChanging) this.changing--
     if (call.overdue && !this.#ended) this.overdue--
     call.connection = null
     return call

@@ -57,13 +57,23 @@ export class HandshakeBytes implements WireOwner {
     if (waiting === null) return
     if (this.#held >= waiting.length) {
       this.#waiting = null
-      const all = Buffer.concat(this.#chunks)
-      this.#chunks = [all.subarray(waiting.length)]
-      this.#held -= waiting.length
-      waiting.resolve(all.subarray(0, waiting.length))
+      waiting.resolve(this.#cut(waiting.length))
     } else if (this.#ended !== null) {
       this.#waiting = null
       waiting.reject(new HandshakeEnded(this.#ended))
     }
+  }
+
+  #cut(length: number): Buffer {
+    const parts: Buffer[] = []
+    this.#held -= length
+    for (let left = length; left > 0; ) {
+      const first = this.#chunks[0]!
+      parts.push(first.subarray(0, left))
+      if (first.length > left) this.#chunks[0] = first.subarray(left)
+      else this.#chunks.shift()
+      left -= Math.min(left, first.length)
+    }
+    return parts.length === 1 ? parts[0]! : Buffer.concat(parts)
   }
 }

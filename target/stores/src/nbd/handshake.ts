@@ -50,8 +50,15 @@ const LARGEST_MIN_BLOCK = 65_536
 const ZEROES = 124
 
 /** Connects and comes to an agreement in `limitMs`. Rejects with OperatorError, and then nothing is left open. */
-export async function openExport(place: NbdPlace, tls: NbdTls, limitMs: number): Promise<Opened> {
+export async function openExport(
+  place: NbdPlace,
+  tls: NbdTls,
+  limitMs: number,
+  signal?: AbortSignal,
+): Promise<Opened> {
   const giveUp = new AbortController()
+  const stop = (): void => giveUp.abort()
+  signal?.addEventListener('abort', stop)
   let late = false
   const timer = setTimeout(() => {
     late = true
@@ -66,6 +73,7 @@ export async function openExport(place: NbdPlace, tls: NbdTls, limitMs: number):
     throw late ? tooLate(place, limitMs) : failed(place, error)
   } finally {
     clearTimeout(timer)
+    signal?.removeEventListener('abort', stop)
   }
 }
 

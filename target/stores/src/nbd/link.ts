@@ -17,15 +17,15 @@ export interface LinkOptions {
   readonly tls: NbdTls
   /** Connections that are wanted, where the server shares its cache among them. */
   readonly connections: number
-  /** For one handshake. */
-  readonly limitMs: number
+  /** How long a call may wait for a server that is away or silent, and a handshake take. */
+  readonly patienceMs: number
 }
 
-/** Waits between attempts: at first, while there is no connection, and for one more beside others. */
+/** Waits between attempts, twice as long each time: while there is no connection, and for one more beside others. */
 const FIRST_MS = 100
 const LONGEST_MS = 2000
 const BESIDE_MS = 30_000
-/** After a server has broken the protocol; twice as long each time. */
+/** After a server has broken the protocol. */
 const BROKEN_MS = 1000
 
 export class Link {
@@ -40,7 +40,10 @@ export class Link {
   readonly #first: NbdExport
   #isConnecting = false
   #isClosed = false
-  #broken = 0
+  /** Connections that were lost since a call was answered, and whether one of them by a fault of the server. */
+  #lost = 0
+  #isBroken = false
+  readonly #giveUp = new AbortController()
   #timer: NodeJS.Timeout | null = null
   #wake: (() => void) | null = null
 
@@ -74,20 +77,23 @@ export class Link {
     const at = this.connections.indexOf(connection)
     if (at >= 0) this.connections.splice(at, 1)
     this.why = why
-    if (!byPeer) this.#broken++
+    this.#lost++
+    this.#isBroken ||= !byPeer
     // Another one beside them could wait; the only one cannot.
-    else if (this.connections.length === 0) this.#wake?.()
+    if (byPeer && this.connections.length === 0) this.#wake?.()
     this.#maintain()
   }
 
   /** A call was answered as it should be. */
   works(): void {
-    this.#broken = 0
+    this.#lost = 0
+    this.#isBroken = false
   }
 
   close(): void {
     this.#isClosed = true
     if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#giveUp.abort()
     this.#wake?.()
     for (const connection of this.connections.splice(0)) connection.disconnect()
   }
@@ -103,14 +109,14 @@ export class Link {
 
   /** One connection more, after as many attempts as it takes. */
   async #connect(): Promise<void> {
-    let pause = this.#broken === 0 ? 0 : Math.min(BROKEN_MS * 2 ** (this.#broken - 1), BESIDE_MS)
+    let pause = this.#firstPause()
     for (;;) {
       if (pause > 0) await this.#sleep(pause)
       if (this.#isClosed) return
       const alone = this.connections.length === 0
       try {
-        const { place, tls, limitMs } = this.#options
-        this.#take(await openExport(place, tls, limitMs))
+        const { place, tls, patienceMs } = this.#options
+        this.#take(await openExport(place, tls, patienceMs, this.#giveUp.signal))
         return
       } catch (error) {
         this.why = (error as OperatorError).message
@@ -118,6 +124,12 @@ export class Link {
       const least = alone ? FIRST_MS : BESIDE_MS
       pause = Math.min(Math.max(pause * 2, least), alone ? LONGEST_MS : BESIDE_MS)
     }
+  }
+
+  /** A server that lets every connection go is not asked without a pause. */
+  #firstPause(): number {
+    if (this.#isBroken) return Math.min(BROKEN_MS * 2 ** (this.#lost - 1), BESIDE_MS)
+    return this.#lost <= 1 ? 0 : Math.min(FIRST_MS * 2 ** (this.#lost - 2), LONGEST_MS)
   }
 
   #take(opened: Opened): void {

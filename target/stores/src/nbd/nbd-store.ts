@@ -14,6 +14,7 @@ import type { Opened } from './handshake.ts'
 import { Link, type LinkHost, type LinkOptions } from './link.ts'
 import { NarrowWrites } from './narrow-writes.ts'
 import { Parked } from './parked.ts'
+import { Command } from './protocol.ts'
 import {
   begin,
   hasProgress,
@@ -28,10 +29,8 @@ import {
 import { Unflushed } from './unflushed.ts'
 import { identityOf } from './uri.ts'
 
-export interface NbdStoreOptions extends Omit<LinkOptions, 'limitMs'> {
+export interface NbdStoreOptions extends LinkOptions {
   readonly readonly: boolean
-  /** How long a call may wait for a server that is away or silent, ms. */
-  readonly patienceMs: number
 }
 
 /** How often the clock is looked at; every time here is in turns of it. */
@@ -91,7 +90,7 @@ export class NbdStore implements BackingStore, LinkHost {
     this.#patience = Math.max(Math.ceil(options.patienceMs / TURN_MS), 1)
     this.#narrow = minBlock > 1 ? new NarrowWrites() : null
     if (context >= 0) this.map = io => this.#map(io)
-    this.#link = new Link({ ...options, limitMs: options.patienceMs }, opened, this)
+    this.#link = new Link(options, opened, this)
   }
 
   read(io: StoreIo): void {
@@ -392,8 +391,9 @@ export class NbdStore implements BackingStore, LinkHost {
     }
     // Bytes that are still in this process would be somebody else's by the time they leave.
     const waits = call.io !== null || call.kind === Kind.flush
-    if (waits && connection.hasLeft(call)) this.#giveUp(call, StoreError.gone, reason)
-    // With a write under way the end of the connection would tell nothing of it: a late one could undo a later one.
-    if (connection.overdue === 0 || age >= this.#patience * HOPELESS) connection.reset(reason)
+    if (waits && (call.command !== Command.write || connection.hasLeft(call)))
+      this.#giveUp(call, StoreError.gone, reason)
+    // With a write under way, the end of the connection would not be its end: done late, it could undo a later one.
+    if (connection.changing === 0 || age >= this.#patience * HOPELESS) connection.reset(reason)
   }
 }

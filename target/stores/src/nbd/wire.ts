@@ -80,6 +80,7 @@ export class Wire {
         resolve()
       })
       secure.once('error', reject)
+      secure.once('close', () => reject(new Error('the connection was closed before TLS began')))
       this.#socket = secure
       this.#listen(secure, true)
     })
