@@ -82,6 +82,20 @@ for (const [name, options] of Object.entries(WAYS)) {
     }
     await disk.flush()
   })
+
+  test(`data in pieces of any length are written as one, with ${name}`, async () => {
+    await using target = await createTarget({ luns: [memory('1M')] })
+    await using disk = await connect(target.url, options)
+    const data = randomBytes(600 * 512)
+    const pieces: Buffer[] = []
+    for (let at = 0, length = 1; at < data.length; at += length, length = (length * 7 + 3) % 20_011)
+      pieces.push(data.subarray(at, at + length))
+    await disk.testReady()
+    const cdb = Uint8Array.of(0x2a, 0, 0, 0, 0, 5, 0, 600 >> 8, 600 & 0xff, 0)
+    const { status } = await disk.session.execute({ lun: 0, cdb, dataOut: pieces })
+    assert.equal(status, 0)
+    assert.ok((await disk.read(5, 600)).equals(data))
+  })
 }
 
 test('connections cut again and again in the middle of writes: every byte right', async () => {

@@ -16,7 +16,7 @@ import { type Bridge, type BridgeRequest, type OpenedBridge, unanswered } from '
 import { loginOptions } from './iscsi-keys.ts'
 
 /** Beyond it, data of one command are more than the initiator's counters of 32 bits should be trusted with in one piece of memory. */
-const MOST_BYTES = 16 * 1024 * 1024
+const MOST_BYTES = 32 * 1024 * 1024
 const LONGEST_CDB = 32
 /** Commands under way at once at the real target; more wait in their order. */
 const QUEUE_DEPTH = 256
@@ -134,12 +134,11 @@ class IscsiBridge implements Bridge {
     const { cdb, direction, dataIn, dataOut, timeout } = request
     const cancel = new AbortController()
     request.cancel = () => cancel.abort()
-    const out = dataOut.length === 0 ? undefined : dataOut.length === 1 ? dataOut[0] : Buffer.concat(dataOut)
     session
       .execute({
         lun: this.#lun,
         cdb,
-        ...(direction !== 'in' && out !== undefined && { dataOut: out }),
+        ...(dataOut.length > 0 && { dataOut }),
         ...(dataIn.length > 0 && { dataIn }),
         signal: cancel.signal,
         timeoutMs: timeout,

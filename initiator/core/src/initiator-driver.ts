@@ -7,8 +7,8 @@ export type Lun = number | Uint8Array
 export interface CommandRequest {
   readonly lun: Lun
   readonly cdb: Uint8Array
-  /** Data to send. The driver reads it until the promise settles. */
-  readonly dataOut?: Uint8Array | undefined
+  /** Data to send, in one piece or in several. The driver reads it until the promise settles. */
+  readonly dataOut?: Uint8Array | readonly Uint8Array[] | undefined
   /** Buffer to fill; its length is the expected length. The driver writes to it until the promise settles. */
   readonly dataIn?: Uint8Array | undefined
   /** Bytes expected where no buffer is given: the driver makes one. */

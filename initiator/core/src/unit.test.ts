@@ -78,7 +78,7 @@ class TableSession implements InitiatorSession {
       const { lba } = (cdb[0] === READ_16.opcode ? READ_16 : READ_10).cdb.read(cdb)
       dataIn!.set(this.bytes.subarray(lba * BLOCK, lba * BLOCK + dataIn!.length))
     }
-    if (name.startsWith('WRITE (')) this.bytes.set(dataOut!, WRITE_10.cdb.read(cdb).lba * BLOCK)
+    if (name.startsWith('WRITE (')) this.bytes.set(dataOut as Uint8Array, WRITE_10.cdb.read(cdb).lba * BLOCK)
     return {}
   }
 
@@ -203,7 +203,7 @@ test('discard goes in UNMAPs of the limit, and is refused where there is none', 
   await unit.discard(5, 40)
   const ranges = session.seen
     .filter(({ cdb }) => cdb[0] === UNMAP.opcode)
-    .map(({ dataOut }) => UNMAP_DESCRIPTOR.read(dataOut!, 8))
+    .map(({ dataOut }) => UNMAP_DESCRIPTOR.read(dataOut as Uint8Array, 8))
   assert.deepEqual(
     ranges.map(({ lba, blocks }) => [lba, blocks]),
     [

@@ -171,7 +171,8 @@ function foreign(
       reservation: rule === 'passes' ? 'allowed' : 'registrants',
       unitAttention: rule,
       readiness: 'always',
-      writes: false,
+      // Nobody knows: who may only read does not get to try it.
+      writes: takesData,
       access: takesData ? 'active' : 'always',
     },
     run,

@@ -1,19 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command set of a passed-through unit: what belongs to a nexus is answered here, all else is sent on.
 import {
+  ALLOW_OVERWRITE,
+  BLANK,
+  CLOSE_TRACK_SESSION,
   type Command,
   DeviceType,
+  ERASE_6,
+  ERASE_16,
+  EXTENDED_COPY_LID1,
+  EXTENDED_COPY_LID4,
+  FORMAT_MEDIUM,
   INQUIRY,
   INVALID_FIELD_IN_CDB,
+  MANAGEMENT_PROTOCOL_OUT,
   MMC_COMMANDS,
+  MMC_FORMAT_UNIT,
   type OrderClass,
   PREVENT_ALLOW_MEDIUM_REMOVAL,
+  REMOVE_ELEMENT_AND_TRUNCATE,
   REQUEST_SENSE,
+  RESERVE_TRACK,
+  RESTORE_ELEMENTS_AND_REBUILD,
   SBC_COMMANDS,
+  SECURITY_PROTOCOL_OUT,
+  SET_CAPACITY,
   SMC_COMMANDS,
   SPC_COMMANDS,
   SSC_COMMANDS,
   TEST_UNIT_READY,
+  WRITE_ATTRIBUTE,
+  WRITE_BUFFER,
 } from '@lunkit/spec'
 import { type Binding, type Device, fail, succeed, type Task } from '@lunkit/target-api'
 import {
@@ -58,6 +75,27 @@ const RESERVATIONS: readonly Binding[] = [
   ...persistentReserveIns,
   ...persistentReserveOuts,
 ]
+
+/** They change what the unit holds, or what it runs: refused to initiators that may only read. */
+const CHANGES: ReadonlySet<AnyCommand> = new Set<AnyCommand>([
+  ALLOW_OVERWRITE,
+  BLANK,
+  CLOSE_TRACK_SESSION,
+  ERASE_6,
+  ERASE_16,
+  EXTENDED_COPY_LID1,
+  EXTENDED_COPY_LID4,
+  FORMAT_MEDIUM,
+  MANAGEMENT_PROTOCOL_OUT,
+  MMC_FORMAT_UNIT,
+  REMOVE_ELEMENT_AND_TRUNCATE,
+  RESERVE_TRACK,
+  RESTORE_ELEMENTS_AND_REBUILD,
+  SECURITY_PROTOCOL_OUT,
+  SET_CAPACITY,
+  WRITE_ATTRIBUTE,
+  WRITE_BUFFER,
+])
 
 /** What is done instead of sending the command on at once. */
 const INSTEAD: ReadonlyMap<AnyCommand, Run> = new Map<AnyCommand, Run>([
@@ -111,6 +149,7 @@ function bind(row: AnyCommand, peripheralType: number, options: CommandSetOption
       ...row,
       order: orderOf(row, peripheralType),
       readiness: 'always' as const,
+      writes: row.writes || CHANGES.has(row),
       reservation: options.ownReservations ? row.reservation : ('allowed' as const),
     }),
     run: (task: Task, device: Device) => run(task, device as PassedUnit, passed),

@@ -2,6 +2,7 @@
 // A real unit as a device of the engine's: commands go to the bridge in their order, and wait for a limited time while the unit is away.
 import {
   CAPACITY_DATA_HAS_CHANGED,
+  INVALID_COMMAND_OPERATION_CODE,
   LOGICAL_UNIT_NOT_READY_CAUSE_NOT_REPORTABLE,
   POWER_ON_RESET_OR_BUS_DEVICE_RESET_OCCURRED,
   type SenseCode,
@@ -83,6 +84,8 @@ export class PassedUnit implements Device, PassageOwner {
   readonly #settings: UnitSettings
   readonly #clock: NodeJS.Timeout
   readonly #passages = new Set<Passage>()
+  /** Questions of its own under way. */
+  readonly #questions = new Set<Passage>()
   /** Commands that wait for the unit to be there, in their order; in front of them those that were lost and are sent again. */
   readonly #waiting: Waiting[] = []
   /** Why commands wait: the unit is away, or is asked how it is after a change; null: they do not. */
@@ -134,6 +137,11 @@ export class PassedUnit implements Device, PassageOwner {
   }
 
   #send(task: Task, command: PassedCommand, tries: number): void {
+    const cdb = cdbOf(task.cdb)
+    if (cdb.length > this.#opened.longestCdb) {
+      fail(task, INVALID_COMMAND_OPERATION_CODE)
+      return
+    }
     const { timeout } = this.#settings
     const limit = command.isLong ? Math.max(timeout, LONG_MS) : timeout
     const room = roomOf(task, command, this)
@@ -142,17 +150,7 @@ export class PassedUnit implements Device, PassageOwner {
     // Both at once is rare: what goes out keeps its slices until the answer is there.
     const dataOut = direction === 'both' ? task.segments.slice() : out
     const dataIn = room > 0 ? roomFor(task, room, direction === 'both') : null
-    const passage = new Passage(
-      this,
-      cdbOf(task.cdb),
-      direction,
-      dataOut,
-      dataIn,
-      limit,
-      task,
-      command,
-      tries,
-    )
+    const passage = new Passage(this, cdb, direction, dataOut, dataIn, limit, task, command, tries)
     task.deviceData = passage
     this.#passages.add(passage)
     passage.start(this.#opened.bridge)
@@ -176,14 +174,14 @@ export class PassedUnit implements Device, PassageOwner {
   /** The unit did not run it: once more, ahead of those that wait. */
   repeat(passage: Passage): boolean {
     if (passage.tries >= MOST_TRIES) return false
+    dropDataIn(passage.task!)
     if (this.#hold === null) this.#send(passage.task!, passage.command!, passage.tries + 1)
     else this.#repeat(passage.task!, passage.command!, passage.tries)
     return true
   }
 
   #repeat(task: Task, command: PassedCommand, tries: number): void {
-    // What came for it is not needed; what goes out stays.
-    if (task.pooled.length > 0 || task.received === 0) task.releaseData()
+    dropDataIn(task)
     const at = this.#waiting.findIndex(one => one.tries === 0)
     this.#waiting.splice(at < 0 ? this.#waiting.length : at, 0, { task, command, tries: tries + 1 })
   }
@@ -256,12 +254,12 @@ export class PassedUnit implements Device, PassageOwner {
     task.fault(new Error(reason))
   }
 
-  /** Capacity, mode pages or names may be others: commands wait until that is known. `reset`: the initiators know of the reset. */
-  lookAgain(reset: boolean): void {
+  /** Capacity, mode pages or names may be others: commands wait until that is known. `isKnown`: initiators know of a reset. */
+  lookAgain(isKnown: boolean): void {
     if (this.#hold === 'away' || this.#closed) return
     this.#hold = 'asking'
     if (this.#asking !== null) this.#askAgain = true
-    else this.#start(() => this.#look(reset))
+    else this.#start(() => this.#look(isKnown))
   }
 
   #start(work: () => Promise<void>): void {
@@ -344,7 +342,8 @@ export class PassedUnit implements Device, PassageOwner {
         misbehaved: what => this.misbehaved(what),
         ended: (one, answer) => {
           clearTimeout(timer)
-          this.#passages.delete(one)
+          this.#questions.delete(one)
+          if (answer.outcome === 'lost') this.#lose(answer.reason)
           if (answer.outcome !== 'done') reject(new Away(answer.reason))
           else resolve({ ...answer, data: data.subarray(0, answer.received) })
         },
@@ -354,6 +353,7 @@ export class PassedUnit implements Device, PassageOwner {
         () => passage.finish(unanswered('lost', 'the bridge does not answer')),
         ASK_MS + GRACE_MS,
       )
+      this.#questions.add(passage)
       passage.start(this.#opened.bridge)
     })
   }
@@ -361,9 +361,15 @@ export class PassedUnit implements Device, PassageOwner {
   async close(): Promise<void> {
     this.#closed = true
     clearInterval(this.#clock)
+    for (const question of this.#questions) question.finish(unanswered('lost', 'the target is closed'))
     await this.#asking
     await this.#opened.close()
   }
+}
+
+/** What came for a command that is sent again; what goes out stays. */
+function dropDataIn(task: Task): void {
+  if (task.received === 0) task.releaseData()
 }
 
 function notThere(task: Task): void {

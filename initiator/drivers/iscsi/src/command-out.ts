@@ -12,7 +12,7 @@ const CDB_ROOM = 16
 
 /** Sends the command. The task has its tag and its number already. */
 export function sendCommand(connection: Connection, settings: SessionSettings, task: Task): void {
-  const { cdb, dataOut, dataIn } = task
+  const { cdb, dataOut, outLength, dataIn } = task
   const immediate = immediateLength(task, settings)
   const unsolicited = unsolicitedLength(task, settings)
   task.solicited = unsolicited
@@ -22,16 +22,16 @@ export function sendCommand(connection: Connection, settings: SessionSettings, t
   field.opcode.set(header, at, Opcode.scsiCommand)
   field.final.set(header, at, unsolicited === immediate ? 1 : 0)
   if (dataIn.length > 0) field.read.set(header, at, 1)
-  if (dataOut.length > 0) field.write.set(header, at, 1)
+  if (outLength > 0) field.write.set(header, at, 1)
   field.attribute.set(header, at, task.attribute)
   field.lun.set(header, at, task.lun)
   field.itt.set(header, at, task.itt)
-  field.expectedDataTransferLength.set(header, at, dataIn.length + dataOut.length)
+  field.expectedDataTransferLength.set(header, at, dataIn.length + outLength)
   field.cmdSn.set(header, at, task.cmdSn)
   field.expStatSn.set(header, at, connection.expStatSn)
   field.cdb.set(header, at, cdb)
   if (extra > 0) putLongCdb(header, at, cdb, extra)
-  connection.end(dataOut, 0, immediate)
+  connection.endOf(dataOut, 0, immediate)
   if (unsolicited > immediate) {
     sendSequence(connection, settings, task, RESERVED_TAG, immediate, unsolicited)
   }

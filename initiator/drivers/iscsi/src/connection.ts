@@ -133,38 +133,68 @@ export class Connection {
 
   /** Ends the PDU with bytes `from` up to `to` of `data`, which are read until the write is done. */
   end(data: Uint8Array | null = null, from = 0, to: number = data?.length ?? 0): void {
-    const length = to - from
-    const staging = this.staging
-    let at = this.#headerEnd
-    dataSegmentLength.set(staging, this.#begun, length)
-    if (this.#headerDigest) {
-      writeDigest(staging, at, crc32c(staging, this.#begun, at))
-      at += DIGEST_LENGTH
+    let at = this.#endHeader(to - from)
+    if (data !== null && to > from) {
+      at = this.#put(data, from, to, at, to - from <= COPY_BYTES)
+      at = this.#pad(at, to - from, this.#dataDigest ? crc32c(data, from, to) : 0)
     }
-    if (data !== null && length > 0) at = this.#putData(data, from, to, at)
+    this.#endPdu(at)
+  }
+
+  /** The same with several pieces, counted as if they were one behind the other. */
+  endOf(pieces: readonly Uint8Array[], from: number, to: number): void {
+    if (pieces.length === 1) {
+      this.end(pieces[0], from, to)
+      return
+    }
+    let at = this.#endHeader(to - from)
+    let crc = 0
+    let start = 0
+    for (const piece of to > from ? pieces : []) {
+      const [first, last] = [Math.max(from - start, 0), Math.min(to - start, piece.length)]
+      start += piece.length
+      if (first >= last) continue
+      at = this.#put(piece, first, last, at, to - from <= COPY_BYTES)
+      if (this.#dataDigest) crc = crc32c(piece, first, last, crc)
+    }
+    if (to > from) at = this.#pad(at, to - from, crc)
+    this.#endPdu(at)
+  }
+
+  #endHeader(length: number): number {
+    const staging = this.staging
+    const at = this.#headerEnd
+    dataSegmentLength.set(staging, this.#begun, length)
+    if (!this.#headerDigest) return at
+    writeDigest(staging, at, crc32c(staging, this.#begun, at))
+    return at + DIGEST_LENGTH
+  }
+
+  #endPdu(at: number): void {
     this.#used = at
     if (this.#flushing) return
     this.#flushing = true
     process.nextTick(this.#flush)
   }
 
-  #putData(data: Uint8Array, from: number, to: number, put: number): number {
-    const staging = this.staging
-    const length = to - from
-    let at = put
-    let crc = this.#dataDigest ? crc32c(data, from, to) : 0
-    if (length <= COPY_BYTES) {
-      staging.set(data.subarray(from, to), at)
-      at += length
-    } else {
-      this.#pieces.push(staging.subarray(this.#written, at), data.subarray(from, to))
-      this.#written = at
+  #put(data: Uint8Array, from: number, to: number, at: number, isCopied: boolean): number {
+    const part = data.subarray(from, to)
+    if (isCopied) {
+      this.staging.set(part, at)
+      return at + part.length
     }
+    if (at > this.#written) this.#pieces.push(this.staging.subarray(this.#written, at))
+    this.#pieces.push(part)
+    this.#written = at
+    return at
+  }
+
+  /** Padding and digest of `length` bytes of data, whose checksum is `seed`. */
+  #pad(at: number, length: number, seed: number): number {
     const padded = at + (-length & 3)
-    staging.fill(0, at, padded)
+    this.staging.fill(0, at, padded)
     if (!this.#dataDigest) return padded
-    crc = crc32c(staging, at, padded, crc)
-    writeDigest(staging, padded, crc)
+    writeDigest(this.staging, padded, crc32c(this.staging, at, padded, seed))
     return padded + DIGEST_LENGTH
   }
 

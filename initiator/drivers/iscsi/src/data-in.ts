@@ -80,7 +80,7 @@ export function finishResponse(task: Task, header: Uint8Array, data: Uint8Array)
 }
 
 function settle(task: Task, code: number, sense: Uint8Array, under: number, over: number): void {
-  const expected = task.dataIn.length > 0 ? task.dataIn.length : task.dataOut.length
+  const expected = task.dataIn.length > 0 ? task.dataIn.length : task.outLength
   if (under > expected) throw broken(`reported ${under} bytes as not moved of ${expected} that were expected`)
   // GOOD promises the data: what is not in the residual must be there.
   if (code === 0 && task.dataIn.length > 0 && task.received + under < expected) {

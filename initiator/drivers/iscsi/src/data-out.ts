@@ -15,13 +15,13 @@ const r2t = R2T.field
 /** Bytes that may go in the command's own PDU. */
 export function immediateLength(task: Task, settings: SessionSettings): number {
   if (!settings.immediateData) return 0
-  return Math.min(task.dataOut.length, settings.firstBurstLength, settings.maxSendDataLength)
+  return Math.min(task.outLength, settings.firstBurstLength, settings.maxSendDataLength)
 }
 
 /** Bytes that may go without an R2T, the immediate ones among them. */
 export function unsolicitedLength(task: Task, settings: SessionSettings): number {
   if (settings.initialR2T) return immediateLength(task, settings)
-  return Math.min(task.dataOut.length, settings.firstBurstLength)
+  return Math.min(task.outLength, settings.firstBurstLength)
 }
 
 /** Sends bytes `from` up to `to` of the task's data as one sequence of Data-Out PDUs. */
@@ -47,7 +47,7 @@ export function sendSequence(
     field.expStatSn.set(header, put, connection.expStatSn)
     field.dataSn.set(header, put, sn)
     field.bufferOffset.set(header, put, at)
-    connection.end(task.dataOut, at, end)
+    connection.endOf(task.dataOut, at, end)
     at = end
   }
 }
@@ -81,11 +81,11 @@ export function answerR2t(
   // In order, because DataSequenceInOrder is Yes; this also bounds how much one target can make us send.
   if (strict ? from !== task.solicited : from > task.solicited)
     throw broken(`asked for data at offset ${from} where ${task.solicited} was due`)
-  if (from + length > task.dataOut.length) {
-    throw broken(`asked for ${from + length} bytes of a command that has ${task.dataOut.length}`)
+  if (from + length > task.outLength) {
+    throw broken(`asked for ${from + length} bytes of a command that has ${task.outLength}`)
   }
   task.askedAgain += Math.min(task.solicited, from + length) - from
-  if (task.askedAgain > TIMES_AGAIN * task.dataOut.length) {
+  if (task.askedAgain > TIMES_AGAIN * task.outLength) {
     throw broken(`asked for the data of one command over ${TIMES_AGAIN} times`)
   }
   task.r2ts = sn + 1

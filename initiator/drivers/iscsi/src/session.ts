@@ -278,7 +278,7 @@ export class Session implements InitiatorSession, FullFeatureHost, RecoveryHost 
 
   vanished(task: Task, error: TransportError, ran: boolean): void {
     if (task.state === 'ending') task.fail(task.reason)
-    else if (!ran || (task.repeatable && task.dataOut.length === 0)) {
+    else if (!ran || (task.repeatable && task.outLength === 0)) {
       task.restart()
       this.#queue.unshift([task])
     } else task.fail(unsure(error))

@@ -6,6 +6,13 @@ import type { DataRecovery } from './data-recovery.ts'
 import type { FullFeature } from './full-feature.ts'
 
 const NOTHING = new Uint8Array(0)
+const NO_PIECES: readonly Uint8Array[] = []
+
+/** Bytes of data that come in one piece or in several. */
+export function lengthOf(data: CommandRequest['dataOut']): number {
+  if (data === undefined) return 0
+  return data instanceof Uint8Array ? data.length : data.reduce((sum, { length }) => sum + length, 0)
+}
 
 /** Where a task is. `ending` waits for the answer to its ABORT TASK. */
 export type TaskState = 'waiting' | 'sent' | 'ending' | 'done'
@@ -13,7 +20,9 @@ export type TaskState = 'waiting' | 'sent' | 'ending' | 'done'
 export class Task {
   readonly lun: Uint8Array
   readonly cdb: Uint8Array
-  readonly dataOut: Uint8Array
+  /** Pieces of the data to send, and their length together. */
+  readonly dataOut: readonly Uint8Array[]
+  readonly outLength: number
   readonly dataIn: Uint8Array
   readonly attribute: number
   readonly repeatable: boolean
@@ -61,7 +70,9 @@ export class Task {
   ) {
     this.lun = lun
     this.cdb = request.cdb
-    this.dataOut = request.dataOut ?? NOTHING
+    const { dataOut } = request
+    this.dataOut = dataOut === undefined ? NO_PIECES : dataOut instanceof Uint8Array ? [dataOut] : dataOut
+    this.outLength = lengthOf(dataOut)
     this.dataIn = request.dataIn ?? (request.expectedIn ? new Uint8Array(request.expectedIn) : NOTHING)
     this.attribute = request.attribute ?? TaskAttribute.simple
     this.repeatable = request.repeatable ?? false

@@ -11,8 +11,8 @@ import { promisify } from 'node:util'
 
 const TGTD = '/usr/sbin/tgtd'
 const TGTADM = '/usr/sbin/tgtadm'
-/** Number of the management socket: tgtd's own default is 0. */
-const CONTROL = '43'
+/** Number of the management socket, of 15 bits: tgtd's own default is 0, and test files run side by side. */
+const CONTROL = String(100 + (process.pid % 30_000))
 const run = promisify(execFile)
 
 export const TARGET = 'iqn.2000-01.org.example:disk'
