@@ -103,7 +103,8 @@ const COMMANDS: Readonly<Record<string, ControlCommand>> = {
     },
   },
   lun: {
-    usage: '[GROUP/]NUMBER [resize SIZE [shrink] | rescan | WHAT [WORD ...]] (alone: what it can be told)',
+    usage:
+      '[GROUP/]NUMBER [resize SIZE [shrink] | rescan | insert IMAGE [force] | eject [force] | WHAT [WORD ...]] (alone: what it can be told)',
     words: 'all',
     run: (target, { all: [place = '', what, ...words] }) => tellLun(lunAt(target, place), what, words),
   },
@@ -178,10 +179,25 @@ function lunAt({ luns }: RunningTarget, place: string): Lun {
 async function tellLun(lun: Lun, what: string | undefined, words: readonly string[]): Promise<ControlAnswer> {
   if (what === undefined) return lun.controls
   if (what === 'rescan' && words.length === 0) return { changed: (await lun.rescan()) ? 'yes' : 'no' }
+  if (what === 'insert' || what === 'eject') return changeMedium(lun, what, words)
   if (what !== 'resize') return lun.control(what, ...words)
   const [size = '', shrink] = words
   if (words.length > 2 || (shrink !== undefined && shrink !== 'shrink')) throw wrong('lun')
   await lun.resize(size, { shrink: shrink !== undefined })
+  return { bytes: lun.bytes }
+}
+
+/** An image may have blanks in its name, and `force` be its only word. */
+async function changeMedium(
+  lun: Lun,
+  what: 'insert' | 'eject',
+  words: readonly string[],
+): Promise<ControlAnswer> {
+  const force = words.at(-1) === 'force' && (what === 'eject' || words.length > 1)
+  const image = words.slice(0, force ? -1 : words.length).join(' ')
+  if ((image === '') !== (what === 'eject')) throw wrong('lun')
+  if (what === 'eject') await lun.eject({ force })
+  else await lun.insert(image, { force })
   return { bytes: lun.bytes }
 }
 

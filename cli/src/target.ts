@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The library face `lunkit/target`: serve storage as SCSI disks from a Node program.
+
+import { joinList } from '@lunkit/target-api'
 import type { ObjectStorage } from '@lunkit/target-stores/object'
 import { filtered } from './target-face/filtered.ts'
 import { keysOf, type LunSpec, sizeText } from './target-face/lun-spec.ts'
@@ -147,6 +149,23 @@ export function nbd(
 ): LunSpec {
   const keys = keysOf({ uri, ...options, 'tls-ca': tlsCa, 'tls-cert': tlsCert, 'tls-key': tlsKey })
   return { kind: 'disk', store: 'nbd', keys, label: uri }
+}
+
+/** Keys of a CD drive. */
+export type CdromOptions = Pick<
+  DiskOptions,
+  'serial' | 'naa' | 'vendor' | 'product' | 'revision' | 'eui64' | 'scsiname' | 't10id' | 'management'
+>
+
+/**
+ * A CD drive with an image in it, or an empty one; with several images, each load after an eject takes the next. What is
+ * in it can be changed while it runs: `lun.insert(…)`, `lun.eject()`.
+ */
+export function cdrom(images: string | readonly string[] = [], options: CdromOptions = {}): LunSpec {
+  const [path, ...more] = typeof images === 'string' ? [images] : images
+  const next = more.map(one => `file:${one.replaceAll(',', '\\,')}`)
+  const keys = { ...keysOf({ path, ...options }), ...(next.length > 0 && { next: joinList(next) }) }
+  return { kind: 'cdrom', store: path === undefined ? null : 'file', keys, label: `cdrom:${path ?? ''}` }
 }
 
 /** A disk made of a program's own storage, where keys such as `block` are wanted; else pass the object itself. */

@@ -13,6 +13,7 @@ const DOCUMENTS = [
   'SPC-5',
   'SBC-3',
   'SBC-4',
+  'MMC-6',
   'RFC 7143',
   'RFC 7144',
   'RFC 4171',

@@ -103,7 +103,7 @@ function suite(type: DeviceType, options: DeviceSuiteOptions, later: boolean): v
     await close({ bench, store })
   })
 
-  test('every error of the store ends the command in CHECK CONDITION', async () => {
+  test('every error of the store ends the command in CHECK CONDITION, or BUSY', async () => {
     if (options.size === null) return
     let seen = 0
     for (const binding of await bindingsOf()) {
@@ -117,7 +117,10 @@ function suite(type: DeviceType, options: DeviceSuiteOptions, later: boolean): v
           const mends = binding.command === REASSIGN_BLOCKS && call === 'read' && error === StoreError.medium
           if (store!.failures.length === 0 && !mends) {
             seen++
-            assert.equal(answer.status, Status.checkCondition, `${binding.command.name}: ${call} failed`)
+            // What works through the whole medium tells of it as a medium that failed.
+            const busy = error === StoreError.busy && answer.status === Status.busy
+            if (!busy)
+              assert.equal(answer.status, Status.checkCondition, `${binding.command.name}: ${call} failed`)
           }
           store!.failures.length = 0
           await close({ bench, store })

@@ -30,6 +30,7 @@ A LUN is [FILTER:...]KIND:ARGUMENT[,key=value...]; a bare path is a file. They b
   disk.img                     an image that exists
   new.img,size=10G             created, sparse, if it does not exist
   block:/dev/sdb               a block device, around the page cache; what is mounted or in use is refused
+  cdrom:image.iso              a disc in a CD drive; cdrom: alone is an empty drive, next=more.iso the disc of the next load
   memory:256M                  in memory, gone at the end
   nbd://host/export            an export of an NBD server, such as qemu-nbd or nbdkit; nbds:// with TLS
   null:1T                      for measuring: writes are dropped, reads are zeros

@@ -92,7 +92,11 @@ const WRONG: readonly (readonly [what: string, text: string, message: RegExp])[]
     'targets: [{ luns: [{ size: 1G }] }]',
     /luns\[0\] begins with 'size', which is no kind/,
   ],
-  ['a list in a LUN', 'targets: [{ luns: [{ file: a, size: [1] }] }]', /luns\[0\]\.size is not a text/],
+  [
+    'a list in a list of a LUN',
+    'targets: [{ luns: [{ file: a, size: [[1]] }] }]',
+    /luns\[0\]\.size\[0\] is not a text/,
+  ],
   ['no number', `${target()}processes: many`, /processes is not a number from 1/],
   ['process 0', target('    process: 0'), /targets\[0\]\.process is not a number/],
   ['a process too many', target(`    process: 3\nprocesses: 2`), /targets\[0\]\.process is 3/],

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The file of `lunkit run`, YAML or JSON, read into plain values: every key is checked, and errors say where it stands.
 import { readFile } from 'node:fs/promises'
+import { joinList } from '@lunkit/target-api'
 import type { TargetFlags } from '../serve-options.ts'
 import { type LunSpec, specOf } from '../target-face/lun-spec.ts'
 import { KINDS } from '../target-face/plug-ins.ts'
@@ -105,7 +106,7 @@ class Reader {
     const argument = values[kind]
     const layers = `${kind}:${argument === '' || argument === null ? '' : this.#text(argument, `${where}.${kind}`)}`
     const keys: Record<string, string> = {}
-    for (const name of others) keys[name] = this.#text(values[name], `${where}.${name}`)
+    for (const name of others) keys[name] = joinList(this.#texts(values[name], `${where}.${name}`))
     return specOf(layers, keys, layers)
   }
 

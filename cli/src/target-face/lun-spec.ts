@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A LUN as a person writes it (`[LAYER:…]KIND:ARGUMENT[,key=value…]`) or as a program gives it.
-import { OperatorError, type ParameterTable, parseSize } from '@lunkit/target-api'
+import { joinList, OperatorError, type ParameterTable, parseSize } from '@lunkit/target-api'
 import type { ObjectStorage } from '@lunkit/target-stores/object'
 import { DEVICES, KINDS, roleOf, SCHEMES } from './plug-ins.ts'
 
@@ -47,7 +47,8 @@ export function parseLun(text: string): LunSpec {
         hint: 'separate keys with commas, as in disk.img,size=10G,readonly=yes',
       })
     }
-    keys[part.slice(0, at)] = part.slice(at + 1)
+    const [key, value] = [part.slice(0, at), part.slice(at + 1)]
+    keys[key] = Object.hasOwn(keys, key) ? joinList([keys[key]!, value]) : value
   }
   return specOf(layers, keys, text)
 }

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // A LUN of a running target, as its operator holds it: what it is, and what can be changed while it is used.
 import { INQUIRY_DATA_HAS_CHANGED } from '@lunkit/spec'
-import { type ControlAnswer, type Controls, OperatorError, type ReferralSegment } from '@lunkit/target-api'
-import type { ResizeOptions, Unit } from '@lunkit/target-engine'
+import {
+  type BackingStore,
+  type ControlAnswer,
+  type Controls,
+  OperatorError,
+  type ReferralSegment,
+} from '@lunkit/target-api'
+import type { MediumOptions, ResizeOptions, Unit } from '@lunkit/target-engine'
 import { makeIdentity } from './identity.ts'
 import { keysOf, parseSizeOf, UNIT_PARAMETERS } from './lun-spec.ts'
-import { type OpenedLun, refuseTwin } from './open-lun.ts'
+import { type LunSource, type OpenedLun, openSource, refuseTwin } from './open-lun.ts'
 import { type AccessStateName, stateOf } from './port-groups.ts'
 
 /** The plain facts of a LUN. */
@@ -42,6 +48,8 @@ export interface LunHost {
   rescan(unit: Unit): Promise<boolean>
   controlsOf(unit: Unit): Controls
   control(unit: Unit, name: string, words: readonly string[]): Promise<ControlAnswer>
+  insert(unit: Unit, medium: BackingStore, options: MediumOptions): Promise<void>
+  eject(unit: Unit, options: MediumOptions): Promise<void>
   /** Opened units beside this one. */
   others(unit: Unit): readonly OpenedLun[]
   /** Ids of its target port groups. */
@@ -108,6 +116,40 @@ export class Lun implements LunView {
    */
   control(name: string, ...words: readonly string[]): Promise<ControlAnswer> {
     return this.#host.change(() => this.#host.control(this.#unit, name, words))
+  }
+
+  /**
+   * Puts a medium into a drive, in the place of the one that is there, and closes the tray: what stands behind `cdrom:`, or an object with
+   * size and read. Initiators hear of it. Where one prevents the removal of what is there, all are told that the operator wants it, and
+   * this rejects; `force` takes it from them. Rejects with OperatorError, and an image that was given is closed again.
+   */
+  async insert(source: LunSource, options: MediumOptions = {}): Promise<void> {
+    this.#needDrive()
+    const { spec, store } = await openSource(source, `medium of LUN ${this.lun}`)
+    try {
+      await this.#host.change(() => this.#host.insert(this.#unit, store, options))
+    } catch (error) {
+      await store.close()
+      throw error
+    }
+    this.#opened = { ...this.#opened, spec: { ...spec, kind: this.kind } }
+  }
+
+  /** Opens a drive's tray and takes the medium out; its storage is let go. With an initiator that prevents it as in `insert`. */
+  async eject(options: MediumOptions = {}): Promise<void> {
+    this.#needDrive()
+    await this.#host.change(() => this.#host.eject(this.#unit, options))
+    this.#opened = {
+      ...this.#opened,
+      spec: { kind: this.kind, store: null, keys: {}, label: `${this.kind}:` },
+    }
+  }
+
+  #needDrive(): void {
+    if (this.#unit.device.drive !== undefined) return
+    throw new OperatorError('NO_DRIVE', `LUN ${this.lun} is a ${this.kind}, whose medium cannot be changed`, {
+      hint: 'replace the LUN (replaceLun), or serve a drive (cdrom:)',
+    })
   }
 
   /** Takes other names for those given; the others stay. Throws OperatorError. */

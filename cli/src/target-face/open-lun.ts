@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // From what somebody wants to serve to an opened device with its names and records.
 import {
+  type BackingStore,
   type Device,
   type Identity,
+  listOf,
   type Observer,
   OperatorError,
   type ParameterValues,
@@ -12,7 +14,7 @@ import { openRecords } from '@lunkit/target-state'
 import type { ObjectStorage } from '@lunkit/target-stores/object'
 import { makeIdentity } from './identity.ts'
 import { type LunSpec, parseLun } from './lun-spec.ts'
-import { resolveLun } from './resolve-lun.ts'
+import { openMedium, resolveLun } from './resolve-lun.ts'
 
 /** A LUN argument (`disk.img,size=1G`), what `file()` and its kin give, or an object with size and read. */
 export type LunSource = string | LunSpec | ObjectStorage
@@ -47,23 +49,49 @@ export async function openLun(given: LunSource, place: OpenPlace): Promise<Opene
   let device: Device | null = null
   try {
     // Only a device without a store tells itself what it is.
-    if (store === null) device = await deviceType.open(store, deviceValues, beside)
-    const known = store?.identity ?? device?.identity
-    const storage = known || `${spec.store ?? spec.kind}:${label.replace(' LUN ', '/')}`
+    // A medium comes and goes, its drive stays where it is.
+    const stays = deviceType.changesMedium === true
+    if (store === null || stays) device = await deviceType.open(store, deviceValues, beside)
+    const known = stays ? '' : (store?.identity ?? device?.identity)
+    const storage = known || `${stays ? spec.kind : (spec.store ?? spec.kind)}:${label.replace(' LUN ', '/')}`
     const identity = makeIdentity(storage, unitValues, device?.names)
     refuseTwin(place.others, { spec, storage, identity })
-    const lasts = Boolean(known) || NAMING.some(key => Object.hasOwn(unitValues, key))
+    const lasts = Boolean(known) || stays || NAMING.some(key => Object.hasOwn(unitValues, key))
     const warn = (reason: string): void => observe({ type: 'warning', reason: `${spec.label}: ${reason}` })
     const records = lasts && place.state !== null ? await openRecords(place.state, identity.naa, warn) : null
     device ??= await deviceType.open(store, deviceValues, beside)
+    for (const text of listOf(deviceValues['next'])) await stack(device, text)
     if (store?.note) warn(store.note)
     return { spec, storage, device, names: unitValues, identity, records }
   } catch (error) {
-    if (store === null) await device?.close()
-    await store?.close()
-    await beside?.close()
+    // A device closes what it was opened with.
+    if (device !== null) await device.close()
+    else {
+      await store?.close()
+      await beside?.close()
+    }
     throw error
   }
+}
+
+/** Puts a medium beside the drive. */
+async function stack({ drive }: Device, text: string): Promise<void> {
+  const store = await openMedium(parseLun(text))
+  try {
+    drive!.stack(store)
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+/** Opens what is put into a drive that runs. Rejects with OperatorError. */
+export async function openSource(
+  given: LunSource,
+  label: string,
+): Promise<{ readonly spec: LunSpec; readonly store: BackingStore }> {
+  const spec = toSpec(given, label)
+  return { spec, store: await openMedium(spec) }
 }
 
 /** Keys that make a unit the same in every run, even if its storage has no name of its own (as memory has none). */

@@ -18,6 +18,7 @@ export interface StoreModule {
 
 /** What a unit is; `disk` where nothing else is named. */
 export const DEVICES: Readonly<Record<string, DevicePlugIn>> = {
+  cdrom: { store: 'may', load: () => import('@lunkit/target-devices/cdrom') },
   disk: { store: 'needed', load: () => import('@lunkit/target-devices/disk') },
   passthrough: { store: 'none', load: () => import('../bridges/openers.ts') },
   user: { store: 'none', load: () => import('@lunkit/target-user') },

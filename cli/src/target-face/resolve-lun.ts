@@ -31,39 +31,86 @@ interface Layer {
   readonly texts: Record<string, string>
 }
 
+/** Store and filters of a LUN: what they are, and their keys. */
+interface Below {
+  readonly module: StoreModule | null
+  readonly filters: readonly FilterType[]
+  readonly bottom: Layer
+  /** Keys of the filters, in their order. */
+  readonly between: readonly Layer[]
+}
+
 /** Loads the plug-ins of one LUN and opens its stores. The caller closes them. */
 export async function resolveLun(spec: LunSpec): Promise<ResolvedLun> {
   const { device: deviceType } = await plugIn(spec, DEVICES, spec.kind).load()
-  const filters: FilterType[] = []
-  for (const name of spec.filters ?? []) filters.push((await plugIn(spec, FILTERS, name)()).filter)
-  const storeModule = spec.store === null ? null : await plugIn(spec, STORES, spec.store)()
+  const below = await loadBelow(spec)
+  const { bottom, between } = below
   const unit = layer('', UNIT_PARAMETERS)
   const device = layer(spec.kind, deviceType.parameters)
-  const between = filters.map(({ name, parameters }) => layer(name, parameters))
-  // What a program made itself has no keys.
-  const storeTable = spec.object === undefined ? (storeModule?.store.parameters ?? {}) : {}
-  const bottom = layer(spec.store ?? '', storeTable)
   deal(spec, [bottom, ...between, device, unit], spec.store === null ? device : bottom)
+  if (deviceType.changesMedium) onlyRead(bottom)
   const [storeValues, deviceValues, unitValues] = [bottom, device, unit].map(one => read(spec, one)) as [
     ParameterValues,
     ParameterValues,
     ParameterValues,
   ]
-  const filterValues = between.map(one => read(spec, one))
   checkBlocks(spec.label, storeValues['size'], deviceValues['block'])
   checkTags(deviceValues)
-  let store = storeModule === null ? null : await openStore(spec, storeModule, storeValues)
+  const store = await openBelow(spec, below, storeValues)
+  if (store === null) return { deviceType, store, beside: null, deviceValues, unitValues }
   try {
-    for (let i = filters.length - 1; i >= 0; i--) store = await filters[i]!.open(store!, filterValues[i]!)
-    if (store === null) return { deviceType, store, beside: null, deviceValues, unitValues }
-    const path = spec.store === 'file' && filters.length === 0 ? String(storeValues['path']) : null
+    const path = spec.store === 'file' && between.length === 0 ? String(storeValues['path']) : null
     const readonly = storeValues['readonly'] === true
     const beside = await openBeside({ deviceType, store, deviceValues, path, readonly })
     return { deviceType, store, beside, deviceValues, unitValues }
   } catch (error) {
-    await store?.close()
+    await store.close()
     throw error
   }
+}
+
+/** Opens what is put into a drive: the store of a LUN, for reading, whatever device the LUN names. Rejects with OperatorError. */
+export async function openMedium(spec: LunSpec): Promise<BackingStore> {
+  const below = await loadBelow(spec)
+  const { bottom, between } = below
+  deal(spec, [bottom, ...between], bottom)
+  onlyRead(bottom)
+  const store = await openBelow(spec, below, read(spec, bottom))
+  if (store !== null) return store
+  throw new OperatorError('LUN_ARGUMENT', `'${spec.label}' names no medium`, { hint: 'name an image file' })
+}
+
+async function loadBelow(spec: LunSpec): Promise<Below> {
+  const filters: FilterType[] = []
+  for (const name of spec.filters ?? []) filters.push((await plugIn(spec, FILTERS, name)()).filter)
+  const module = spec.store === null ? null : await plugIn(spec, STORES, spec.store)()
+  // What a program made itself has no keys.
+  const table = spec.object === undefined ? (module?.store.parameters ?? {}) : {}
+  const between = filters.map(({ name, parameters }) => layer(name, parameters))
+  return { module, filters, bottom: layer(spec.store ?? '', table), between }
+}
+
+/** The store with its filters over it; null where the LUN has none. */
+async function openBelow(
+  spec: LunSpec,
+  { module, filters, between }: Below,
+  values: ParameterValues,
+): Promise<BackingStore | null> {
+  const filterValues = between.map(one => read(spec, one))
+  if (module === null) return null
+  let store = await openStore(spec, module, values)
+  try {
+    for (let i = filters.length - 1; i >= 0; i--) store = await filters[i]!.open(store, filterValues[i]!)
+    return store
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+/** Nobody writes to a medium: several drives may have it, and the operator, too. */
+function onlyRead({ table, texts }: Layer): void {
+  if (Object.hasOwn(table, 'readonly')) texts['readonly'] ??= 'yes'
 }
 
 const layer = (name: string, table: ParameterTable): Layer => ({ name, table, texts: {} })

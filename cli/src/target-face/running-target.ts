@@ -90,6 +90,8 @@ export class RunningTarget extends EventEmitter<EventsByName> {
       rescan: unit => engine.rescanUnit(unit),
       controlsOf: unit => engine.controlsOf(unit),
       control: (unit, name, words) => engine.controlUnit(unit, name, words),
+      insert: (unit, medium, options) => engine.insertMedium(unit, medium, options),
+      eject: (unit, options) => engine.ejectMedium(unit, options),
       others: unit => this.#openedBeside(unit),
       get groupIds() {
         return device.portGroups?.all.map(({ id }) => id) ?? []

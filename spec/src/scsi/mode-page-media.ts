@@ -44,6 +44,15 @@ export const CD_AUDIO_CONTROL = layout('CD Audio Control', 'MMC-6 CD Audio Contr
   volume3: u8(15),
 })
 
+/** 1Ah of optical drives. Timers in 100 ms. */
+export const DRIVE_POWER_CONDITION = layout('Power Condition', 'MMC-6 Power Condition mode page', 12, {
+  ...PAGE,
+  idle: bit(3, 1),
+  standby: bit(3, 0),
+  idleTimer: u32(4),
+  standbyTimer: u32(8),
+})
+
 /** 1Dh. Times in seconds. */
 export const TIMEOUT_AND_PROTECT = layout('Timeout and Protect', 'MMC-6 Timeout and Protect mode page', 12, {
   ...PAGE,

@@ -4,6 +4,7 @@ import type { Command, Field, FieldRows, SenseCode } from '@lunkit/spec'
 import type { BackingStore } from './backing-store.ts'
 import type { ControlPolicies } from './control-policies.ts'
 import type { Controls } from './controls.ts'
+import type { MediumDrive } from './medium-drive.ts'
 import type { Identity, LogicalUnit, Nexus } from './nexus.ts'
 import type { ParameterTable, ParameterValues } from './parameters.ts'
 import type { Task } from './task.ts'
@@ -84,6 +85,11 @@ export interface DeviceType {
   /** SPC peripheral device type. */
   readonly peripheralType: number
   readonly parameters: ParameterTable
+  /**
+   * MAY. Its store is a medium that comes and goes (`Device.drive`) and that it never writes to: stores are opened for reading, and the
+   * unit is named after where it is served.
+   */
+  readonly changesMedium?: true
   readonly bindings: readonly Binding[]
   /** MAY. Takes every command that no binding names (pass-through, absent units). */
   readonly otherwise?: (task: Task, device: Device) => void
@@ -126,7 +132,9 @@ export interface Device {
   /** MAY, of a device that has names of its own (a real unit): those that it has. The operator's take their place. */
   readonly names?: Partial<Identity>
   /** MAY. What keeps its medium, for those who change its size. */
-  readonly store?: BackingStore
+  readonly store?: BackingStore | undefined
+  /** MAY. For those who change the medium itself. */
+  readonly drive?: MediumDrive
   /** MAY. What an operator can have it do while it is used, beside what its store can. */
   readonly controls?: Controls
   /**

@@ -10,7 +10,18 @@ export interface Parameter {
   readonly initial?: string | number | boolean
   /** The parameter that `KIND:ARGUMENT` fills. */
   readonly argument?: true
+  /** It may be given several times; its value is all of them, see `listOf`. */
+  readonly list?: true
 }
+
+/** Between the values of a key that is given several times: no text and no path has it. */
+const SEPARATOR = '\0'
+
+export const joinList = (values: readonly string[]): string => values.join(SEPARATOR)
+
+/** The values of a parameter with `list`; none if it was not given. */
+export const listOf = (value: string | number | boolean | undefined): string[] =>
+  value === undefined ? [] : String(value).split(SEPARATOR)
 export type ParameterTable = Readonly<Record<string, Parameter>>
 export type ParameterValues = Readonly<Record<string, string | number | boolean>>
 
@@ -57,6 +68,9 @@ function convert(what: string, name: string, parameter: Parameter, text: string)
     new OperatorError('PARAMETER_VALUE', `${what}: '${text}' is no value for '${name}'`, {
       hint: `give ${wanted}`,
     })
+  if (parameter.list === undefined && text.includes(SEPARATOR)) {
+    throw new OperatorError('PARAMETER_TWICE', `${what} has '${name}' twice`, { hint: 'give it once' })
+  }
   let value: string | number | boolean = text
   if (parameter.type === 'size') {
     const size = parseSize(text)

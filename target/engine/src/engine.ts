@@ -2,6 +2,7 @@
 // The engine: owns targets, units and nexuses, and is the door by which drivers and devices come in.
 import type { SenseCode } from '@lunkit/spec'
 import {
+  type BackingStore,
   type ControlAnswer,
   type Controls,
   type Device,
@@ -36,6 +37,7 @@ import {
 } from './live-changes.ts'
 import { Unit, unitOf } from './logical-unit.ts'
 import { TargetDevice } from './lun-map.ts'
+import { ejectMedium, insertMedium, type MediumOptions } from './medium-changes.ts'
 import { type ItlNexus, ItNexus } from './nexus.ts'
 import { receive } from './receive.ts'
 import { refuse } from './refuse.ts'
@@ -167,6 +169,16 @@ export class TargetEngine implements Engine {
   /** Has them do it, and tells initiators of a changed medium. Rejects with OperatorError. */
   controlUnit(unit: Unit, name: string, words: readonly string[]): Promise<ControlAnswer> {
     return controlUnit(unit, name, words)
+  }
+
+  /** Puts a medium into a drive; see `insertMedium`. Rejects with OperatorError. */
+  insertMedium(unit: Unit, medium: BackingStore, options: MediumOptions = {}): Promise<void> {
+    return insertMedium(this.#core, unit, medium, options)
+  }
+
+  /** Opens a drive's tray and takes its medium out. Rejects with OperatorError. */
+  ejectMedium(unit: Unit, options: MediumOptions = {}): Promise<void> {
+    return ejectMedium(this.#core, unit, options)
   }
 
   /**

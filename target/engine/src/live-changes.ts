@@ -21,7 +21,7 @@ export interface RemoveOptions {
 }
 
 const GRACE_MS = 1000
-const LIMIT_MS = 10_000
+export const LIMIT_MS = 10_000
 
 /**
  * Makes the unit's medium `bytes` long. It grows when its store has grown; before the store shrinks, commands beyond the
@@ -143,8 +143,8 @@ function abortAll(core: Core, unit: Unit): Promise<void> {
 /** Tasks that ended for their initiators, but not for the store. */
 const lostAt = (core: Core, unit: Unit): Task[] => [...core.lost].filter(task => unitOf(task) === unit)
 
-/** Resolves when every command that was admitted before this call has ended. */
-async function quiesce(core: Core, unit: Unit, limitMs: number): Promise<void> {
+/** Resolves when every command that was admitted before this call has ended; else rejects with OperatorError. */
+export async function quiesce(core: Core, unit: Unit, limitMs: number): Promise<void> {
   if (await drained(core, underWay(core, unit), limitMs)) return
   throw new OperatorError('UNIT_BUSY', `${nameOf(unit)} has commands under way that do not end`, {
     hint: 'try again when its storage answers',
@@ -187,4 +187,4 @@ function refuseOccupied({ device, identity }: Unit): void {
   })
 }
 
-const nameOf = ({ identity }: Unit): string => `Unit ${identity.serial}`
+export const nameOf = ({ identity }: Unit): string => `Unit ${identity.serial}`

@@ -243,6 +243,12 @@ test('readiness: what runs always, what after a failed sanitize, and what differ
     'READ CAPACITY (16): ready',
     'READ DEFECT DATA (10): ready',
     'READ DEFECT DATA (12): ready',
+    'READ DISC INFORMATION: ready',
+    'READ DISC STRUCTURE: ready',
+    'READ SUB-CHANNEL: ready',
+    'READ TOC/PMA/ATIP: ready',
+    'READ TRACK INFORMATION: ready',
+    'START STOP UNIT: unready',
     'START STOP UNIT: unready',
     'TEST UNIT READY: ready',
   ])

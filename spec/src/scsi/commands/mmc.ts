@@ -4,6 +4,8 @@ import { bit, bits, u8, u16, u24, u32 } from '../../bytes/field.ts'
 import { type Command, command } from '../command.ts'
 
 const ASK = { data: 'in', touches: 'nothing', reservation: 'readers' } as const
+/** What only a disc can tell. */
+const ASK_DISC = { ...ASK, readiness: 'ready' } as const
 const ALWAYS = { data: 'in', touches: 'nothing', reservation: 'allowed', unitAttention: 'passes' } as const
 const READ = { data: 'in', touches: 'medium-read', reservation: 'readers' } as const
 const WRITE = { data: 'out', touches: 'medium-write', reservation: 'registrants' } as const
@@ -62,7 +64,7 @@ export const READ_DISC_INFORMATION = command(
   10,
   'READ DISC INFORMATION',
   'MMC-6 READ DISC INFORMATION command',
-  ASK,
+  ASK_DISC,
   { dataType: bits(1, 2, 0), allocation: u16(7) },
 )
 export const READ_DISC_STRUCTURE = command(
@@ -70,7 +72,7 @@ export const READ_DISC_STRUCTURE = command(
   12,
   'READ DISC STRUCTURE',
   'MMC-6 READ DISC STRUCTURE command',
-  ASK,
+  ASK_DISC,
   {
     mediaType: bits(1, 3, 0),
     address: u32(2),
@@ -88,13 +90,20 @@ export const READ_FORMAT_CAPACITIES = command(
   ASK,
   { allocation: u16(7) },
 )
-export const READ_SUB_CHANNEL = command(0x42, 10, 'READ SUB-CHANNEL', 'MMC-6 READ SUB-CHANNEL command', ASK, {
-  time: bit(1, 1),
-  subq: bit(2, 6),
-  format: u8(3),
-  track: u8(6),
-  allocation: u16(7),
-})
+export const READ_SUB_CHANNEL = command(
+  0x42,
+  10,
+  'READ SUB-CHANNEL',
+  'MMC-6 READ SUB-CHANNEL command',
+  ASK_DISC,
+  {
+    time: bit(1, 1),
+    subq: bit(2, 6),
+    format: u8(3),
+    track: u8(6),
+    allocation: u16(7),
+  },
+)
 
 // Linux asks for the last session with the format in the two top bits of CONTROL, as SFF-8020i had it.
 
@@ -103,7 +112,7 @@ export const READ_TOC_PMA_ATIP = command(
   10,
   'READ TOC/PMA/ATIP',
   'MMC-6 READ TOC/PMA/ATIP command',
-  ASK,
+  ASK_DISC,
   { time: bit(1, 1), format: bits(2, 3, 0), track: u8(6), allocation: u16(7), oldFormat: bits(9, 7, 6) },
 )
 export const READ_TRACK_INFORMATION = command(
@@ -111,7 +120,7 @@ export const READ_TRACK_INFORMATION = command(
   10,
   'READ TRACK INFORMATION',
   'MMC-6 READ TRACK INFORMATION command',
-  ASK,
+  ASK_DISC,
   { open: bit(1, 2), addressType: bits(1, 1, 0), address: u32(2), allocation: u16(7) },
 )
 export const REPORT_KEY = command(0xa4, 12, 'REPORT KEY', 'MMC-6 REPORT KEY command', ASK, {
@@ -276,7 +285,7 @@ export const MMC_START_STOP_UNIT = command(
   6,
   'START STOP UNIT',
   'MMC-6 START STOP UNIT command',
-  { data: 'none', touches: 'medium-all', reservation: 'special' },
+  { data: 'none', touches: 'medium-all', reservation: 'special', readiness: 'unready' },
   {
     immed: bit(1, 0),
     formatLayer: bits(3, 1, 0),

@@ -36,13 +36,14 @@ import { takePolicies } from '../primary/mode-policies.ts'
 import { loadModes } from '../primary/mode-record.ts'
 import { PowerConditions } from '../primary/power-conditions.ts'
 import type { PrimaryDevice } from '../primary/primary-device.ts'
+import { MAX_TRANSFER } from '../primary/read-blocks.ts'
 import { SelfTestResult, SelfTests } from '../primary/self-test.ts'
 import { UnitNotes } from '../primary/unit-notes.ts'
 import { BackgroundFlush } from './background-flush.ts'
 import { CopyResults } from './copy/copy-results.ts'
 import { TokenOperations } from './copy/token-operations.ts'
 import { TokenTable } from './copy/tokens.ts'
-import { MAX_PROTECTED_TRANSFER, MAX_TRANSFER } from './limits.ts'
+import { MAX_PROTECTED_TRANSFER } from './limits.ts'
 import { diskLogPages } from './log-pages.ts'
 import { MediumOperation } from './medium-operation.ts'
 import { diskModePages } from './mode-pages.ts'
@@ -164,7 +165,7 @@ export class Disk implements Device, PrimaryDevice {
           () => this.flushInBackground(),
         )
     this.thresholds = new ProvisioningThresholds(this)
-    this.selfTests = new SelfTests(this, store)
+    this.selfTests = new SelfTests(this)
     this.modePages = new ModePages(diskModePages, this)
     this.#takeModes()
   }

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How much one command may ask of a disk: what page B0h says, and what the commands hold to.
 
-/** Longest transfer of one command, in bytes: the buffers that the engine lets one session hold at one unit. */
-export const MAX_TRANSFER = 32 * 1024 * 1024
-/** With protection information: the guards of so much are computed in one turn, at some 5 ms a MiB. */
+/** Longest transfer of one command with protection information, in bytes: the guards of so much are computed in one turn, at some 5 ms a MiB. */
 export const MAX_PROTECTED_TRANSFER = 4 * 1024 * 1024
 /** Longest WRITE SAME, in bytes: a few hundred milliseconds where the store has to write every block. */
 export const MAX_WRITE_SAME = 256 * 1024 * 1024

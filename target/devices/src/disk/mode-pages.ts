@@ -6,7 +6,6 @@ import {
   CONTROL_EXTENSION,
   DISCONNECT_RECONNECT,
   ERROR_RECOVERY,
-  EXCEPTIONS,
   FORMAT_DEVICE,
   ModeCode,
   POWER_CONDITION,
@@ -14,7 +13,7 @@ import {
   SENSE_LENGTH_MAX,
   VERIFY_ERROR_RECOVERY,
 } from '@lunkit/spec'
-import { Mrie } from '../primary/informational-exceptions.ts'
+import { exceptionsModePage } from '../primary/exceptions-mode-page.ts'
 import { type ModePageRow, modePage } from '../primary/mode-pages.ts'
 import type { Disk } from './disk.ts'
 import { geometryOf } from './geometry.ts'
@@ -113,15 +112,6 @@ export const diskModePages: readonly ModePageRow[] = [
       ],
     },
   ),
-  modePage(ModeCode.exceptions, 0, EXCEPTIONS, () => ({ mrie: Mrie.onRequest }), {
-    changeable: () => ['ewasc', 'dexcpt', 'test', 'mrie', 'interval', 'reportCount'],
-    values: { mrie: Object.values(Mrie) },
-    unsaved: ['test'],
-    // SPC-4: an exception that is not to be reported cannot be tested.
-    check: page => {
-      const { dexcpt, test } = EXCEPTIONS.field
-      return dexcpt.get(page, 0) === 1 && test.get(page, 0) === 1 ? test : null
-    },
-  }),
+  exceptionsModePage,
   provisioningThresholds,
 ]

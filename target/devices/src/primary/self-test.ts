@@ -6,7 +6,7 @@ import {
   UNRECOVERED_READ_ERROR,
   WARNING_BACKGROUND_SELF_TEST_FAILED,
 } from '@lunkit/spec'
-import { type BackingStore, BufferPool, StoreError, Task } from '@lunkit/target-api'
+import { BufferPool, StoreError, Task } from '@lunkit/target-api'
 import type { PrimaryDevice } from './primary-device.ts'
 
 /** SELF-TEST CODE of SEND DIAGNOSTIC. */
@@ -62,15 +62,13 @@ export class SelfTests {
   /** Newest first. */
   readonly results: SelfTestRecord[] = []
   readonly #device: PrimaryDevice
-  readonly #store: BackingStore
   /** Only there to carry store requests; it never meets the engine. */
   readonly #carrier = new Task(new BufferPool(0), () => {})
   #running: Running | null = null
   #idle: (() => void)[] = []
 
-  constructor(device: PrimaryDevice, store: BackingStore) {
+  constructor(device: PrimaryDevice) {
     this.#device = device
-    this.#store = store
     this.#carrier.io.onFinish = () => this.#arrived()
   }
 
@@ -93,7 +91,7 @@ export class SelfTests {
   /** None is under way. In the foreground no other commands run but those that always do. */
   start(code: number, background: boolean, over: (result: SelfTestRecord) => void): void {
     const extended = code === SelfTestCode.backgroundExtended || code === SelfTestCode.foregroundExtended
-    const all = Math.ceil(this.#store.size / PIECE)
+    const all = this.#pieces()
     const pieces = extended ? all : Math.min(all, SAMPLES)
     const running: Running = { code, background, over, pieces, done: 0, stopAs: -1 }
     this.#running = running
@@ -108,6 +106,11 @@ export class SelfTests {
       }
     }
     setImmediate(() => this.#next())
+  }
+
+  /** A drive without a medium has nothing to read, and is well. */
+  #pieces(): number {
+    return Math.ceil((this.#device.store?.size ?? 0) / PIECE)
   }
 
   /** The test under way ends with this result, soon. */
@@ -125,21 +128,22 @@ export class SelfTests {
   #next() {
     const running = this.#running!
     const { io } = this.#carrier
-    if (this.#device.notReady !== null) this.abort(SelfTestResult.abortedOtherwise)
+    const { store, notReady } = this.#device
+    if (store !== undefined && notReady !== null) this.abort(SelfTestResult.abortedOtherwise)
     if (running.stopAs >= 0) return this.#end(this.#record(running, running.stopAs))
     // The store may have been made smaller meanwhile.
-    const all = Math.ceil(this.#store.size / PIECE)
+    const all = this.#pieces()
     const piece = running.pieces === 1 ? 0 : Math.floor((running.done * (all - 1)) / (running.pieces - 1))
-    if (running.done >= running.pieces || all === 0)
+    if (running.done >= running.pieces || all === 0 || store === undefined)
       return this.#end(this.#record(running, SelfTestResult.good))
     io.offset = piece * PIECE
-    io.length = Math.min(PIECE, this.#store.size - io.offset)
+    io.length = Math.min(PIECE, store.size - io.offset)
     io.segments.length = 0
     io.segments.push(Buffer.allocUnsafe(io.length))
     io.forceUnitAccess = false
     io.failedAt = -1
     try {
-      this.#store.read(io)
+      store.read(io)
     } catch {
       this.#fail(io.offset)
     }

@@ -1,47 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// READ (6), (10), (12), (16) and (32): blocks from the store into pooled buffers, which leave as they are.
+// READ (6), (10), (12), (16) and (32).
 import { type Field, READ_6, READ_10, READ_12, READ_16, READ_32 } from '@lunkit/spec'
-import { type Binding, empty, failStore, on, StoreError, succeed, type Task } from '@lunkit/target-api'
+import { type Binding, failStore, on, StoreError, type Task } from '@lunkit/target-api'
+import { readBlocks, wantedBytes } from '../../primary/read-blocks.ts'
 import type { Disk } from '../disk.ts'
 
 function read(task: Task, disk: Disk, forced: boolean) {
-  const length = task.blocks * disk.blockSize
-  const wanted = Math.min(length, wholeBlocks(task, disk))
-  task.inLength = length
-  if (wanted === 0) return succeed(task)
-  const io = task.io
-  if (forced && !disk.writeThrough) {
-    // What the cache holds newer than the medium has to reach the medium before it may be shown.
-    io.onFinish = afterFlush
-    disk.store.flush(io)
-  } else fetch(task, disk, wanted)
-}
-
-/** What the initiator takes, in whole blocks: a store is never asked for a part of one. */
-const wholeBlocks = (task: Task, { blockSize }: Disk): number =>
-  Math.ceil(task.expectedIn / blockSize) * blockSize
-
-function fetch(task: Task, disk: Disk, wanted: number): void {
-  const io = task.io
-  task.reserve(wanted)
-  empty(io.segments)
-  for (let i = 0; i < task.segments.length; i++) io.segments.push(task.segments[i]!)
-  io.offset = task.lba * disk.blockSize
-  io.length = wanted
-  io.forceUnitAccess = false
-  io.onFinish = afterRead
-  disk.store.read(io)
+  const { store, blockSize } = disk
+  if (!forced || disk.writeThrough || wantedBytes(task, blockSize) === 0) {
+    return readBlocks(task, store, blockSize)
+  }
+  // What the cache holds newer than the medium has to reach the medium before it may be shown.
+  task.io.onFinish = afterFlush
+  store.flush(task.io)
 }
 
 function afterFlush(task: Task): void {
-  const disk = task.nexusUnit.unit.device as Disk
-  if (task.io.error !== StoreError.none) failStore(task, disk.blockSize, true)
-  else fetch(task, disk, Math.min(task.inLength, wholeBlocks(task, disk)))
-}
-
-function afterRead(task: Task): void {
-  if (task.io.error === StoreError.none) succeed(task)
-  else failStore(task, task.nexusUnit.unit.device.blockSize, false)
+  const { store, blockSize } = task.nexusUnit.unit.device as Disk
+  if (task.io.error !== StoreError.none) failStore(task, blockSize, true)
+  else readBlocks(task, store, blockSize)
 }
 
 const reader = (fua: Field<number>) => (task: Task, disk: Disk) =>
