@@ -27,7 +27,6 @@ before(() => {
 })
 after(() => rmSync(folder, { recursive: true, force: true }))
 
-/** Of the bundle, for `lunkit serve` with all four kinds of LUN: the command, four stores, two devices, and what they share. */
 /** Of the bundle, for `lunkit serve` with four kinds of LUN: the command, four stores, two devices, and what they and other plug-ins share. */
 const MOST_FILES = 60
 

@@ -18,6 +18,10 @@ const COMMANDS = {
     summary: 'show and repair what units keep between runs',
     load: () => import('./commands/state.ts'),
   },
+  devices: {
+    summary: 'list the SCSI devices here that can be passed through',
+    load: () => import('./commands/devices.ts'),
+  },
   ls: { summary: 'list the targets of a portal and their LUNs', load: () => import('./commands/ls.ts') },
   info: { summary: 'show what a LUN says of itself', load: () => import('./commands/info.ts') },
   read: { summary: 'read a LUN into a file or to standard output', load: () => import('./commands/read.ts') },

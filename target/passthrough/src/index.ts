@@ -3,3 +3,4 @@
 export * from './bridge.ts'
 export { passthrough } from './device-type.ts'
 export * from './opener.ts'
+export { SG_KEYS } from './sg/keys.ts'

@@ -8,6 +8,7 @@ export const packages = [
   'dmsetup',
   'e2fsprogs',
   'kmod',
+  'libstdc++6',
   'open-iscsi',
   'sg3-utils',
   'util-linux',
@@ -23,6 +24,9 @@ export const modules = [
   'iscsi_tcp',
   'sd_mod',
   'sg',
+  'scsi_debug',
+  '9p',
+  '9pnet_virtio',
   'ext4',
   'dm_multipath',
   'dm_service_time',
@@ -80,8 +84,17 @@ export const programs = [
   'sg_xcopy',
 ]
 
-/** Libraries that are loaded by name while a program runs: glibc takes this one when a thread is cancelled. */
-export const extraLibraries = ['libgcc_s.so.1']
+/**
+ * Libraries that no program here is linked to: glibc loads the first when a thread is cancelled, and it and the others are what
+ * Node wants, which a test may bring.
+ */
+export const extraLibraries = [
+  'libgcc_s.so.1',
+  'libstdc++.so.6',
+  'libm.so.6',
+  'libdl.so.2',
+  'libpthread.so.0',
+]
 
 /** Further names in the guest's /bin. */
 export const programLinks = { sh: 'dash', modprobe: 'kmod', insmod: 'kmod', rmmod: 'kmod', lsmod: 'kmod' }

@@ -23,6 +23,10 @@ export type GuestRun = {
   relay?: Relay
   /** What `host NAME` in the guest calls and waits for; if it throws, `host` ends with status 1. */
   on?: Readonly<Record<string, () => void | Promise<void>>>
+  /** A folder of this machine that the guest sees, read-only, at /host. */
+  share?: string
+  /** Mebibytes of memory; 512 if not given. */
+  memory?: number
   /** After this time the machine is ended and the call fails; 120 if not given. */
   timeoutSeconds?: number
   /** Gets the script's output as it comes. */
@@ -64,7 +68,7 @@ export async function runInGuest(run: GuestRun): Promise<GuestResult> {
   const initrd = openInitrd(image.root, jobArchive(run, mark))
   let qemu: ChildProcess
   try {
-    qemu = startQemu(image.kernel, initrd)
+    qemu = startQemu(image.kernel, initrd, run)
   } finally {
     closeSync(initrd)
   }
@@ -118,10 +122,10 @@ function jobArchive(run: GuestRun, mark: string): Buffer {
 }
 
 /** The machine; standard streams 3 and 4 are its serial ports, the kernel's messages and the script's output. */
-function startQemu(kernel: string, initrd: number): ChildProcess {
+function startQemu(kernel: string, initrd: number, { memory = 512, share }: GuestRun): ChildProcess {
   const settings = ['quiet loglevel=6 panic=-1 reboot=t mitigations=off cryptomgr.notests net.ifnames=0']
   const args = [
-    ...['-accel', 'tcg', '-cpu', 'max', '-smp', '1', '-m', '512'],
+    ...['-accel', 'tcg', '-cpu', 'max', '-smp', '1', '-m', String(memory)],
     ...['-machine', 'pc', '-nodefaults', '-no-reboot', '-display', 'none'],
     ...[
       '-kernel',
@@ -134,6 +138,7 @@ function startQemu(kernel: string, initrd: number): ChildProcess {
     ...['-chardev', 'socket,id=kernel,fd=3', '-serial', 'chardev:kernel'],
     ...['-chardev', 'socket,id=script,fd=4', '-serial', 'chardev:script'],
     ...['-netdev', 'user,id=host', '-device', 'virtio-net-pci,netdev=host,status=off,romfile='],
+    ...(share === undefined ? [] : sharing(share)),
   ]
   // The host's kernel ends QEMU when this process ends, however that comes about
   return spawn('setpriv', ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...args], {
@@ -141,6 +146,11 @@ function startQemu(kernel: string, initrd: number): ChildProcess {
     env: environment(),
   })
 }
+
+const sharing = (folder: string): string[] => [
+  ...['-fsdev', `local,id=host,path=${folder.replaceAll(',', ',,')},security_model=none,readonly=on`],
+  ...['-device', 'virtio-9p-pci,fsdev=host,mount_tag=host'],
+]
 
 class Text {
   text = ''

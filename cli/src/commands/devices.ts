@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// `lunkit devices`: the SCSI devices of this machine, and which of them are free to be passed through.
+import { type UnitHere, unitsHere } from '@lunkit/target-passthrough/sg'
+import { Command } from 'commander'
+import { Table } from 'console-table-printer'
+import { peripheralTypeName } from '../names.ts'
+import { printJson } from '../output.ts'
+import { formatBytes } from '../units.ts'
+
+const HELP = `
+'lunkit serve passthrough:/dev/sg3' serves one of them. A disk that is in use here is refused, unless force=yes is said.`
+
+export function build(): Command {
+  return new Command('devices')
+    .option('--json', 'as JSON')
+    .addHelpText('after', HELP)
+    .action(async ({ json }: { readonly json?: true }) => {
+      const units = await unitsHere()
+      if (json)
+        printJson(
+          units.map(({ identity: _, ...unit }) => ({ ...unit, typeName: peripheralTypeName(unit.type) })),
+        )
+      else if (units.length === 0) process.stdout.write(`${noneWords()}\n`)
+      else print(units)
+    })
+}
+
+const noneWords = (): string =>
+  process.platform === 'linux'
+    ? "No SCSI devices here: Linux shows none in /sys/class/scsi_generic ('modprobe sg' loads its driver)"
+    : 'No SCSI devices here: they can be passed through on Linux only'
+
+function print(units: readonly UnitHere[]): void {
+  const table = new Table({
+    shouldDisableColors: !process.stdout.hasColors?.(),
+    columns: [
+      { name: 'path', title: 'Device', alignment: 'left' },
+      { name: 'type', title: 'Type', alignment: 'left' },
+      { name: 'size', title: 'Size', alignment: 'right' },
+      { name: 'model', title: 'Model', alignment: 'left' },
+      { name: 'disk', title: 'Disk', alignment: 'left' },
+      { name: 'usedBy', title: 'In use', alignment: 'left' },
+    ],
+  })
+  for (const { path, type, size, vendor, product, disk, usedBy } of units) {
+    table.addRow({
+      path,
+      type: peripheralTypeName(type),
+      size: size === null ? '-' : formatBytes(size),
+      model: `${vendor} ${product}`,
+      disk: disk ?? '-',
+      usedBy: usedBy === '' ? 'no' : usedBy,
+    })
+  }
+  process.stdout.write(`${table.render()}\n`)
+}

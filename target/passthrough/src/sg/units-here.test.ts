@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a machine has, from a /sys and a /proc of the test's own.
+import assert from 'node:assert/strict'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { scratch } from '@lunkit/testing/kit/scratch.ts'
+import { openSgWith } from './bridge.ts'
+import { FakeKernel } from './fake-kernel.test-kit.ts'
+import { type Roots, unitAt, unitsHere } from './units-here.ts'
+
+const refused = (code: string, words: RegExp) => (error: Error & { code?: string; hint?: string }) => {
+  assert.equal(error.code, code)
+  assert.match(error.message, words)
+  assert.notEqual(error.hint, '')
+  return true
+}
+
+function put(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, text, 'latin1')
+}
+
+/** A tape, a disk with two parts, and a processor device without a name of its own. */
+async function machine(t: TestContext): Promise<Roots> {
+  const folder = await scratch(t)
+  const roots = { sys: join(folder, 'sys'), proc: join(folder, 'proc') }
+  const devices = join(roots.sys, 'devices/pci0000:00/host2/target2:0:0')
+  const add = (address: string, node: string, files: Record<string, string>): string => {
+    const device = join(devices, address)
+    for (const [name, text] of Object.entries(files)) put(join(device, name), text)
+    mkdirSync(join(device, 'scsi_generic', node), { recursive: true })
+    symlinkSync(device, join(device, 'scsi_generic', node, 'device'))
+    mkdirSync(join(roots.sys, 'class/scsi_generic'), { recursive: true })
+    symlinkSync(join(device, 'scsi_generic', node), join(roots.sys, 'class/scsi_generic', node))
+    return device
+  }
+  add('2:0:0:0', 'sg10', {
+    type: '1\n',
+    vendor: 'TAPES   \n',
+    model: 'LTO             \n',
+    rev: '0001\n',
+    vpd_pg80: '\0\x80\0\x04T123',
+  })
+  const disk = add('2:0:0:1', 'sg2', {
+    type: '0\n',
+    vendor: 'DISKS   \n',
+    model: 'FAST            \n',
+    rev: '9   \n',
+    wwid: 'naa.5000\n',
+  })
+  for (const [name, text] of Object.entries({
+    size: '2048\n',
+    dev: '8:16\n',
+    'sdb1/dev': '8:17\n',
+    'sdb2/dev': '8:18\n',
+  })) {
+    put(join(disk, 'block/sdb', name), text)
+  }
+  add('2:0:0:2', 'sg3', { type: '3\n', vendor: 'ENC\n', model: 'BOX\n', rev: '1\n' })
+  put(join(roots.proc, 'self/mountinfo'), '22 1 8:2 / / rw - ext4 /dev/sda2 rw\n')
+  put(join(roots.proc, 'swaps'), 'Filename Type Size Used Priority\n')
+  // /dev/null is the tape
+  const character = join(roots.sys, 'dev/char/1:3')
+  mkdirSync(dirname(character), { recursive: true })
+  symlinkSync(join(devices, '2:0:0:0/scsi_generic/sg10'), character)
+  return roots
+}
+
+test('what a machine has, in the order of its numbers', async t => {
+  const units = await unitsHere(await machine(t))
+  assert.deepEqual(
+    units.map(({ path, type, product, size, disk, usedBy }) => [path, type, product, size, disk, usedBy]),
+    [
+      ['/dev/sg2', 0, 'FAST', 1048576, '/dev/sdb', ''],
+      ['/dev/sg3', 3, 'BOX', null, null, ''],
+      ['/dev/sg10', 1, 'LTO', null, null, ''],
+    ],
+  )
+  assert.deepEqual(
+    units.map(({ identity }) => identity),
+    ['scsi:0:DISKS:FAST:naa.5000', 'scsi:3:ENC:BOX:2:0:0:2', 'scsi:1:TAPES:LTO:T123'],
+  )
+  assert.equal(units[0]!.vendor, 'DISKS')
+})
+
+test('a machine without the kernel’s driver has none', async t => {
+  const folder = await scratch(t)
+  assert.deepEqual(await unitsHere({ sys: folder, proc: folder }), [])
+})
+
+test('a disk is in use by its mounts, its swap and those that are made of it', async t => {
+  const roots = await machine(t)
+  const used = async (): Promise<string> => (await unitsHere(roots))[0]!.usedBy
+  put(join(roots.proc, 'swaps'), 'Filename Type Size Used Priority\n/dev/sdb2 partition 1 0 -2\n')
+  assert.equal(await used(), 'swap')
+  put(join(roots.proc, 'self/mountinfo'), '30 1 8:17 / /home rw - ext4 /dev/sdb1 rw\n')
+  assert.equal(await used(), 'mounted on /home')
+  put(join(roots.proc, 'self/mountinfo'), '')
+  put(join(roots.proc, 'swaps'), '')
+  mkdirSync(join(roots.sys, 'devices/pci0000:00/host2/target2:0:0/2:0:0:1/block/sdb/holders/dm-3'), {
+    recursive: true,
+  })
+  assert.equal(await used(), 'part of dm-3')
+})
+
+test('the file of /dev is any that stands for the device', async t => {
+  const roots = await machine(t)
+  assert.equal((await unitAt('/dev/null', roots)).path, '/dev/sg10')
+  await assert.rejects(unitAt('/dev/zero', roots), refused('SG_NONE', /'\/dev\/zero' is no SCSI device/))
+  await assert.rejects(unitAt(import.meta.filename, roots), refused('SG_NONE', /is no SCSI device/))
+  await assert.rejects(unitAt('/dev/sg-none', roots), refused('SG_MISSING', /ENOENT/))
+})
+
+test('a device is opened, refused while it is in use, and its errors say what to do', async t => {
+  const roots = await machine(t)
+  const kernel = new FakeKernel()
+  const opened = await openSgWith(kernel, '/dev/null', false, roots)
+  assert.equal(opened.identity, 'scsi:1:TAPES:LTO:T123')
+  assert.equal(opened.maxTransfer, 1 << 20)
+  assert.deepEqual(kernel.openFiles(), ['/dev/sg10'])
+  await opened.close()
+  assert.deepEqual(kernel.openFiles(), [])
+  kernel.failures.open.push('EACCES', 'EBUSY', 'ENXIO')
+  await assert.rejects(openSgWith(kernel, '/dev/null', false, roots), refused('SG_OPEN', /\(EACCES\)/))
+  await assert.rejects(openSgWith(kernel, '/dev/null', false, roots), refused('SG_OPEN', /\(EBUSY\)/))
+  await assert.rejects(openSgWith(kernel, '/dev/null', false, roots), refused('SG_OPEN', /\(ENXIO\)/))
+  const disk = join(roots.sys, 'devices/pci0000:00/host2/target2:0:0/2:0:0:0/block/sdc')
+  put(join(disk, 'dev'), '8:32\n')
+  put(join(roots.proc, 'self/mountinfo'), '30 1 8:32 / /mnt rw - ext4 /dev/sdc rw\n')
+  await assert.rejects(
+    openSgWith(kernel, '/dev/null', false, roots),
+    refused('SG_IN_USE', /\/dev\/sdc is mounted on \/mnt/),
+  )
+  await (await openSgWith(kernel, '/dev/null', true, roots)).close()
+})
