@@ -154,8 +154,11 @@ export class Call {
     return this.covered === this.offset + this.length
   }
 
-  /** Puts bytes of the export where they belong, or zeros where there are none; what nobody asked for is dropped. */
-  place(at: number, bytes: Buffer | null, length: number): void {
+  /**
+   * Puts bytes of the export, those from `first` on, where they belong, or zeros where there are none; what nobody asked for
+   * is dropped.
+   */
+  place(at: number, bytes: Buffer | null, first: number, length: number): void {
     const { parts } = this
     if (at < this.#partStart) {
       this.#part = 0
@@ -173,7 +176,7 @@ export class Call {
       }
       const count = Math.min(part.length - inside, end - from)
       if (bytes === null) part.fill(0, inside, inside + count)
-      else bytes.copy(part, inside, from - at, from - at + count)
+      else bytes.copy(part, inside, first + from - at, first + from - at + count)
       from += count
     }
   }

@@ -40,9 +40,11 @@ export class Link {
   readonly #first: NbdExport
   #isConnecting = false
   #isClosed = false
-  /** Connections that were lost since a call was answered, and whether one of them by a fault of the server. */
-  #lost = 0
+  /** How often all connections were lost since a call was answered, and whether one of them by a fault of the server. */
+  #outages = 0
   #isBroken = false
+  /** One of several was lost: a server that keeps letting it go is not asked all the time. */
+  #refills = false
   readonly #giveUp = new AbortController()
   #timer: NodeJS.Timeout | null = null
   #wake: (() => void) | null = null
@@ -77,16 +79,18 @@ export class Link {
     const at = this.connections.indexOf(connection)
     if (at >= 0) this.connections.splice(at, 1)
     this.why = why
-    this.#lost++
     this.#isBroken ||= !byPeer
-    // Another one beside them could wait; the only one cannot.
-    if (byPeer && this.connections.length === 0) this.#wake?.()
+    const alone = this.connections.length === 0
+    this.#refills = !alone
+    if (alone) this.#outages++
+    // One more beside others could wait; the only one cannot.
+    if (alone && byPeer) this.#wake?.()
     this.#maintain()
   }
 
   /** A call was answered as it should be. */
   works(): void {
-    this.#lost = 0
+    this.#outages = 0
     this.#isBroken = false
   }
 
@@ -112,8 +116,9 @@ export class Link {
     let pause = this.#firstPause()
     for (;;) {
       if (pause > 0) await this.#sleep(pause)
+      // Woken early: the others are lost.
+      if (pause === BESIDE_MS) pause = 0
       if (this.#isClosed) return
-      const alone = this.connections.length === 0
       try {
         const { place, tls, patienceMs } = this.#options
         this.#take(await openExport(place, tls, patienceMs, this.#giveUp.signal))
@@ -121,15 +126,16 @@ export class Link {
       } catch (error) {
         this.why = (error as OperatorError).message
       }
-      const least = alone ? FIRST_MS : BESIDE_MS
-      pause = Math.min(Math.max(pause * 2, least), alone ? LONGEST_MS : BESIDE_MS)
+      // Meanwhile the others may have been lost, too.
+      const alone = this.connections.length === 0
+      pause = alone ? Math.min(Math.max(pause * 2, FIRST_MS), LONGEST_MS) : BESIDE_MS
     }
   }
 
-  /** A server that lets every connection go is not asked without a pause. */
   #firstPause(): number {
-    if (this.#isBroken) return Math.min(BROKEN_MS * 2 ** (this.#lost - 1), BESIDE_MS)
-    return this.#lost <= 1 ? 0 : Math.min(FIRST_MS * 2 ** (this.#lost - 2), LONGEST_MS)
+    if (this.connections.length > 0) return this.#refills ? BESIDE_MS : 0
+    if (this.#isBroken) return Math.min(BROKEN_MS * 2 ** Math.max(this.#outages - 1, 0), BESIDE_MS)
+    return this.#outages <= 1 ? 0 : Math.min(FIRST_MS * 2 ** (this.#outages - 2), LONGEST_MS)
   }
 
   #take(opened: Opened): void {
@@ -140,6 +146,7 @@ export class Link {
       throw new Error(`NBD server '${this.#options.place.uri}' came back with ${unfit}`)
     }
     this.facts = opened.facts
+    if (this.connections.length === 0) this.#refills = false
     this.connections.push(new Connection(opened, this.#host))
     this.#host.connected()
   }

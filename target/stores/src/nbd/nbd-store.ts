@@ -330,11 +330,11 @@ export class NbdStore implements BackingStore, LinkHost {
   }
 
   #release(call: Call): void {
-    const next = this.#narrow === null || !call.changesData ? [] : this.#narrow.leave(call)
+    const next = call.changesData ? this.#narrow?.leave(call) : undefined
     call.abandon()
     call.head = call.tail = null
     if (this.#pool.length < MOST_POOLED) this.#pool.push(call)
-    for (const one of next) this.#proceed(one)
+    if (next !== undefined) for (const one of next) this.#proceed(one)
   }
 
   /** Answers it now; its reply is dropped when it comes. */

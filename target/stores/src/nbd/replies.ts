@@ -60,7 +60,7 @@ export class Replies {
       if (this.#state === State.data || this.#state === State.skip) {
         const count = Math.min(this.#left, bytes.length - at)
         if (this.#state === State.data) {
-          this.#call!.place(this.#position, bytes.subarray(at, at + count), count)
+          this.#call!.place(this.#position, bytes, at, count)
           this.#position += count
         }
         this.#left -= count
@@ -167,7 +167,7 @@ export class Replies {
       const length = hole ? scratch.readUInt32BE(8) : this.#left
       if (!call.cover(from, from + length))
         throw new Violation(`it sent bytes ${from} to ${from + length}, which were not asked for, or twice`)
-      if (hole) call.place(from, null, length)
+      if (hole) call.place(from, null, 0, length)
       this.#position = from
       this.#expect(State.data, hole ? 0 : length)
     }
