@@ -46,6 +46,10 @@ Filters stand in front of any of them, the one next to the device first:
   overlay:disk.img             changes are kept in memory (most=256M), in upper=FILE, or for each initiator (per=initiator)
   delay:disk.img,delay=20      each request waits so many milliseconds (readdelay, writedelay, jitter)
   throttle:disk.img,iops=500,rate=20M     so many requests and bytes a second (readiops, readrate, writeiops, writerate)
+  trace:disk.img,tracefile=FILE           a line for each request (tracelimit=64M)
+  cache:nbd://host/disk,cachesize=1G      what was read or written lately is read from memory
+  checksum:disk.img,checksums=FILE        a block that is not what was written is an error (checksumblock)
+  encrypt:disk.img,keyfile=FILE           AES-XTS, as dm-crypt's plain mode has it (cryptsector)
 
 Keys of every disk (readonly=yes, for one; K, M, G and T are powers of 1024; a comma in a path is written '\\,'):
   readonly, removable          refuse every write; a medium that can be ejected

@@ -31,6 +31,10 @@ export const FILTERS: Readonly<Record<string, () => Promise<{ readonly filter: F
   overlay: () => import('@lunkit/target-stores/filters/overlay'),
   delay: () => import('@lunkit/target-stores/filters/delay'),
   throttle: () => import('@lunkit/target-stores/filters/throttle'),
+  trace: () => import('@lunkit/target-stores/filters/trace'),
+  cache: () => import('@lunkit/target-stores/filters/cache'),
+  checksum: () => import('@lunkit/target-stores/filters/checksum'),
+  encrypt: () => import('@lunkit/target-stores/filters/encrypt'),
 }
 
 /** Where the bytes are; `file` where nothing else is named. */

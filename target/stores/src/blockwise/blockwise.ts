@@ -5,24 +5,28 @@ import { RangeLocks } from './range-locks.ts'
 import { Turn } from './turn.ts'
 
 /**
- * What moves whole blocks. Offset and length of each request are multiples of the block; its segments sum up to the length and may be
- * cut anywhere. Answered as a store answers, by one `finish`.
+ * What moves whole blocks. Offset and length of each request are multiples of the block, or the request ends with the storage; its
+ * segments sum up to the length and may be cut anywhere. Answered as a store answers, by one `finish`.
  */
 export interface BlockCalls {
   readBlocks(io: StoreIo): void
   writeBlocks(io: StoreIo): void
   /** MAY. Hurries the end of one of these. */
   abortBlocks?(io: StoreIo): void
+  /** MAY. Bytes of the storage, whose last block may be a short one. Not said: all blocks are whole. */
+  readonly size?: number
 }
 
 /** Told the end of each request instead of its `finish`; `error` is what it is to be finished with. */
 export type Ended = (io: StoreIo, error: StoreError) => void
 
 const KEPT = 256
+/** Answers inside answers: deeper ones get a stack of their own. */
+const MOST_NESTED = 16
 
 /**
  * Readers of a block run together, a writer has its blocks to itself: so what stands beside the bytes of a short write is never lost,
- * and no block is looked at while half of it is new. Requests MUST lie inside the storage, whose size is a multiple of the block.
+ * and no block is looked at while half of it is new. Requests MUST lie inside the storage.
  */
 export class Blockwise {
   /** Bytes; a power of two. */
@@ -33,6 +37,7 @@ export class Blockwise {
   #free: Turn | null = null
   #kept = 0
   #running = 0
+  #nested = 0
 
   constructor(block: number, calls: BlockCalls, ended: Ended = (io, error) => io.finish(error)) {
     this.block = block
@@ -73,14 +78,24 @@ export class Blockwise {
 
   ended(turn: Turn, error: StoreError): void {
     const { outer } = turn
-    this.#running--
     this.locks.release(turn)
     if (this.#kept < KEPT) {
       turn.next = this.#free
       this.#free = turn
       this.#kept++
     }
-    this.#ended(outer, error)
+    if (this.#nested < MOST_NESTED) this.#answer(outer, error)
+    else setImmediate(() => this.#answer(outer, error))
+  }
+
+  #answer(io: StoreIo, error: StoreError): void {
+    this.#running--
+    this.#nested++
+    try {
+      this.#ended(io, error)
+    } finally {
+      this.#nested--
+    }
   }
 
   #begin(io: StoreIo, what: Turn['what'], whole: Turn['whole']): void {

@@ -17,6 +17,9 @@ export interface Holder {
 export class RangeLocks {
   /** Those that hold a range and those that wait, oldest first. */
   readonly #holders: Holder[] = []
+  /** Those that have got their range and have not heard of it. */
+  readonly #ready: Holder[] = []
+  #going = false
 
   take(one: Holder): void {
     this.#holders.push(one)
@@ -24,20 +27,25 @@ export class RangeLocks {
     if (one.granted) one.go()
   }
 
-  /** Of one that holds its range or waits for it. Those that waited for it go on, inside the call. */
+  /** Of one that holds its range or waits for it. Those that waited for it go on, one after the other, not inside each other. */
   release(one: Holder): void {
     const holders = this.#holders
     const at = holders.indexOf(one)
     holders.splice(at, 1)
     one.granted = false
-    const ready: Holder[] = []
     for (let i = at; i < holders.length; i++) {
       const next = holders[i]!
       if (next.granted || !overlap(next, one) || !this.#free(next, i)) continue
       next.granted = true
-      ready.push(next)
+      this.#ready.push(next)
     }
-    for (const next of ready) next.go()
+    if (this.#going) return
+    this.#going = true
+    try {
+      for (let next = this.#ready.shift(); next !== undefined; next = this.#ready.shift()) next.go()
+    } finally {
+      this.#going = false
+    }
   }
 
   /** Nobody older is in its way, be it one that only waits: so nobody waits for ever. */

@@ -39,12 +39,12 @@ export class Turn extends InnerIo implements Holder {
 
   take(outer: StoreIo, what: Turn['what'], whole: Turn['whole']): void {
     this.begin(outer)
-    const { block } = this.owner
+    const { block, calls } = this.owner
     const end = outer.offset + outer.length
     this.what = what
     this.whole = whole
     this.from = outer.offset - (outer.offset % block)
-    this.to = end + ((block - (end % block)) % block)
+    this.to = Math.min(end + ((block - (end % block)) % block), calls.size ?? Number.POSITIVE_INFINITY)
     this.exclusive = what !== 'read'
     this.#aborted = false
     this.owner.locks.take(this)
@@ -85,8 +85,13 @@ export class Turn extends InnerIo implements Holder {
     else this.#readInto(this.#headBlock(), 'head', this.from)
   }
 
+  /** Where the last block begins, which may be a short one. */
+  get #lastBlock(): number {
+    return this.to - (this.to % this.owner.block || this.owner.block)
+  }
+
   #readTail(): void {
-    const at = this.to - this.owner.block
+    const at = this.#lastBlock
     if (this.#trail === 0) this.#writeAll()
     else if (this.#lead > 0 && at === this.from) {
       this.#headBlock().copy(this.#tailBlock())
@@ -96,11 +101,11 @@ export class Turn extends InnerIo implements Holder {
 
   #writeAll(): void {
     const [lead, trail] = [this.#lead, this.#trail]
-    const { block } = this.owner
+    const short = this.to - this.#lastBlock
     this.#drop()
     if (lead > 0) this.segments.push(this.#headBlock().subarray(0, lead))
     for (let i = 0; i < this.outer.segments.length; i++) this.segments.push(this.outer.segments[i]!)
-    if (trail > 0) this.segments.push(this.#tailBlock().subarray(block - trail))
+    if (trail > 0) this.segments.push(this.#tailBlock().subarray(short - trail, short))
     this.#call('last', this.from, this.to - this.from)
   }
 
@@ -109,14 +114,14 @@ export class Turn extends InnerIo implements Holder {
     const { offset, length } = this.outer
     const end = offset + length
     const first = this.#lead > 0 ? this.from + block : this.from
-    const last = this.#trail > 0 ? this.to - block : this.to
+    const last = this.#trail > 0 ? this.#lastBlock : this.to
     this.#edges = []
     if (this.what === 'zero') {
-      if (this.to - this.from === block && (this.#lead > 0 || this.#trail > 0)) {
+      if (this.to - this.from <= block && (this.#lead > 0 || this.#trail > 0)) {
         this.#edges.push({ at: this.from, from: offset - this.from, to: end - this.from })
       } else {
         if (this.#lead > 0) this.#edges.push({ at: this.from, from: this.#lead, to: block })
-        if (this.#trail > 0) this.#edges.push({ at: last, from: 0, to: block - this.#trail })
+        if (this.#trail > 0) this.#edges.push({ at: last, from: 0, to: end - last })
       }
     }
     if (first >= last) this.#nextEdge()
@@ -136,7 +141,9 @@ export class Turn extends InnerIo implements Holder {
 
   #writeEdge(): void {
     const { at, from, to } = this.#edges.shift()!
-    const block = this.#headBlock().fill(0, from, to)
+    const block = this.#headBlock()
+      .fill(0, from, to)
+      .subarray(0, this.to - at)
     this.#drop()
     this.segments.push(block)
     this.#call('edge written', at, block.length, true)
@@ -152,9 +159,10 @@ export class Turn extends InnerIo implements Holder {
   }
 
   #readInto(block: Buffer, step: Step, at: number): void {
+    const part = block.subarray(0, this.to - at)
     this.#drop()
-    this.segments.push(block)
-    this.#call(step, at, block.length, false)
+    this.segments.push(part)
+    this.#call(step, at, part.length, false)
   }
 
   #call(step: Step, offset: number, length: number, writes = this.what === 'write'): void {

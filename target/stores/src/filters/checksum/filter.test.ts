@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// The filter checksum against the contract: damage is told, good blocks never refused, whatever came in between.
+import assert from 'node:assert/strict'
+import { copyFile, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { type BackingStore, StoreError } from '@lunkit/target-api'
+import { scratch } from '@lunkit/testing/kit/scratch.ts'
+import { StandInStore } from '@lunkit/testing/kit/stand-in-store.ts'
+import { pattern, StoreExchange } from '@lunkit/testing/kit/store-exchange.ts'
+import { storeSuite } from '@lunkit/testing/kit/store-suite.ts'
+import { MemoryStore } from '../../memory/store.ts'
+import { filter } from './filter.ts'
+
+const MIB = 1 << 20
+
+storeSuite('checksum in memory', () => filter.open(new MemoryStore(8 * MIB), {}))
+storeSuite('checksum in a file, of an odd size', async t =>
+  filter.open(new MemoryStore(1_500_001), { checksums: join(await scratch(t), 'sums'), checksumblock: 512 }),
+)
+storeSuite('checksum over slow storage', () =>
+  filter.open(new StandInStore({ size: 8 * MIB, later: true, maps: true }), {}),
+)
+
+/** Memory that outlives its closing, as a disk does. */
+function lasting(size = MIB): MemoryStore {
+  const store = new MemoryStore(size)
+  return Object.assign(store, { close: async () => {} })
+}
+
+async function sides(t: TestContext): Promise<(below: BackingStore) => Promise<StoreExchange>> {
+  const checksums = join(await scratch(t), 'sums')
+  return async below => new StoreExchange(await filter.open(below, { checksums }))
+}
+
+test('a changed byte is a medium error at its block, and the neighbours are read', async t => {
+  const below = lasting()
+  const open = await sides(t)
+  const exchange = await open(below)
+  await exchange.wrote(0, pattern(65536, 1))
+  await new StoreExchange(below).wrote(8192 + 77, Buffer.of(0))
+  const { error, failedAt } = await exchange.read(4096, 16384)
+  assert.deepEqual([error, failedAt], [StoreError.medium, 8192])
+  assert.equal((await exchange.read(8192 + 512, 512)).error, StoreError.medium, 'any part of it')
+  assert.equal(
+    (await exchange.write(8192 + 512, pattern(512, 2))).error,
+    StoreError.medium,
+    'nor mended by half',
+  )
+  assert.ok((await exchange.bytes(12288, 4096)).equals(pattern(65536, 1).subarray(12288, 16384)))
+  await exchange.close()
+  const again = await open(below)
+  assert.equal(again.store.note, '')
+  assert.equal((await again.read(8192, 4096)).error, StoreError.medium, 'and it is not forgotten')
+  await again.wrote(8192, pattern(4096, 3))
+  assert.ok((await again.bytes(8192, 4096)).equals(pattern(4096, 3)))
+  await again.close()
+})
+
+test('a run that was killed leaves no good block refused, and says what it does not know', async t => {
+  const folder = await scratch(t)
+  const checksums = join(folder, 'sums')
+  const below = lasting(256 * MIB)
+  const first = new StoreExchange(await filter.open(below, { checksums }))
+  await first.wrote(0, pattern(8192, 1))
+  await first.wrote(128 * MIB, pattern(8192, 2))
+  await first.close()
+  const killed = new StoreExchange(await filter.open(below, { checksums }))
+  await killed.wrote(0, pattern(4096, 3))
+  await killed.flush()
+  await killed.wrote(4096, pattern(4096, 4))
+  await copyFile(checksums, join(folder, 'left'))
+  const again = new StoreExchange(await filter.open(below, { checksums: join(folder, 'left') }))
+  assert.match(again.store.note!, /^1 groups/)
+  assert.ok((await again.bytes(0, 8192)).equals(Buffer.concat([pattern(4096, 3), pattern(4096, 4)])))
+  await new StoreExchange(below).wrote(128 * MIB, Buffer.of(1, 2, 3))
+  assert.equal((await again.read(128 * MIB, 512)).error, StoreError.medium, 'other groups are known')
+  await again.close()
+  const closed = new StoreExchange(await filter.open(below, { checksums: join(folder, 'left') }))
+  assert.equal(closed.store.note, '')
+  await closed.close()
+  await killed.close()
+})
+
+test('what was given back, or failed, is not known any more', async () => {
+  const below = new StandInStore({ size: MIB, maps: true, later: true })
+  const exchange = new StoreExchange(await filter.open(below, {}))
+  for (const call of ['discard', 'writeZeroes', 'anchor'] as const) {
+    await exchange.wrote(0, pattern(16384, 1))
+    assert.equal((await exchange.range(call, 4096, 8192)).error, StoreError.none)
+    await exchange.bytes(0, 16384)
+  }
+  await exchange.wrote(0, pattern(8192, 1))
+  below.failNext('write', StoreError.medium)
+  assert.equal((await exchange.write(0, pattern(4096, 2))).error, StoreError.medium)
+  await exchange.bytes(0, 8192)
+  await exchange.close()
+})
+
+test('a storage that was cut and made longer has no old checksums', async t => {
+  const open = await sides(t)
+  const exchange = await open(lasting(2 * MIB))
+  await exchange.wrote(MIB, pattern(MIB, 1))
+  await exchange.store.resize!(MIB)
+  await exchange.store.resize!(2 * MIB)
+  assert.ok((await exchange.bytes(MIB, MIB)).equals(Buffer.alloc(MIB)))
+  await exchange.close()
+})
+
+test('if the blocks cannot be made durable, nothing is said of them', async t => {
+  const below = new StandInStore({ size: MIB })
+  const checksums = join(await scratch(t), 'sums')
+  const exchange = new StoreExchange(await filter.open(below, { checksums }))
+  await exchange.wrote(0, pattern(4096, 1))
+  below.failNext('flush', StoreError.medium)
+  await exchange.close()
+  const again = await filter.open(new StandInStore({ size: MIB }), { checksums })
+  assert.match(again.note!, /^1 groups/)
+  await again.close()
+})
+
+test('files that are no checksums, or of other blocks, are refused and left alone', async t => {
+  const path = join(await scratch(t), 'other')
+  await writeFile(path, 'something dear')
+  const refused = { name: 'OperatorError', code: 'CHECKSUM_FILE' }
+  await assert.rejects(filter.open(new MemoryStore(MIB), { checksums: path }), refused)
+  assert.equal(await readFile(path, 'utf8'), 'something dear')
+  await assert.rejects(filter.open(new MemoryStore(MIB), { checksums: '/nowhere/sums' }), refused)
+  const sums = join(await scratch(t), 'sums')
+  await (await filter.open(new MemoryStore(MIB), { checksums: sums })).close()
+  await assert.rejects(filter.open(new MemoryStore(MIB), { checksums: sums, checksumblock: 512 }), refused)
+  await assert.rejects(filter.open(new MemoryStore(2 ** 41), {}), { code: 'CHECKSUM_SIZE' })
+  const own = Object.assign(new MemoryStore(MIB), { perNexus: true })
+  await assert.rejects(filter.open(own, {}), { code: 'CHECKSUM_SHARED' })
+})

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where lines of a trace go: a file of bounded length with one before it, or standard error; never waited for.
+import fs from 'node:fs'
+import { OperatorError } from '@lunkit/target-api'
+
+/** Lines are written together, this long after the first of them. */
+const GATHER_MS = 50
+/** More waiting characters are dropped, and counted: a slow disk is not to fill the memory. */
+const MOST_WAITING = 2 ** 20
+
+export interface TraceLog {
+  line(text: string): void
+  close(): Promise<void>
+}
+
+/** Appends to the file; one that would become longer than `most` bytes is renamed to `PATH.1` first. Rejects with OperatorError. */
+export async function openTraceLog(path: string | null, most: number): Promise<TraceLog> {
+  if (path === null) return { line: text => void process.stderr.write(`${text}\n`), close: async () => {} }
+  try {
+    await fs.promises.appendFile(path, '')
+    return new FileLog(path, most)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new OperatorError('TRACE_FILE', `The trace cannot be written: ${why}`, {
+      hint: 'name a file in a folder that exists',
+      cause: error,
+    })
+  }
+}
+
+class FileLog implements TraceLog {
+  readonly #path: string
+  readonly #most: number
+  #waiting: string[] = []
+  #characters = 0
+  #lost = 0
+  #timer: NodeJS.Timeout | null = null
+  #writing: Promise<void> | null = null
+
+  constructor(path: string, most: number) {
+    this.#path = path
+    this.#most = most
+  }
+
+  line(text: string): void {
+    if (this.#characters + text.length > MOST_WAITING) {
+      this.#lost++
+      return
+    }
+    this.#waiting.push(text)
+    this.#characters += text.length + 1
+    this.#timer ??= setTimeout(() => this.#go(), GATHER_MS).unref()
+  }
+
+  async close(): Promise<void> {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    await this.#writing
+    await this.#write()
+  }
+
+  #go(): void {
+    this.#timer = null
+    if (this.#writing !== null) return
+    this.#writing = this.#write().then(() => {
+      this.#writing = null
+      if (this.#waiting.length > 0) this.#timer ??= setTimeout(() => this.#go(), GATHER_MS).unref()
+    })
+  }
+
+  /** What cannot be written is counted as lost, and told when it can be. */
+  async #write(): Promise<void> {
+    const lines = this.#waiting
+    if (lines.length === 0 && this.#lost === 0) return
+    if (this.#lost > 0) lines.unshift(`${this.#lost} lines are lost`)
+    const lost = this.#lost
+    this.#waiting = []
+    this.#characters = 0
+    this.#lost = 0
+    const text = `${lines.join('\n')}\n`
+    try {
+      const size = await fs.promises.stat(this.#path).then(
+        stats => stats.size,
+        () => 0,
+      )
+      if (size > 0 && size + text.length > this.#most) await fs.promises.rename(this.#path, `${this.#path}.1`)
+      await fs.promises.appendFile(this.#path, text)
+    } catch {
+      this.#lost += lost > 0 ? lost + lines.length - 1 : lines.length
+    }
+  }
+}
