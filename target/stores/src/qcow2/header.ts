@@ -36,6 +36,8 @@ export interface Header {
   readonly backingName: string | null
   /** `raw`, `qcow2`, …, or null where the image does not say. */
   readonly backingFormat: string | null
+  /** All header extensions are known: nothing else of the image can hold clusters. */
+  readonly known: boolean
   /** The header's own bytes, without extensions: 72, or 104 and more. */
   readonly bytes: Buffer
 }
@@ -87,7 +89,7 @@ export function readHeader(path: string, start: Buffer, length: number): Header 
     throw unsupported(path, name, 'decrypt it with qemu-img convert --object secret,… -O qcow2')
   }
   const area = start.subarray(0, cluster)
-  const { backingFormat, featureNames } = readExtensions(area, headerLength, wrong)
+  const { backingFormat, featureNames, known } = readExtensions(area, headerLength, wrong)
   const incompatible = version === 2 ? 0 : u32(At.incompatible + 4)
   if (version > 2) refuseFeatures(path, start, featureNames)
   const order = version === 2 ? 4 : u32(At.refcountOrder)
@@ -130,6 +132,7 @@ export function readHeader(path: string, start: Buffer, length: number): Header 
     compression: type === 1 ? 'zstd' : 'deflate',
     backingName: readBackingName(area, wrong),
     backingFormat,
+    known,
     bytes: Buffer.from(start.subarray(0, headerLength)),
   }
 }
@@ -147,18 +150,23 @@ interface Extensions {
   readonly backingFormat: string | null
   /** `TYPE/BIT` to name. */
   readonly featureNames: ReadonlyMap<string, string>
+  readonly known: boolean
 }
+
+const KNOWN: ReadonlySet<number> = new Set(Object.values(Extension))
 
 /** They end where the backing file's name begins, or with the cluster. */
 function readExtensions(area: Buffer, start: number, wrong: (what: string) => never): Extensions {
   const name = read64(area, At.backingOffset)
   const end = name > 0 && name < area.length ? name : area.length
   let backingFormat: string | null = null
+  let known = true
   const featureNames = new Map<string, string>()
   for (let at = start; at + 8 <= end; ) {
     const type = area.readUInt32BE(at)
     const length = area.readUInt32BE(at + 4)
     if (type === Extension.end) break
+    if (!KNOWN.has(type)) known = false
     if (at + 8 + length > end) wrong(`a header extension of ${length} bytes at ${at} does not fit`)
     const data = area.subarray(at + 8, at + 8 + length)
     if (type === Extension.backingFormat) backingFormat = data.toString('latin1')
@@ -170,7 +178,7 @@ function readExtensions(area: Buffer, start: number, wrong: (what: string) => ne
     }
     at += 8 + Math.ceil(length / 8) * 8
   }
-  return { backingFormat, featureNames }
+  return { backingFormat, featureNames, known }
 }
 
 /** By the names of lunkit, else by those that the image brings. */

@@ -7,12 +7,13 @@ import { Commits } from './commit.ts'
 import { CompressedClusters } from './compressed-clusters.ts'
 import { FreedClusters } from './freed-clusters.ts'
 import { Generations } from './generations.ts'
-import type { Header } from './header.ts'
+import { HEADER_ROOM, type Header, readHeader } from './header.ts'
 import type { HostFile } from './host-file.ts'
 import type { Geometry } from './layout.ts'
-import { type L1, Mapping } from './mapping.ts'
+import { Mapping } from './mapping.ts'
 import type { MetadataClusters } from './metadata-clusters.ts'
 import { Refcounts } from './refcounts.ts'
+import { readTables, type Tables } from './tables.ts'
 
 /** What opening found. */
 export interface ImageFacts {
@@ -22,9 +23,7 @@ export interface ImageFacts {
   readonly canWrite: boolean
   readonly header: Header
   readonly file: HostFile
-  readonly metadata: MetadataClusters
-  readonly l1: L1
-  readonly refcountTable: { readonly offset: number; readonly entries: Float64Array }
+  readonly tables: Tables
   readonly backing: BackingStore | null
 }
 
@@ -33,7 +32,10 @@ export class OpenedImage {
   readonly identity: string
   readonly note: string
   readonly canWrite: boolean
-  readonly header: Header
+  /** As it is in the file, but for places and lengths of tables that have grown since. */
+  header: Header
+  /** As they were read: snapshots, and what was there at that time. */
+  tables: Tables
   readonly geometry: Geometry
   readonly file: HostFile
   readonly metadata: MetadataClusters
@@ -50,7 +52,8 @@ export class OpenedImage {
   size: number
 
   constructor(facts: ImageFacts) {
-    const { header, file, metadata } = facts
+    const { header, file, tables } = facts
+    const { metadata } = tables
     const { geometry } = header
     const { clusterSize } = geometry
     this.path = facts.path
@@ -58,6 +61,7 @@ export class OpenedImage {
     this.note = facts.note
     this.canWrite = facts.canWrite
     this.header = header
+    this.tables = tables
     this.geometry = geometry
     this.file = file
     this.metadata = metadata
@@ -68,9 +72,9 @@ export class OpenedImage {
     const relieve = (): Promise<void> => this.commits.run()
     const drop = (offset: number, length: number): void => this.freed.drop(offset, length)
     const left = (offset: number, clusters: number): void => drop(offset, clusters * clusterSize)
-    this.refcounts = new Refcounts(geometry, file, metadata, facts.refcountTable, relieve, left)
+    this.refcounts = new Refcounts(geometry, file, metadata, tables.refcountTable, relieve, left)
     this.freed.refcounts = this.refcounts
-    this.mapping = new Mapping(geometry, file, metadata, this.refcounts, facts.l1, relieve, drop)
+    this.mapping = new Mapping(geometry, file, metadata, this.refcounts, tables.l1, relieve, drop)
     this.commits = new Commits(file, this.refcounts, this.mapping, this.freed)
     this.compressed = new CompressedClusters(file, clusterSize, header.compression)
     this.freed.onFree = offset => this.compressed.forget(offset)
@@ -82,6 +86,27 @@ export class OpenedImage {
       await this.commits.run()
       await this.freed.settled()
     } while (!this.commits.isClean)
+  }
+
+  /** Reads header and tables anew, all being in the file. No request may be under way. Rejects with Fault or OperatorError. */
+  async reload(): Promise<void> {
+    await this.settle()
+    const start = Buffer.alloc(Math.min(HEADER_ROOM, this.file.size))
+    await this.file.read(0, start)
+    await this.adopt(readHeader(this.path, start, this.file.size))
+  }
+
+  /** The header leads to other tables now. Nothing may be under way. Rejects with Fault or OperatorError. */
+  async adopt(header: Header): Promise<void> {
+    const tables = await readTables(this.path, header, this.file, true)
+    this.header = header
+    this.tables = tables
+    this.size = header.size
+    this.metadata.become(tables.metadata)
+    this.mapping.tables.clear()
+    this.mapping.replaceL1(tables.l1)
+    const { offset, entries } = tables.refcountTable
+    this.refcounts.replace(offset, entries, Math.ceil(this.file.size / this.geometry.clusterSize))
   }
 
   /** Changes these bytes of the header, which lie in one sector: whole or not at all. Rejects with Fault. */

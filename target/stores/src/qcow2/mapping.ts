@@ -37,7 +37,7 @@ export class Mapping {
   readonly #refcounts: Refcounts
   #l1: Buffer
   #l1Offset: number
-  readonly #bad: ReadonlySet<number>
+  #bad: ReadonlySet<number>
   #from = Number.POSITIVE_INFINITY
   #to = 0
   readonly #owning = new Map<number, Promise<void>>()
@@ -168,9 +168,14 @@ export class Mapping {
   }
 
   /** The table is in another place now, or longer, and there as it is in `bytes`. Nothing may be under way. */
-  replaceL1(offset: number, bytes: Buffer): void {
+  replaceL1({ offset, bytes, bad }: L1): void {
     this.#l1 = bytes
     this.#l1Offset = offset
+    this.#bad = bad
+  }
+
+  get bad(): ReadonlySet<number> {
+    return this.#bad
   }
 
   #offsetOf(index: number): number {

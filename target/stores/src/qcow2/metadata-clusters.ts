@@ -39,6 +39,12 @@ export class MetadataClusters {
     slots[hole] = -1
   }
 
+  /** Holds from now on what the other one holds. */
+  become(other: MetadataClusters): void {
+    this.#slots = other.#slots
+    this.#taken = other.#taken
+  }
+
   #home(cluster: number): number {
     const mixed = Math.imul((cluster % 2 ** 32) ^ Math.floor(cluster / 2 ** 32), 0x9e37_79b1)
     return (mixed ^ (mixed >>> 15)) & (this.#slots.length - 1)

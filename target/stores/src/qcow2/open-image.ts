@@ -5,16 +5,16 @@ import { dirname, isAbsolute, join } from 'node:path'
 import { type BackingStore, OperatorError } from '@lunkit/target-api'
 import type { FileCalls } from '../file/file-calls.ts'
 import { openFile } from '../file/store.ts'
+import { checkImage } from './check-image.ts'
 import { hasZstd } from './compressed-clusters.ts'
 import { corrupt, HEADER_ROOM, type Header, readHeader } from './header.ts'
 import { HostFile } from './host-file.ts'
 import { OpenedImage } from './image.ts'
-import { At, CORRUPT, DIRTY, LONGEST_BACKING_NAME, offsetIn } from './layout.ts'
-import { MetadataClusters } from './metadata-clusters.ts'
+import { At, CORRUPT, LONGEST_BACKING_NAME } from './layout.ts'
 import { type NewImage, planImage, writeImage } from './new-image.ts'
 import { Fault, PartPool } from './parts.ts'
 import { Qcow2Store } from './qcow2-store.ts'
-import { readSnapshots } from './snapshot-table.ts'
+import { readTables } from './tables.ts'
 
 export interface Qcow2Options {
   readonly path: string
@@ -144,12 +144,10 @@ function checkOptions({ path, size, readonly, backing }: Qcow2Options, header: H
       },
     )
   }
-  if (readonly === true || (header.incompatible & (CORRUPT | DIRTY)) === 0) return
-  if ((header.incompatible & CORRUPT) !== 0) {
-    throw new OperatorError('QCOW2_CORRUPT', `Image '${path}' is marked as corrupt, and may not be written`, {
-      hint: `repair it with qemu-img check -r all '${path}', or open it with readonly=yes`,
-    })
-  }
+  if (readonly === true || (header.incompatible & CORRUPT) === 0) return
+  throw new OperatorError('QCOW2_CORRUPT', `Image '${path}' is marked as corrupt, and may not be written`, {
+    hint: `repair it with qemu-img check -r all '${path}', or open it with readonly=yes`,
+  })
 }
 
 async function openBacking(
@@ -216,44 +214,7 @@ async function load(
   const { clusterSize } = header.geometry
   if (canWrite && file.size % clusterSize !== 0)
     await file.store.resize!(file.size + clusterSize - (file.size % clusterSize))
-  const metadata = new MetadataClusters()
-  const place = (what: string, offset: number, bytes: number): void => {
-    const end = Math.ceil((offset + bytes) / clusterSize)
-    for (let cluster = offset / clusterSize; cluster < end; cluster++) {
-      if (metadata.has(cluster) && canWrite) throw corrupt(path, `its ${what} lies over other tables`)
-      metadata.add(cluster)
-    }
-  }
-  place('header', 0, clusterSize)
-  place('L1 table', header.l1Offset, header.l1Entries * 8)
-  const l1 = Buffer.alloc(header.l1Entries * 8)
-  await file.read(header.l1Offset, l1)
-  const entries = new Float64Array(canWrite ? (header.refcountTableClusters * clusterSize) / 8 : 0)
-  place('refcount table', header.refcountTableOffset, entries.length * 8)
-  if (canWrite) {
-    const table = Buffer.alloc(entries.length * 8)
-    await file.read(header.refcountTableOffset, table)
-    for (let i = 0; i < entries.length; i++) {
-      const offset = table.readUInt32BE(i * 8) * 2 ** 32 + table.readUInt32BE(i * 8 + 4)
-      if (offset === 0) continue
-      if (offset % clusterSize !== 0 || offset + clusterSize > file.size)
-        throw corrupt(path, `entry ${i} of its refcount table leads to ${offset}`)
-      place(`refcount block ${i}`, offset, clusterSize)
-      entries[i] = offset
-    }
-    if (metadata.has(0) && entries[0] === 0) throw corrupt(path, 'its first refcount block is missing')
-  }
-  const snapshots = await readSnapshots(path, header, file)
-  if (header.snapshotCount > 0) place('snapshot table', header.snapshotsOffset, snapshots.bytes.length)
-  for (const { name, l1Offset, l1Entries } of snapshots.all)
-    place(`L1 table of snapshot '${name}'`, l1Offset, l1Entries * 8)
-  const bad = new Set<number>()
-  for (let i = 0; i < header.l1Entries; i++) {
-    const offset = offsetIn(l1, i * 8)
-    if (offset === 0 || offset % clusterSize !== 0) continue
-    if (metadata.has(offset / clusterSize)) bad.add(i)
-    else if (offset < file.size) metadata.add(offset / clusterSize)
-  }
+  const tables = await readTables(path, header, file, canWrite)
   const image = new OpenedImage({
     path,
     identity: `qcow2:${await realpath(path)}`,
@@ -261,23 +222,14 @@ async function load(
     canWrite,
     header,
     file,
-    metadata,
-    l1: { offset: header.l1Offset, bytes: l1, bad },
-    refcountTable: { offset: header.refcountTableOffset, entries },
+    tables,
     backing,
   })
   if (!canWrite) return image
-  if ((header.incompatible & DIRTY) !== 0)
-    throw new OperatorError(
-      'QCOW2_DIRTY',
-      `Image '${path}' was not closed: its reference counts are out of date`,
-      {
-        hint: `repair it with qemu-img check -r all '${path}', or open it with readonly=yes`,
-      },
-    )
   // Bitmaps and what else is not kept up to date.
   if (header.hasAutoclear) await image.writeHeader(At.autoclear, Buffer.alloc(8))
   // Who wrote it last may have been killed: what was read is made durable before it is built upon.
   await file.flush()
+  await checkImage(image)
   return image
 }

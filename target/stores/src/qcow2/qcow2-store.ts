@@ -3,12 +3,14 @@
 import {
   type Ability,
   type BackingStore,
+  type Controls,
   OperatorError,
   StoreError,
   type StoreIo,
   type StoreUsage,
 } from '@lunkit/target-api'
 import { Kind } from './clusters.ts'
+import { controlsOf } from './controls.ts'
 import { Gather, type GatherEnd } from './gather.ts'
 import type { OpenedImage } from './image.ts'
 import { Way } from './mapping.ts'
@@ -36,6 +38,7 @@ export class Qcow2Store implements BackingStore, GatherEnd {
   readonly note: string
   /** Not of an image that cannot be written. */
   readonly resize?: (size: number) => Promise<void>
+  readonly controls: Controls
   readonly #image: OpenedImage
   readonly #reads: GuestReads
   readonly #writes: GuestWrites
@@ -66,6 +69,7 @@ export class Qcow2Store implements BackingStore, GatherEnd {
     const writeGuest = (offset: number, segments: Buffer[]) => this.#inner('write', offset, segments)
     this.#writes = new GuestWrites({ ...parts, size, readGuest })
     this.#zeros = new GuestZeros({ ...parts, size, writeGuest, commit: () => commits.run() })
+    this.controls = controlsOf(image, act => this.alone(act))
     if (image.canWrite) this.resize = bytes => this.#resize(bytes)
   }
 

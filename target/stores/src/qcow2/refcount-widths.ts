@@ -27,3 +27,6 @@ export function setCount(bytes: Buffer, slot: number, bits: number, count: numbe
     bytes.writeUInt32BE(count % 2 ** 32, slot * 8 + 4)
   }
 }
+
+/** Largest count of that width; no cluster has more than 2 ** 31 references. */
+export const mostOf = (bits: number): number => (bits >= 32 ? 2 ** 31 : 2 ** bits - 1)

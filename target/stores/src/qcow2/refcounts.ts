@@ -108,6 +108,27 @@ export class Refcounts {
     return countAt(block.bytes, cluster % blockEntries, refcountBits)
   }
 
+  /** Tells the count of each cluster that a block counts. Rejects with Fault. */
+  async each(tell: (cluster: number, count: number) => void): Promise<void> {
+    const { blockEntries, refcountBits } = this.#geometry
+    for (let index = 0; index < this.#table.length; index++) {
+      if (this.#table[index] === 0) continue
+      const { bytes } = await this.#loaded(index)
+      for (let slot = 0; slot < blockEntries; slot++)
+        tell(index * blockEntries + slot, countAt(bytes, slot, refcountBits))
+    }
+  }
+
+  /** Other tables, which are in the file. Nothing may be under way. */
+  replace(offset: number, entries: Float64Array, end: number): void {
+    this.blocks.clear()
+    this.#table = entries
+    this.#tableOffset = offset
+    this.#tableClusters = (entries.length * 8) / this.#geometry.clusterSize
+    this.#hint = 0
+    this.#end = end
+  }
+
   /** The block of that cluster exists. */
   async set(cluster: number, count: number): Promise<void> {
     const { blockEntries } = this.#geometry

@@ -86,6 +86,6 @@ async function lengthenL1(image: OpenedImage, entries: number): Promise<void> {
   await image.writeHeader(At.l1Entries, fields)
   const [oldOffset, oldClusters] = [mapping.l1Offset, Math.ceil((mapping.l1Entries * 8) / clusterSize)]
   metadata.addRun(offset, clusters * clusterSize, clusterSize)
-  mapping.replaceL1(offset, bytes)
+  mapping.replaceL1({ offset, bytes, bad: mapping.bad })
   freed.drop(oldOffset, oldClusters * clusterSize)
 }

@@ -2,7 +2,7 @@
 // The list of an image's internal snapshots.
 import { corrupt, type Header } from './header.ts'
 import type { HostFile } from './host-file.ts'
-import { MOST_L1_BYTES, read64 } from './layout.ts'
+import { MOST_L1_BYTES, read64, write64 } from './layout.ts'
 
 /** Longest that the table is read, whatever it says. */
 const MOST_BYTES = 64 * 2 ** 20
@@ -16,6 +16,9 @@ export interface Snapshot {
   readonly l1Entries: number
   /** Bytes of the guest's disk then. */
   readonly size: number
+  /** Of its entry in the table: begin, and bytes with padding. */
+  readonly at: number
+  readonly length: number
 }
 
 /** `bytes`: the table as it stands in the file. Rejects with OperatorError or Fault. */
@@ -52,8 +55,36 @@ export async function readSnapshots(
       l1Offset,
       l1Entries,
       size: extra >= 16 ? read64(table, at + HEAD + 8) : header.size,
+      at,
+      length: Math.ceil(end / 8) * 8 - at,
     })
     at = Math.ceil(end / 8) * 8
   }
   return { all, bytes: Buffer.from(table.subarray(0, Math.min(at, table.length))) }
+}
+
+/** What version 3 wants to be there: size of the state of a virtual machine, which is none, and of the disk. */
+const EXTRA = 16
+
+/** The entry of a snapshot that is made now. */
+export function snapshotEntry(
+  id: string,
+  name: string,
+  l1Offset: number,
+  l1Entries: number,
+  size: number,
+): Buffer {
+  const names = Buffer.from(id + name)
+  const bytes = Buffer.alloc(Math.ceil((HEAD + EXTRA + names.length) / 8) * 8)
+  const now = Date.now()
+  write64(bytes, 0, l1Offset)
+  bytes.writeUInt32BE(l1Entries, 8)
+  bytes.writeUInt16BE(Buffer.byteLength(id), 12)
+  bytes.writeUInt16BE(Buffer.byteLength(name), 14)
+  bytes.writeUInt32BE(Math.floor(now / 1000), 16)
+  bytes.writeUInt32BE((now % 1000) * 1_000_000, 20)
+  bytes.writeUInt32BE(EXTRA, 36)
+  write64(bytes, HEAD + 8, size)
+  names.copy(bytes, HEAD + EXTRA)
+  return bytes
 }
