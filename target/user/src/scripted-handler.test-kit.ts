@@ -34,14 +34,15 @@ export class Peer {
   readonly socket: Socket
   readonly #handler: ScriptedHandler
   #pending = Buffer.alloc(0)
-  #memory = -1
+  /** The shared memory, or -1. */
+  memory = -1
 
   constructor(socket: Socket, handler: ScriptedHandler) {
     this.socket = socket
     this.#handler = handler
     socket.on('error', () => {})
     socket.on('data', chunk => this.#take(chunk))
-    socket.on('close', () => this.#memory >= 0 && closeSync(this.#memory))
+    socket.on('close', () => this.memory >= 0 && closeSync(this.memory))
   }
 
   answer(
@@ -65,7 +66,7 @@ export class Peer {
     if (kind === Kind.hello) {
       const { shared } = JSON.parse(body.toString()) as { shared?: { path: string } }
       const use = shared !== undefined && this.#handler.share
-      if (use) this.#memory = openSync(shared.path, constants.O_RDWR)
+      if (use) this.memory = openSync(shared.path, constants.O_RDWR)
       this.notice(
         Kind.hello,
         Buffer.from(JSON.stringify({ version: 1, ...this.#handler.hello, shared: use })),
@@ -76,7 +77,7 @@ export class Peer {
     const { offset, length, place } = RANGE.read(body)
     const shared = (flags & Flag.shared) !== 0
     if (kind === Kind.write) {
-      if (shared) readSync(this.#memory, bytes, offset, length, place)
+      if (shared) readSync(this.memory, bytes, offset, length, place)
       else body.copy(bytes, offset, RANGE.length)
     } else if (kind === Kind.zero || kind === Kind.discard) bytes.fill(0, offset, offset + length)
     if (kind !== Kind.read) {
@@ -84,7 +85,7 @@ export class Peer {
       return
     }
     const data = bytes.subarray(offset, offset + length)
-    if (shared) writeSync(this.#memory, data, 0, length, place)
+    if (shared) writeSync(this.memory, data, 0, length, place)
     this.answer(tag, { data, flags: shared ? Flag.shared : 0 })
   }
 

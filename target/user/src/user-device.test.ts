@@ -3,12 +3,21 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { INQUIRY, READ_10, SenseKey, Status, TEST_UNIT_READY, WRITE_10, writeSense } from '@lunkit/spec'
+import {
+  DEVICE_INTERNAL_RESET,
+  INQUIRY,
+  READ_10,
+  SenseKey,
+  Status,
+  TEST_UNIT_READY,
+  WRITE_10,
+  writeSense,
+} from '@lunkit/spec'
 import { readParameters } from '@lunkit/target-api'
 import { Bench, cdbOf } from '@lunkit/testing/kit/device-bench.ts'
 import { scratch } from '@lunkit/testing/kit/scratch.ts'
 import { device } from './index.ts'
-import { EXECUTE, Kind } from './link/protocol.ts'
+import { ATTENTION, CAPACITY, EXECUTE, Kind } from './link/protocol.ts'
 import { type Answered, type Asked, Peer, ScriptedHandler } from './scripted-handler.test-kit.ts'
 import { codeOf } from './sense.ts'
 
@@ -35,12 +44,10 @@ async function open(context: TestContext, hello: Record<string, unknown> = DISK)
     return asked.kind === Kind.execute
   }
   await handler.listen()
+  context.after(() => handler.die())
   const values = readParameters('user', device.parameters, { socket: handler.path, shared: 'no', wait: '0' })
   const bench = await Bench.open(device, null, values)
-  context.after(async () => {
-    await bench.device.close()
-    await handler.die()
-  })
+  context.after(() => bench.device.close())
   return Object.assign(subject, { bench })
 }
 
@@ -111,4 +118,54 @@ test('sense data and statuses of the handler become the answer', async context =
   }
   subject.answer = () => ({ status: Status.checkCondition })
   assert.equal((await subject.bench.run(cdbOf(INQUIRY))).sense?.key, SenseKey.hardwareError)
+})
+
+test('a command whose connection breaks is not sent again, and everybody hears of the return', async context => {
+  const subject = await open(context)
+  const { handler, bench } = subject
+  handler.otherwise = ({ kind }, peer) => {
+    if (kind === Kind.execute) peer.socket.destroy()
+    return kind === Kind.execute
+  }
+  const lost = await bench.run(cdbOf(TEST_UNIT_READY))
+  assert.deepEqual([lost.sense?.key, lost.sense?.asc, lost.sense?.ascq], [SenseKey.notReady, 0x08, 0x01])
+  handler.otherwise = () => false
+  while (bench.warnings.length < 2) await new Promise(resolve => setTimeout(resolve, 5))
+  assert.match(bench.warnings.join(), /closed.*is back/s)
+  for (const { attentions } of bench.nexusUnits) assert.equal(attentions.at(-1), DEVICE_INTERNAL_RESET)
+  assert.equal(subject.executed().length, 1)
+})
+
+test('what a handler tells unasked reaches all initiators', async context => {
+  const { handler, bench } = await open(context)
+  const [peer] = handler.peers
+  peer!.notice(Kind.capacity, CAPACITY.write({ size: 4096 }))
+  peer!.notice(Kind.attention, ATTENTION.write({ asc: 0x3f, ascq: 0x01 }))
+  while (bench.nexusUnits[1]!.attentions.length < 2) await new Promise(resolve => setTimeout(resolve, 5))
+  assert.equal(bench.device.blocks, 4096)
+  for (const { attentions } of bench.nexusUnits) {
+    assert.deepEqual(
+      attentions.map(({ key, asc, ascq }) => [key, asc, ascq]),
+      [
+        [6, 0x2a, 0x09],
+        [6, 0x3f, 0x01],
+      ],
+    )
+  }
+})
+
+test('a hello that is none of a unit is refused', async context => {
+  for (const hello of [
+    {},
+    { type: 32 },
+    { type: 0 },
+    { type: 0, block: 0, blocks: 1 },
+    { type: 1, maxTransfer: 1 },
+    { type: 1, policies: { qerr: 2 } },
+    { type: 1, policies: { other: 1 } },
+  ]) {
+    await assert.rejects(open(context, hello), { code: 'HANDLER_WRONG' }, JSON.stringify(hello))
+  }
+  const { bench } = await open(context, { type: 3, policies: { tas: true } })
+  assert.deepEqual([bench.device.type.peripheralType, bench.device.policies.tas], [3, true])
 })
