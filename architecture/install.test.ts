@@ -73,7 +73,7 @@ function unpackAll(user: string): void {
     const tar = spawnSync('tar', ['-xzf', path, '-C', into, '--strip-components=1'])
     assert.equal(tar.status, 0, String(tar.stderr))
   }
-  for (const name of new Set(ARROWS.flatMap(part => part.outside))) {
+  for (const name of new Set([...ARROWS.flatMap(part => part.outside), 'fast-check'])) {
     const from = join(ROOT, 'node_modules', name)
     if (statSync(from, { throwIfNoEntry: false })) symlinkSync(from, join(modules, name))
   }
@@ -183,4 +183,47 @@ test('the packed faces run, and have the types of the tree', () => {
   const strict = ['--noEmit', '--strict', '--target', 'es2024', '--module', 'nodenext', '--types', 'node']
   runNode(user, [tsc, ...strict, '--lib', 'es2024,esnext.disposable', 'use.ts'])
   assert.equal(runNode(user, ['use.ts']).trim(), '4096')
+})
+
+test('the packed suites prove a store of somebody else, and find a wrong one', () => {
+  const user = emptyFolder('suites')
+  unpackAll(user)
+  const program = `
+    import { StoreError, type BackingStore, type StoreIo } from '@lunkit/target-api'
+    import { deviceSuite, storeSuite } from '@lunkit/testing'
+    class Zeros implements BackingStore {
+      readonly size = 1 << 20
+      readonly preferredBlock = 4096
+      readonly canWrite = true
+      readonly volatileCache = false
+      readonly discards = 'none'
+      readonly writesZeroes = 'emulated'
+      readonly identity = ''
+      read = (io: StoreIo): void => this.#end(io, () => io.segments.forEach(one => one.fill(0)))
+      write = (io: StoreIo): void => this.#end(io, () => {})
+      flush = (io: StoreIo): void => io.finish(StoreError.none)
+      async close(): Promise<void> {}
+      #end(io: StoreIo, act: () => void): void {
+        const fits = io.offset + io.length <= this.size
+        if (fits) act()
+        io.finish(fits || process.env['WRONG'] !== undefined ? StoreError.none : StoreError.internal)
+      }
+    }
+    storeSuite('zeros', async () => new Zeros(), { forgets: true })
+    const { device } = await import('@lunkit/target-devices/absent')
+    deviceSuite(device, { size: null })`
+  writeFileSync(join(user, 'mine.test.ts'), program)
+  writeFileSync(join(user, 'package.json'), JSON.stringify({ type: 'module' }))
+  symlinkSync(join(ROOT, 'node_modules/@types'), join(user, 'node_modules/@types'))
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
+  const strict = ['--noEmit', '--strict', '--target', 'es2024', '--module', 'nodenext', '--types', 'node']
+  runNode(user, [tsc, ...strict, '--lib', 'es2024,esnext.disposable', 'mine.test.ts'])
+  assert.match(runNode(user, ['mine.test.ts']), /zeros keeps the contract of a store[\s\S]*fail 0/)
+  const wrong = spawnSync(process.execPath, ['mine.test.ts'], {
+    cwd: user,
+    encoding: 'utf8',
+    env: { ...process.env, WRONG: '1' },
+  })
+  assert.equal(wrong.status, 1)
+  assert.match(wrong.stdout, /refuses what reaches beyond the end/)
 })

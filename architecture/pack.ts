@@ -12,17 +12,23 @@ interface Manifest extends Record<string, unknown> {
   readonly bin?: Readonly<Record<string, string>>
 }
 
+/** The suites for plug-ins of others; of the folder they need nothing else. */
+const KIT = { folder: 'testing', name: '@lunkit/testing' } as const
+type Packed = Pick<Part, 'folder' | 'name'>
+const PACKED: readonly Packed[] = [...ARROWS, KIT]
+const sourcesOf = ({ folder }: Packed): string => join(folder, folder === KIT.folder ? 'kit' : 'src')
+
 /** What the command of a part is made of; in the tree it is started by a file that the packages do not have. */
 const COMMAND = 'src/main.ts'
 
 /** Type stripping, module hooks and Symbol.asyncDispose are there from this version on. */
 const NODE = '>=22.18'
 
-const manifestOf = (part: Part): Manifest => JSON.parse(read(`${part.folder}/package.json`)) as Manifest
+const manifestOf = (part: Packed): Manifest => JSON.parse(read(`${part.folder}/package.json`)) as Manifest
 
 /** The tree's manifests point at sources and are private, so that nobody publishes them by mistake. */
-function publishedManifest(part: Part): Manifest {
-  const { private: _, ...manifest } = manifestOf(part)
+function publishedManifest(part: Packed): Manifest {
+  const { private: _, devDependencies: __, ...manifest } = manifestOf(part)
   const toDist = (value: unknown): unknown => {
     if (typeof value === 'string') return value.replace(/^\.\/src\//, './dist/').replace(/\.ts$/, '.js')
     if (value === null || typeof value !== 'object') return value
@@ -33,7 +39,7 @@ function publishedManifest(part: Part): Manifest {
     engines: { node: NODE },
     files: ['dist', 'README.md', 'LICENSE'],
     ...(manifest.bin !== undefined && bundled(manifest.bin)),
-    exports: toDist(manifest['exports']),
+    exports: part === KIT ? { '.': './dist/index.js' } : toDist(manifest['exports']),
   }
 }
 
@@ -57,7 +63,9 @@ function compile(into: string, outDir: string): void {
       rootDir: ROOT,
       typeRoots: [join(ROOT, 'node_modules', '@types')],
     },
-    files: sources.filter(file => !isTest(file)).map(file => join(ROOT, file)),
+    files: [...sources.filter(file => !isTest(file)), join(sourcesOf(KIT), 'index.ts')].map(file =>
+      join(ROOT, file),
+    ),
     include: [],
   }
   const path = join(into, 'compile.json')
@@ -74,11 +82,11 @@ export function pack(into: string = join(ROOT, 'build')): Map<string, string> {
   rmSync(compiled, { recursive: true, force: true })
   compile(into, compiled)
   const archives = new Map<string, string>()
-  for (const part of ARROWS) {
+  for (const part of PACKED) {
     const folder = join(into, 'packages', part.folder)
     rmSync(folder, { recursive: true, force: true })
     mkdirSync(folder, { recursive: true })
-    cpSync(join(compiled, part.folder, 'src'), join(folder, 'dist'), { recursive: true })
+    cpSync(join(compiled, sourcesOf(part)), join(folder, 'dist'), { recursive: true })
     for (const name of Object.keys(manifestOf(part).bin ?? {})) {
       bundle(join(part.folder, COMMAND), name, join(folder, 'dist', 'bin'))
     }

@@ -1,13 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 // The library face `lunkit/target`: serve storage as SCSI disks from a Node program.
 
-import { joinList } from '@lunkit/target-api'
+import { type BackingStore, joinList } from '@lunkit/target-api'
 import type { ObjectStorage } from '@lunkit/target-stores/object'
 import { filtered } from './target-face/filtered.ts'
 import { keysOf, type LunSpec, sizeText } from './target-face/lun-spec.ts'
 import type { LunSource } from './target-face/open-lun.ts'
 
-export { OperatorError, type TargetEvent } from '@lunkit/target-api'
+export {
+  type Ability,
+  type BackingStore,
+  type Device,
+  type DeviceType,
+  type FilterType,
+  OperatorError,
+  type ParameterTable,
+  type ParameterValues,
+  StoreError,
+  type StoreEvent,
+  type StoreIo,
+  type StoreType,
+  type StoreUsage,
+  type StoreWatcher,
+  type TargetEvent,
+  type Task,
+} from '@lunkit/target-api'
 export type {
   AccessAccount,
   AccessRule,
@@ -43,6 +60,7 @@ export type { IscsiKeys } from './target-face/iscsi-keys.ts'
 export type { Lun, LunView, Referral, UnitNames } from './target-face/lun.ts'
 export type { LunSpec } from './target-face/lun-spec.ts'
 export type { LunSource } from './target-face/open-lun.ts'
+export { type LunParts, lun } from './target-face/own-plug-ins.ts'
 export type {
   AccessStateName,
   PortGroupSetting,
@@ -168,8 +186,8 @@ export function cdrom(images: string | readonly string[] = [], options: CdromOpt
   return { kind: 'cdrom', store: path === undefined ? null : 'file', keys, label: `cdrom:${path ?? ''}` }
 }
 
-/** A disk made of a program's own storage, where keys such as `block` are wanted; else pass the object itself. */
-export function disk(object: ObjectStorage, options: DiskOptions = {}): LunSpec {
+/** A disk made of a program's own storage or store, where keys such as `block` are wanted; else pass the object itself. */
+export function disk(object: ObjectStorage | BackingStore, options: DiskOptions = {}): LunSpec {
   return { kind: 'disk', store: 'object', keys: keysOf({ ...options }), object, label: 'storage object' }
 }
 

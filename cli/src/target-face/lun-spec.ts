@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // A LUN as a person writes it (`[LAYER:…]KIND:ARGUMENT[,key=value…]`) or as a program gives it.
-import { joinList, OperatorError, type ParameterTable, parseSize } from '@lunkit/target-api'
+import {
+  type BackingStore,
+  type DeviceType,
+  type FilterType,
+  joinList,
+  OperatorError,
+  type ParameterTable,
+  parseSize,
+  type StoreType,
+} from '@lunkit/target-api'
 import type { ObjectStorage } from '@lunkit/target-stores/object'
 import { DEVICES, KINDS, roleOf, SCHEMES } from './plug-ins.ts'
 
@@ -15,7 +24,13 @@ export interface LunSpec {
   /** Keys of all of them, as texts; `NAME.key` is for the plug-in of that name alone. */
   readonly keys: Readonly<Record<string, string>>
   /** The user's own storage, for the store `object`. */
-  readonly object?: ObjectStorage
+  readonly object?: ObjectStorage | BackingStore
+  /** Plug-ins that a program brings; they come before lunkit's of the same name. */
+  readonly plugIns?: {
+    readonly device?: DeviceType
+    readonly filters?: readonly FilterType[]
+    readonly store?: StoreType
+  }
   /** What to call it in messages. */
   readonly label: string
 }

@@ -16,8 +16,8 @@ import { makeIdentity } from './identity.ts'
 import { type LunSpec, parseLun } from './lun-spec.ts'
 import { openMedium, resolveLun } from './resolve-lun.ts'
 
-/** A LUN argument (`disk.img,size=1G`), what `file()` and its kin give, or an object with size and read. */
-export type LunSource = string | LunSpec | ObjectStorage
+/** A LUN argument (`disk.img,size=1G`), what `file()`, `lun()` and their kin give, a store, or an object with size and read. */
+export type LunSource = string | LunSpec | ObjectStorage | BackingStore
 
 export interface OpenedLun {
   readonly spec: LunSpec
@@ -122,7 +122,7 @@ function refuseShared(one: LunSpec, others: readonly OpenedLun[]): void {
 }
 
 const writes = ({ object, keys }: LunSpec): boolean =>
-  object?.write !== undefined && keys['readonly'] !== 'yes'
+  object?.write !== undefined && !('canWrite' in object && !object.canWrite) && keys['readonly'] !== 'yes'
 
 /** `label` is what an object is called in messages. Throws OperatorError. */
 export function toSpec(given: LunSource, label: string): LunSpec {

@@ -11,7 +11,7 @@ export interface DevicePlugIn {
 
 export interface StoreModule {
   readonly store: StoreType
-  readonly fromObject?: (object: ObjectStorage) => BackingStore
+  readonly fromGiven?: (given: ObjectStorage | BackingStore) => BackingStore
 }
 
 // Specifiers are written out, so that a bundle has them too.

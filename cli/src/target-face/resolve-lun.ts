@@ -42,7 +42,7 @@ interface Below {
 
 /** Loads the plug-ins of one LUN and opens its stores. The caller closes them. */
 export async function resolveLun(spec: LunSpec): Promise<ResolvedLun> {
-  const { device: deviceType } = await plugIn(spec, DEVICES, spec.kind).load()
+  const deviceType = spec.plugIns?.device ?? (await plugIn(spec, DEVICES, spec.kind).load()).device
   const below = await loadBelow(spec)
   const { bottom, between } = below
   const unit = layer('', UNIT_PARAMETERS)
@@ -59,7 +59,8 @@ export async function resolveLun(spec: LunSpec): Promise<ResolvedLun> {
   const store = await openBelow(spec, below, storeValues)
   if (store === null) return { deviceType, store, beside: null, deviceValues, unitValues }
   try {
-    const path = spec.store === 'file' && between.length === 0 ? String(storeValues['path']) : null
+    const isFile = spec.store === 'file' && spec.plugIns?.store === undefined
+    const path = isFile && between.length === 0 ? String(storeValues['path']) : null
     const readonly = storeValues['readonly'] === true
     const beside = await openBeside({ deviceType, store, deviceValues, path, readonly })
     return { deviceType, store, beside, deviceValues, unitValues }
@@ -82,12 +83,21 @@ export async function openMedium(spec: LunSpec): Promise<BackingStore> {
 
 async function loadBelow(spec: LunSpec): Promise<Below> {
   const filters: FilterType[] = []
-  for (const name of spec.filters ?? []) filters.push((await plugIn(spec, FILTERS, name)()).filter)
-  const module = spec.store === null ? null : await plugIn(spec, STORES, spec.store)()
+  for (const name of spec.filters ?? []) {
+    const own = spec.plugIns?.filters?.find(filter => filter.name === name)
+    filters.push(own ?? (await plugIn(spec, FILTERS, name)()).filter)
+  }
+  const module = await loadStore(spec)
   // What a program made itself has no keys.
   const table = spec.object === undefined ? (module?.store.parameters ?? {}) : {}
   const between = filters.map(({ name, parameters }) => layer(name, parameters))
   return { module, filters, bottom: layer(spec.store ?? '', table), between }
+}
+
+async function loadStore(spec: LunSpec): Promise<StoreModule | null> {
+  if (spec.store === null) return null
+  const own = spec.plugIns?.store
+  return own === undefined ? plugIn(spec, STORES, spec.store)() : { store: own }
 }
 
 /** The store with its filters over it; null where the LUN has none. */
@@ -122,7 +132,7 @@ const openStore = async (
   { object }: LunSpec,
   module: StoreModule,
   values: ParameterValues,
-): Promise<BackingStore> => (object === undefined ? module.store.open(values) : module.fromObject!(object))
+): Promise<BackingStore> => (object === undefined ? module.store.open(values) : module.fromGiven!(object))
 
 function plugIn<T>({ label }: LunSpec, table: Readonly<Record<string, T>>, name: string): T {
   if (Object.hasOwn(table, name)) return table[name]!

@@ -2,10 +2,17 @@
 // The object store: storage written as a plain object, given in code or as a module's default export.
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { OperatorError, type StoreType } from '@lunkit/target-api'
+import { type BackingStore, OperatorError, type StoreType } from '@lunkit/target-api'
 import { fromObject, type ObjectStorage } from './from-object.ts'
+import { checkBackingStore, isBackingStore } from './own-store.ts'
 
 export { type CallOptions, fromObject, type ObjectOptions, type ObjectStorage } from './from-object.ts'
+
+/** The store of a program: its object, or the store that it has made itself. Throws OperatorError. */
+export const fromGiven = (given: ObjectStorage | BackingStore): BackingStore =>
+  typeof given === 'object' && given !== null && isBackingStore(given)
+    ? checkBackingStore(given)
+    : fromObject(given)
 
 export const store: StoreType = {
   apiVersion: 1,
@@ -13,15 +20,15 @@ export const store: StoreType = {
   parameters: {
     module: {
       type: 'path',
-      help: 'JavaScript module whose default export is the object, or a function that resolves to it',
+      help: 'JavaScript module whose default export is the object or store, or a function that resolves to it',
       required: true,
       argument: true,
     },
   },
-  open: async values => fromObject(await load(String(values['module']))),
+  open: async values => fromGiven(await load(String(values['module']))),
 }
 
-async function load(path: string): Promise<ObjectStorage> {
+async function load(path: string): Promise<ObjectStorage | BackingStore> {
   const failed = (why: string, cause?: unknown): OperatorError =>
     new OperatorError('OBJECT_MODULE', `Module '${path}' gives no storage object: ${why}`, {
       hint: 'its default export is the object, or an async function that makes it',
@@ -30,7 +37,7 @@ async function load(path: string): Promise<ObjectStorage> {
   try {
     const { default: given } = (await import(pathToFileURL(resolve(path)).href)) as { default?: unknown }
     if (given === undefined) throw failed('it has no default export')
-    return (await (typeof given === 'function' ? given() : given)) as ObjectStorage
+    return (await (typeof given === 'function' ? given() : given)) as ObjectStorage | BackingStore
   } catch (error) {
     if (error instanceof OperatorError) throw error
     throw failed(error instanceof Error ? error.message : String(error), error)
