@@ -58,9 +58,13 @@ function open(calls: SgCalls, path: string): Promise<number> {
   })
 }
 
-/** Where the unit is now, under its old name or another one. */
-async function find({ path, identity }: UnitHere, roots?: Roots): Promise<string> {
-  const same = (await unitsHere(roots)).filter(unit => unit.identity === identity)
+/**
+ * Where the unit is now, under its old name or another one. What this machine itself has got from lunkit looks the same, but comes by
+ * another driver.
+ */
+async function find({ path, identity, adapter }: UnitHere, roots?: Roots): Promise<string> {
+  const all = await unitsHere(roots)
+  const same = all.filter(unit => unit.identity === identity && unit.adapter === adapter)
   const found = same.find(unit => unit.path === path) ?? same[0]
   if (found === undefined) throw new Error('it is away')
   return found.path

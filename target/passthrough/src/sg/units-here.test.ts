@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a machine has, from a /sys and a /proc of the test's own.
 import assert from 'node:assert/strict'
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { scratch } from '@lunkit/testing/kit/scratch.ts'
+import type { BridgeAnswer } from '../bridge.ts'
 import { openSgWith } from './bridge.ts'
 import { FakeKernel } from './fake-kernel.test-kit.ts'
 import { type Roots, unitAt, unitsHere } from './units-here.ts'
@@ -21,28 +22,32 @@ function put(path: string, text: string): void {
   writeFileSync(path, text, 'latin1')
 }
 
+/** One device; returns its folder. */
+function add(roots: Roots, address: string, node: string, files: Readonly<Record<string, string>>): string {
+  const [host] = address.split(':')
+  const device = join(roots.sys, `devices/pci0000:00/host${host}/target`, address)
+  for (const [name, text] of Object.entries(files)) put(join(device, name), text)
+  mkdirSync(join(device, 'scsi_generic', node), { recursive: true })
+  symlinkSync(device, join(device, 'scsi_generic', node, 'device'))
+  mkdirSync(join(roots.sys, 'class/scsi_generic'), { recursive: true })
+  symlinkSync(join(device, 'scsi_generic', node), join(roots.sys, 'class/scsi_generic', node))
+  return device
+}
+
+const TAPE = {
+  type: '1\n',
+  vendor: 'TAPES   \n',
+  model: 'LTO             \n',
+  rev: '0001\n',
+  vpd_pg80: '\0\x80\0\x04T123',
+}
+
 /** A tape, a disk with two parts, and a processor device without a name of its own. */
 async function machine(t: TestContext): Promise<Roots> {
   const folder = await scratch(t)
   const roots = { sys: join(folder, 'sys'), proc: join(folder, 'proc') }
-  const devices = join(roots.sys, 'devices/pci0000:00/host2/target2:0:0')
-  const add = (address: string, node: string, files: Record<string, string>): string => {
-    const device = join(devices, address)
-    for (const [name, text] of Object.entries(files)) put(join(device, name), text)
-    mkdirSync(join(device, 'scsi_generic', node), { recursive: true })
-    symlinkSync(device, join(device, 'scsi_generic', node, 'device'))
-    mkdirSync(join(roots.sys, 'class/scsi_generic'), { recursive: true })
-    symlinkSync(join(device, 'scsi_generic', node), join(roots.sys, 'class/scsi_generic', node))
-    return device
-  }
-  add('2:0:0:0', 'sg10', {
-    type: '1\n',
-    vendor: 'TAPES   \n',
-    model: 'LTO             \n',
-    rev: '0001\n',
-    vpd_pg80: '\0\x80\0\x04T123',
-  })
-  const disk = add('2:0:0:1', 'sg2', {
+  const tape = add(roots, '2:0:0:0', 'sg10', TAPE)
+  const disk = add(roots, '2:0:0:1', 'sg2', {
     type: '0\n',
     vendor: 'DISKS   \n',
     model: 'FAST            \n',
@@ -57,13 +62,14 @@ async function machine(t: TestContext): Promise<Roots> {
   })) {
     put(join(disk, 'block/sdb', name), text)
   }
-  add('2:0:0:2', 'sg3', { type: '3\n', vendor: 'ENC\n', model: 'BOX\n', rev: '1\n' })
+  add(roots, '2:0:0:2', 'sg3', { type: '3\n', vendor: 'ENC\n', model: 'BOX\n', rev: '1\n' })
+  put(join(roots.sys, 'class/scsi_host/host2/proc_name'), 'mpt3sas\n')
   put(join(roots.proc, 'self/mountinfo'), '22 1 8:2 / / rw - ext4 /dev/sda2 rw\n')
   put(join(roots.proc, 'swaps'), 'Filename Type Size Used Priority\n')
   // /dev/null is the tape
   const character = join(roots.sys, 'dev/char/1:3')
   mkdirSync(dirname(character), { recursive: true })
-  symlinkSync(join(devices, '2:0:0:0/scsi_generic/sg10'), character)
+  symlinkSync(join(tape, 'scsi_generic/sg10'), character)
   return roots
 }
 
@@ -81,7 +87,7 @@ test('what a machine has, in the order of its numbers', async t => {
     units.map(({ identity }) => identity),
     ['scsi:0:DISKS:FAST:naa.5000', 'scsi:3:ENC:BOX:2:0:0:2', 'scsi:1:TAPES:LTO:T123'],
   )
-  assert.equal(units[0]!.vendor, 'DISKS')
+  assert.deepEqual([units[0]!.vendor, units[0]!.address, units[0]!.adapter], ['DISKS', '2:0:0:1', 'mpt3sas'])
 })
 
 test('a machine without the kernel’s driver has none', async t => {
@@ -98,7 +104,7 @@ test('a disk is in use by its mounts, its swap and those that are made of it', a
   assert.equal(await used(), 'mounted on /home')
   put(join(roots.proc, 'self/mountinfo'), '')
   put(join(roots.proc, 'swaps'), '')
-  mkdirSync(join(roots.sys, 'devices/pci0000:00/host2/target2:0:0/2:0:0:1/block/sdb/holders/dm-3'), {
+  mkdirSync(join(roots.sys, 'devices/pci0000:00/host2/target/2:0:0:1/block/sdb/holders/dm-3'), {
     recursive: true,
   })
   assert.equal(await used(), 'part of dm-3')
@@ -125,7 +131,7 @@ test('a device is opened, refused while it is in use, and its errors say what to
   await assert.rejects(openSgWith(kernel, '/dev/null', false, roots), refused('SG_OPEN', /\(EACCES\)/))
   await assert.rejects(openSgWith(kernel, '/dev/null', false, roots), refused('SG_OPEN', /\(EBUSY\)/))
   await assert.rejects(openSgWith(kernel, '/dev/null', false, roots), refused('SG_OPEN', /\(ENXIO\)/))
-  const disk = join(roots.sys, 'devices/pci0000:00/host2/target2:0:0/2:0:0:0/block/sdc')
+  const disk = join(roots.sys, 'devices/pci0000:00/host2/target/2:0:0:0/block/sdc')
   put(join(disk, 'dev'), '8:32\n')
   put(join(roots.proc, 'self/mountinfo'), '30 1 8:32 / /mnt rw - ext4 /dev/sdc rw\n')
   await assert.rejects(
@@ -133,4 +139,33 @@ test('a device is opened, refused while it is in use, and its errors say what to
     refused('SG_IN_USE', /\/dev\/sdc is mounted on \/mnt/),
   )
   await (await openSgWith(kernel, '/dev/null', true, roots)).close()
+})
+
+test('a device that comes back is known by what it is, and lunkit’s own LUN is not taken for it', async t => {
+  const roots = await machine(t)
+  const kernel = new FakeKernel()
+  const { bridge, close } = await openSgWith(kernel, '/dev/null', false, roots)
+  kernel.hangUp()
+  rmSync(join(roots.sys, 'class/scsi_generic/sg10'))
+  // What an initiator of this machine has from lunkit
+  put(join(roots.sys, 'class/scsi_host/host7/proc_name'), 'iscsi_tcp\n')
+  add(roots, '7:0:0:0', 'sg4', TAPE)
+  const ask = () =>
+    new Promise<BridgeAnswer>(finish => {
+      const cdb = Uint8Array.of(0, 0, 0, 0, 0, 0)
+      const nothing = { direction: 'none', dataOut: [], dataIn: Buffer.alloc(0), cancel: null } as const
+      bridge.execute({ ...nothing, cdb, timeout: 1000, finish })
+    })
+  await new Promise(resolve => setTimeout(resolve, 1001))
+  const answer = await ask()
+  assert.deepEqual([answer.outcome, answer.reason], ['lost', '/dev/sg10: it is away'])
+  put(join(roots.sys, 'class/scsi_host/host8/proc_name'), 'mpt3sas\n')
+  add(roots, '8:0:0:0', 'sg6', TAPE)
+  await new Promise(resolve => setTimeout(resolve, 1001))
+  const back = ask()
+  while (kernel.given.length === 0) await new Promise(resolve => setTimeout(resolve, 5))
+  assert.deepEqual(kernel.openFiles(), ['/dev/sg6'])
+  kernel.end({}, ...kernel.underWay())
+  assert.equal((await back).outcome, 'done')
+  await close()
 })

@@ -8,6 +8,8 @@ import { OperatorError } from '@lunkit/target-api'
 export interface UnitHere {
   /** Path of its SCSI generic file: `/dev/sg3`. */
   readonly path: string
+  /** Driver of its host adapter, such as `usb-storage`; empty if Linux does not tell. */
+  readonly adapter: string
   /** Its address: host adapter, channel, target, logical unit. */
   readonly address: string
   /** SPC peripheral device type. */
@@ -91,9 +93,12 @@ async function readUnit(node: string, roots: Roots): Promise<UnitHere | null> {
   // A unit without a name of its own is known by where it is
   const name = wwid || serial.slice(4) || address
   const [block] = await readdir(join(device, 'block')).catch(() => [])
+  const host = join(roots.sys, 'class/scsi_host', `host${address.split(':')[0]}`, 'proc_name')
+  const adapter = (await readFile(host, 'latin1').catch(() => '')).trim()
   const sectors = block === undefined ? '' : await text(`block/${block}/size`)
   return {
     path: `/dev/${node}`,
+    adapter,
     address,
     type: Number(type),
     vendor,
