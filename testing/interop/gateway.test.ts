@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { connect } from 'lunkit/initiator'
-import { createTarget, file, memory, OperatorError } from 'lunkit/target'
+import { createTarget, file, memory, OperatorError, passthrough } from 'lunkit/target'
 import { TARGET, Tgtd } from '../../initiator/drivers/iscsi/src/tgtd.test-kit.ts'
 import { type Outcome, runFamily } from '../conformance/libiscsi-run.ts'
 import { until } from '../kit/gateway-bench.ts'
@@ -143,7 +143,7 @@ test('lunkit behind lunkit: other LUN numbers, CHAP both ways by files, digests'
   })
   const unit = (lun: number, keys: string): string =>
     `passthrough:${array.url.replace(/\d+$/, String(lun))},${keys}`
-  const keys = `chapuser=gateway,chapfile=${own},mutualuser=array,mutualfile=${theirs},digests=yes`
+  const keys = `chap-user=gateway,chap-file=${own},mutual-user=array,mutual-file=${theirs},digests=yes`
   await using gateway = await createTarget({ luns: [unit(2, keys), memory('1M'), unit(1, keys)] })
   const sizes: [number, number, string][] = [
     [0, 3 * MIB, 'THREE'],
@@ -164,9 +164,9 @@ test('lunkit behind lunkit: other LUN numbers, CHAP both ways by files, digests'
   assert.deepEqual([vendor, product], ['SHOP', 'GATE'])
   const refused: Record<string, string> = {
     [unit(1, '')]: 'LOGIN_AUTHENTICATION',
-    [unit(1, 'chapuser=gateway')]: 'CHAP_USER',
-    [unit(1, `chapuser=gateway,chapfile=${join(folder, 'none')}`)]: 'FILE_MISSING',
-    [unit(1, `chapuser=gateway,chapfile=${theirs}`)]: 'LOGIN_AUTHENTICATION',
+    [unit(1, 'chap-user=gateway')]: 'CHAP_USER',
+    [unit(1, `chap-user=gateway,chap-file=${join(folder, 'none')}`)]: 'FILE_MISSING',
+    [unit(1, `chap-user=gateway,chap-file=${theirs}`)]: 'LOGIN_AUTHENTICATION',
     [unit(7, keys)]: 'PASSTHROUGH_UNIT',
     [unit(1, 'size=1G')]: 'LUN_KEY_UNKNOWN',
     'passthrough:disk.img': 'PASSTHROUGH_PLACE',
@@ -174,6 +174,7 @@ test('lunkit behind lunkit: other LUN numbers, CHAP both ways by files, digests'
     'passthrough:iscsi://a%b-secret@127.0.0.1/iqn.2026-11.test:x/0': 'URL_INVALID',
     'passthrough:iscsi://127.0.0.1:1/iqn.2026-11.test:x/0': 'TRANSPORT_CONNECT_FAILED',
   }
+  await assert.rejects(createTarget({ luns: [unit(1, keys), unit(1, keys)] }), { code: 'UNIT_TWICE' })
   for (const [lun, code] of Object.entries(refused)) {
     await assert.rejects(createTarget({ luns: [lun.replace(/,$/, '')] }), (error: OperatorError) => {
       assert.ok(error instanceof OperatorError, String(error))
@@ -190,7 +191,7 @@ test('an array that goes away under writes and comes back has them all', async t
   const name = 'iqn.2026-11.test:array'
   let array = await createTarget({ luns, name })
   const portal = `127.0.0.1:${new URL(array.url.replace('iscsi:', 'http:')).port}`
-  await using gateway = await createTarget({ luns: [`passthrough:${array.url}`, memory('1M')] })
+  await using gateway = await createTarget({ luns: [passthrough(array.url), memory('1M')] })
   const told: string[] = []
   gateway.on('warning', ({ reason }) => told.push(reason))
   await using disk = await connect(gateway.url)

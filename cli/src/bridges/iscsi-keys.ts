@@ -7,28 +7,30 @@ import { readSecret } from '../secret.ts'
 import { UsageError } from '../usage-error.ts'
 
 export const ISCSI_KEYS = {
-  chapuser: { type: 'string', help: 'User to log in with at the real target (or USER@ in the URL)' },
-  chapfile: { type: 'path', help: 'File with the secret of that user' },
-  mutualuser: { type: 'string', help: 'The real target must prove itself as this user' },
-  mutualfile: { type: 'path', help: 'File with the secret of that one' },
-  initiatorname: { type: 'string', help: 'iSCSI name to log in with' },
+  'chap-user': { type: 'string', help: 'User to log in with at the real target (or USER@ in the URL)' },
+  'chap-file': { type: 'path', help: 'File with the secret of that user' },
+  'mutual-user': { type: 'string', help: 'The real target must prove itself as this user' },
+  'mutual-file': { type: 'path', help: 'File with the secret of that one' },
+  'initiator-name': { type: 'string', help: 'iSCSI name to log in with' },
   digests: { type: 'boolean', help: 'CRC32C over headers and data on the way to the real unit' },
   connections: { type: 'integer', help: 'Connections to the real target, where it grants them' },
   recovery: { type: 'integer', help: 'Error recovery level there', choices: [0, 1, 2] },
   tls: { type: 'boolean', help: 'TLS to the real target' },
-  tlsca: { type: 'path', help: "Who signs the real target's certificate, PEM; else the well-known ones" },
+  'tls-ca': { type: 'path', help: "Who signs the real target's certificate, PEM; else the well-known ones" },
+  'tls-cert': { type: 'path', help: 'Certificate to show to the real target, PEM' },
+  'tls-key': { type: 'path', help: 'Its private key' },
 } as const satisfies ParameterTable
 
 /** Login options from the keys; secrets are read here. Rejects with OperatorError. */
 export async function loginOptions(values: ParameterValues, url: IscsiUrl): Promise<ConnectOptions> {
   const text = (key: string): string | undefined =>
     values[key] === undefined ? undefined : String(values[key])
-  const user = text('chapuser') ?? url.user ?? undefined
-  const mutualUser = text('mutualuser')
-  const secret = await secretOf('CHAP', 'chapuser', user, 'chapfile', text('chapfile'))
-  const mutual = await secretOf('mutual CHAP', 'mutualuser', mutualUser, 'mutualfile', text('mutualfile'))
-  const name = text('initiatorname')
-  const tlsCa = text('tlsca')
+  const user = text('chap-user') ?? url.user ?? undefined
+  const mutualUser = text('mutual-user')
+  const secret = await secretOf('CHAP', 'chap-user', user, 'chap-file', text('chap-file'))
+  const mutual = await secretOf('mutual CHAP', 'mutual-user', mutualUser, 'mutual-file', text('mutual-file'))
+  const name = text('initiator-name')
+  const tls = await tlsOf(values['tls'] === true, text('tls-ca'), text('tls-cert'), text('tls-key'))
   return {
     ...(secret !== null && { chap: { user: user!, secret } }),
     ...(mutual !== null && { mutual: { user: mutualUser!, secret: mutual } }),
@@ -36,9 +38,7 @@ export async function loginOptions(values: ParameterValues, url: IscsiUrl): Prom
     ...(values['digests'] === true && { headerDigest: 'require', dataDigest: 'require' }),
     ...(values['connections'] !== undefined && { connections: Number(values['connections']) }),
     ...(values['recovery'] !== undefined && { errorRecoveryLevel: Number(values['recovery']) }),
-    ...((values['tls'] === true || tlsCa !== undefined) && {
-      tls: tlsCa === undefined ? {} : { ca: await certificate(tlsCa) },
-    }),
+    ...(tls !== null && { tls }),
   }
 }
 
@@ -66,11 +66,30 @@ async function secretOf(
   }
 }
 
-async function certificate(path: string): Promise<Buffer> {
+async function tlsOf(
+  wanted: boolean,
+  ca: string | undefined,
+  cert: string | undefined,
+  key: string | undefined,
+): Promise<NonNullable<ConnectOptions['tls']> | null> {
+  if (!wanted && ca === undefined && cert === undefined && key === undefined) return null
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new OperatorError('TLS_KEY', 'A certificate and its key belong together', {
+      hint: `add ${cert === undefined ? 'tls-cert' : 'tls-key'}=`,
+    })
+  }
+  return {
+    ...(ca !== undefined && { ca: await pem('tls-ca', ca) }),
+    ...(cert !== undefined && { cert: await pem('tls-cert', cert) }),
+    ...(key !== undefined && { key: await pem('tls-key', key) }),
+  }
+}
+
+async function pem(what: string, path: string): Promise<Buffer> {
   try {
     return await readFile(path)
   } catch (error) {
-    throw new OperatorError('FILE_MISSING', `The file '${path}' of tlsca cannot be read`, {
+    throw new OperatorError('FILE_MISSING', `The file '${path}' of ${what} cannot be read`, {
       hint: 'it must be a file that you may read',
       cause: error,
     })

@@ -57,7 +57,7 @@ function urlOf(where: string): UnitUrl {
   }
   if (url.password !== null) {
     throw new OperatorError('URL_INVALID', 'The URL of a unit to be passed through has a secret in it', {
-      hint: 'put it into a file and give chapfile=PATH',
+      hint: 'put it into a file and give chap-file=PATH',
     })
   }
   if (url.target !== null && url.lun !== null) return url as UnitUrl

@@ -56,6 +56,7 @@ export async function openLun(given: LunSource, place: OpenPlace): Promise<Opene
     const storage = known || `${stays ? spec.kind : (spec.store ?? spec.kind)}:${label.replace(' LUN ', '/')}`
     const identity = makeIdentity(storage, unitValues, device?.names)
     refuseTwin(place.others, { spec, storage, identity })
+    if (device?.names !== undefined) refuseTwice(place.others, spec, storage)
     const lasts = Boolean(known) || stays || NAMING.some(key => Object.hasOwn(unitValues, key))
     const warn = (reason: string): void => observe({ type: 'warning', reason: `${spec.label}: ${reason}` })
     const records = lasts && place.state !== null ? await openRecords(place.state, identity.naa, warn) : null
@@ -111,6 +112,15 @@ export function refuseTwin(
     `'${twin.spec.label}' and '${one.spec.label}' have one serial number`,
     { hint: 'give each its own, or none' },
   )
+}
+
+/** Behind two LUNs a real unit would have two orders and two sets of reservations. */
+function refuseTwice(others: readonly OpenedLun[], { label }: LunSpec, storage: string): void {
+  const twin = others.find(one => one.storage === storage)
+  if (twin === undefined) return
+  throw new OperatorError('UNIT_TWICE', `'${label}' is the unit of '${twin.spec.label}'`, {
+    hint: 'give it once; a group of initiators can see it under another number',
+  })
 }
 
 /** Two units that write to one object would each order and close it alone. */

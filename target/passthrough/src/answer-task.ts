@@ -59,7 +59,7 @@ function passOn(device: PassedUnit, passage: Passage, answer: BridgeAnswer): voi
   if (code.key === SenseKey.unitAttention && (sense[0]! & 1) === 0) {
     if (isOfTheWay(code) && device.repeat(passage)) return
     device.unit.attention(code, task.nexus)
-    if (changesUnit(code)) device.lookAgain(false)
+    if (changesUnit(code)) device.presence.lookAgain(false)
   }
   // Some commands bring data all the same: a tape's READ of a block of another length.
   setLengths(task, passage, answer)
@@ -85,6 +85,6 @@ function setLengths(
 function succeeded(device: PassedUnit, { task, command }: Passage, status: number): void {
   const { tells, changesUnit: changes } = command!
   if (tells !== null) device.unit.attention(tells, task!.nexus)
-  if (changes) device.lookAgain(true)
+  if (changes) device.presence.lookAgain(true)
   relay(task!, status, NO_SENSE, null)
 }

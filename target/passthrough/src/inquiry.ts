@@ -42,6 +42,7 @@ const PAGES: Readonly<Record<number, Rewrite>> = {
 
 /** Pages that the unit need not have. */
 const OWN: ReadonlySet<number> = new Set([
+  VpdCode.supportedPages,
   VpdCode.unitSerialNumber,
   VpdCode.deviceIdentification,
   VpdCode.scsiPorts,
@@ -54,13 +55,16 @@ export function inquire(task: Task, device: PassedUnit, command: PassedCommand):
     device.take(task, command)
   else if (device.isAway) answerFromMemory(task, device, isPage ? code : -1)
   else {
-    read(device, isPage ? code : -1).then(
-      data => answer(task, device, isPage ? code : -1, data),
-      error => {
-        if (!(error instanceof Away)) throw error
-        answerFromMemory(task, device, isPage ? code : -1)
-      },
-    )
+    const asked = isPage ? code : -1
+    read(device, asked)
+      .then(
+        data => answer(task, device, asked, data),
+        error => {
+          if (!(error instanceof Away)) throw error
+          answerFromMemory(task, device, asked)
+        },
+      )
+      .catch((error: unknown) => task.fault(error))
   }
 }
 
@@ -115,7 +119,7 @@ function headed(device: PassedUnit, code: number, body: Uint8Array): Buffer {
 }
 
 function listPages(page: Buffer, device: PassedUnit): Buffer {
-  const codes = new Set([...page.subarray(VPD_HEADER.length), VpdCode.supportedPages, ...OWN])
+  const codes = new Set([...page.subarray(VPD_HEADER.length), ...OWN])
   return headed(device, VpdCode.supportedPages, Uint8Array.from([...codes].sort((a, b) => a - b)))
 }
 

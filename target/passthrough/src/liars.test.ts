@@ -49,6 +49,23 @@ for (const [name, lie] of Object.entries(LIES)) {
   })
 }
 
+test('what a bridge has not brought is zeros, not what was in that memory before', async () => {
+  const { engine, bridge, connect } = await gatewayBench()
+  const one = await connect('one')
+  for (let i = 0; i < 4; i++) assert.equal((await one.execute(READ)).dataIn.readUInt32BE(0), 7)
+  bridge.instead = request => {
+    request.finish({ ...GOOD, received: request.dataIn.length })
+    return true
+  }
+  for (const blocks of [1, 1024]) {
+    const cdb = cdbOf(READ_10, { lba: 7, blocks })
+    const { dataIn } = await one.execute({ lun: 0, cdb, expectedIn: 512 * blocks })
+    assert.ok(dataIn.equals(Buffer.alloc(512 * blocks)))
+  }
+  bridge.instead = null
+  await engine.close()
+})
+
 test('an answer given twice, and one long after the next command, change nothing', async () => {
   const { engine, bridge, warnings, connect } = await gatewayBench()
   const one = await connect('one')
