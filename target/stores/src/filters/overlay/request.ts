@@ -224,7 +224,8 @@ export class OverlayRequest implements Held, Waiter {
     const { grain, layers } = this.#view
     const first = Math.floor(this.#job[0] / grain)
     const end = Math.ceil(this.#job[1] / grain)
-    layers[0]!.written(first, end)
+    // What was there is there: its map stays as it is, and need not be saved.
+    if (this.#copiesUp) layers[0]!.written(first, end)
     this.#owner.changed(this.#view, first, end)
   }
 
