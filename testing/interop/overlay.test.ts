@@ -2,9 +2,9 @@
 // Overlays end to end over iSCSI: who sees which changes, what an operator does with them, and that the image stays as it was.
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { readSense, Status } from '@lunkit/spec'
 import { connect } from 'lunkit/initiator'
 import { createTarget, file, memory, overlay } from 'lunkit/target'
@@ -35,9 +35,16 @@ async function hears(disk: Disk): Promise<string[]> {
   }
 }
 
+/** `lunkit serve`, ended with its test. */
+async function started(t: TestContext, words: readonly string[], prefix: readonly string[] = []) {
+  const target = await serve(words, {}, prefix)
+  t.after(() => target.stop('SIGKILL'))
+  return target
+}
+
 const hashOf = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex')
 
-async function image(t: { after(fn: () => Promise<void>): void }): Promise<{ folder: string; path: string }> {
+async function image(t: TestContext): Promise<{ folder: string; path: string }> {
   const folder = await scratch(t)
   const path = join(folder, 'base.img')
   writeFileSync(path, pattern(MIB, 3))
@@ -104,7 +111,7 @@ test('lunkit serve: changes in a file survive SIGKILL, and control lines reach t
   const before = hashOf(path)
   const [first, second] = [join(folder, 'first.overlay'), join(folder, 'second.overlay')]
   const start = (upper: string) =>
-    serve([`overlay:${path},file.readonly=yes,upper=${upper},serial=STAYS`, '--control'])
+    started(t, [`overlay:${path},file.readonly=yes,upper=${upper},serial=STAYS`, '--control'])
   const answered = async (target: Awaited<ReturnType<typeof serve>>, line: string) => {
     target.send(line)
     const found = () => target.events.find(one => one['event'] === 'control' && one['line'] === line)
@@ -137,4 +144,86 @@ test('lunkit serve: changes in a file survive SIGKILL, and control lines reach t
   assert.equal(await there.stop(), 0)
   assert.equal(hashOf(path), before)
   await assert.rejects(start(first), /frozen/)
+})
+
+test('what was answered is there after each SIGKILL, wherever it comes', async t => {
+  const { folder, path } = await image(t)
+  const before = hashOf(path)
+  const upper = join(folder, 'upper')
+  const start = () => started(t, [`overlay:${path},file.readonly=yes,upper=${upper}`])
+  const model = readFileSync(path)
+  let seed = 1
+  const next = (below: number): number => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
+    return Math.floor((seed / 2 ** 32) * below)
+  }
+  for (let life = 0; life < 3; life++) {
+    const target = await start()
+    const disk = await attach(target.ready.luns[0]!.url)
+    assert.ok((await disk.read(0, 2048)).equals(model), `life ${life}`)
+    for (let step = 0; step < 40; step++) {
+      const lba = next(2048)
+      const blocks = 1 + next(Math.min(100, 2048 - lba))
+      const data = next(4) === 0 ? Buffer.alloc(blocks * 512) : pattern(blocks * 512, life * 100 + step)
+      if (data[0] === 0 && data[1] === 0) await disk.discard(lba, blocks)
+      else await disk.write(lba, data)
+      data.copy(model, lba * 512)
+    }
+    // One more is under way when it ends: it may be there in whole or in part, block by block.
+    const lba = next(2000)
+    const late = disk.write(lba, Buffer.alloc(48 * 512, 0xee)).catch(() => undefined)
+    if (life % 2 === 0) await new Promise(resolve => setImmediate(resolve))
+    await target.stop('SIGKILL')
+    await late
+    await disk.close().catch(() => undefined)
+    const after = await start()
+    const again = await attach(after.ready.luns[0]!.url)
+    const found = await again.read(lba, 48)
+    for (let at = 0; at < found.length; at += 512) {
+      const block = found.subarray(at, at + 512)
+      const old = model.subarray(lba * 512 + at, lba * 512 + at + 512)
+      assert.ok(block.equals(old) || block.equals(Buffer.alloc(512, 0xee)), `block ${lba + at / 512}`)
+      block.copy(model, lba * 512 + at)
+    }
+    await again.close()
+    await after.stop(life === 1 ? 'SIGTERM' : 'SIGKILL')
+  }
+  assert.equal(hashOf(path), before)
+})
+
+test('where the disk of the changes is full, only the write that needs room fails', async t => {
+  const { folder, path } = await image(t)
+  const small = join(folder, 'small')
+  mkdirSync(small)
+  // A file system of its own, which goes with the process.
+  const words = ['unshare', ...(process.getuid?.() === 0 ? [] : ['--map-root-user']), '--mount', 'sh', '-c']
+  const script = `mount -t tmpfs -o size=256k none ${small} && exec "$0" "$@"`
+  const target = await started(
+    t,
+    [`overlay:${path},file.readonly=yes,upper=${small}/upper`],
+    [...words, script],
+  )
+  const disk = await attach(target.ready.luns[0]!.url)
+  const base = readFileSync(path)
+  let written = 0
+  for (let refused = false; !refused; ) {
+    await disk.write(written * 8, Buffer.alloc(4096, 1)).then(
+      () => written++,
+      error => {
+        assert.match(String(error), /SPACE ALLOCATION FAILED WRITE PROTECT/)
+        refused = true
+      },
+    )
+    assert.ok(written < 64)
+  }
+  assert.ok(written > 40, `${written}`)
+  const now = await disk.read(0, 2048)
+  assert.ok(now.subarray(0, written * 4096).equals(Buffer.alloc(written * 4096, 1)))
+  assert.ok(now.subarray((written + 1) * 4096).equals(base.subarray((written + 1) * 4096)))
+  await disk.write(0, Buffer.alloc(4096, 2))
+  await disk.discard(8, 16)
+  await disk.write(1000, Buffer.alloc(4096, 3))
+  assert.ok((await disk.read(1000, 8)).equals(Buffer.alloc(4096, 3)))
+  await disk.close()
+  assert.equal(await target.stop(), 0)
 })

@@ -7,15 +7,12 @@ import {
   type ParameterTable,
   type ParameterValues,
 } from '@lunkit/target-api'
+import { isGrain, LEAST_GRAIN, MOST_GRAIN, MOST_GRAINS } from './grain-map.ts'
 import { Budget, MemoryChanges } from './memory-changes.ts'
 import { portControls, sharedControls } from './overlay-controls.ts'
 import { OverlayStore } from './overlay-store.ts'
 import { baseView, PortViews, SharedView } from './views.ts'
 
-const LEAST_GRAIN = 512
-const MOST_GRAIN = 1 << 20
-/** Grains that a map keeps in mind, two bits each. */
-const MOST_GRAINS = 2 ** 30
 /** Where no size of grains is given, there are no more than this. */
 const USUAL_GRAINS = 2 ** 28
 
@@ -48,7 +45,7 @@ export const filter: FilterType = {
   apiVersion: 1,
   name: 'overlay',
   parameters,
-  open: (below, values) => {
+  open: async (below, values) => {
     check(values)
     const grain = grainOf(below, values['grain'])
     if (values['per'] === 'initiator') return openPerPort(below, grain, values)
@@ -156,13 +153,7 @@ function mostOf(values: ParameterValues, grain: number): number {
 function grainOf({ size }: BackingStore, given: string | number | boolean | undefined): number {
   let grain = Number(given ?? 4096)
   if (given === undefined) while (size / grain > USUAL_GRAINS && grain < MOST_GRAIN) grain *= 2
-  if (
-    Number.isInteger(Math.log2(grain)) &&
-    grain >= LEAST_GRAIN &&
-    grain <= MOST_GRAIN &&
-    size / grain <= MOST_GRAINS
-  )
-    return grain
+  if (isGrain(grain, size)) return grain
   throw new OperatorError('OVERLAY_GRAIN', `Overlay: ${grain} bytes are no grain for a disk of ${size}`, {
     hint: `give a power of 2 from ${LEAST_GRAIN} to ${MOST_GRAIN} that cuts the disk into no more than ${MOST_GRAINS}`,
   })

@@ -13,6 +13,18 @@ export type GrainState = 0 | 1 | 2
 export const PAGE_GRAINS = 2048
 export const PAGE_BYTES = PAGE_GRAINS / 4
 
+export const LEAST_GRAIN = 512
+export const MOST_GRAIN = 1 << 20
+/** Grains that a map keeps in mind. */
+export const MOST_GRAINS = 2 ** 30
+
+/** Whether a disk of `size` bytes can have grains of `grain` bytes. */
+export const isGrain = (grain: number, size: number): boolean =>
+  Number.isInteger(Math.log2(grain)) &&
+  grain >= LEAST_GRAIN &&
+  grain <= MOST_GRAIN &&
+  size / grain <= MOST_GRAINS
+
 const filled = (state: GrainState): Uint8Array => new Uint8Array(PAGE_BYTES).fill(state * 0b01010101)
 /** Shared by all pages of that state: never written to. */
 const UNIFORM: readonly Uint8Array[] = [filled(BELOW), filled(KEPT), filled(ZERO)]

@@ -19,6 +19,7 @@ import {
   readNote,
   STATE_AT,
 } from './file-format.ts'
+import { isGrain } from './grain-map.ts'
 
 export interface UpperOptions {
   readonly below: BackingStore
@@ -138,6 +139,7 @@ async function take(
       })
     }
     if (header === 'damaged') throw damaged(path, 'is damaged: its header is not as it was written')
+    checkShape(path, header)
     checkBase(path, header, options)
     const state = readNote(bytes, STATE_AT)
     checkState(path, header, state, wanted)
@@ -158,6 +160,13 @@ async function take(
     await data.close()
     throw error
   }
+}
+
+/** Whoever can write a checksum may have written anything. */
+function checkShape(path: string, { grain, size, baseSize, id, base }: Header): void {
+  const texts = typeof id === 'string' && typeof base === 'string'
+  if (texts && size === baseSize && isGrain(grain, size)) return
+  throw damaged(path, 'is damaged: its header makes no sense')
 }
 
 function checkBase(path: string, header: Header, { below, moved }: UpperOptions): void {
