@@ -81,7 +81,7 @@ async function create(path: string, { below, grain, parent }: UpperOptions): Pro
   try {
     const from = parent?.data.identity.replace(/^file:/, '')
     const header: Header = {
-      grain,
+      grain: parent?.header.grain ?? grain,
       size: below.size,
       base: below.identity,
       baseSize: below.size,
@@ -110,6 +110,8 @@ async function openChain(path: string, options: UpperOptions, first: string | nu
       const data = await openFile({ path: at, readonly: wanted !== null })
       layers.push(await take(at, data, wanted, options))
       const { state, header } = layers.at(-1)!
+      if (header.grain !== layers[0]!.header.grain)
+        throw damaged(at, 'has grains of another size than what goes on from it')
       if (header.parent === undefined || state === 'alone') return layers
       if (layers.length === MOST) throw damaged(path, `goes on from more than ${MOST} others`)
       wanted = header.parent.id
