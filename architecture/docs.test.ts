@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { KINDS } from '../cli/src/target-face/plug-ins.ts'
 import { files, ROOT, read } from './sources.ts'
 
 const pages = files('.md')
@@ -88,4 +89,14 @@ test('every plug-in folder has a README', () => {
     plugins.filter(folder => !existsSync(join(ROOT, folder, 'README.md'))),
     [],
   )
+})
+
+test('every kind of LUN is in the help and on the page of what can be served', () => {
+  const page = read('docs/cookbook/storage.md')
+  const help = read('cli/src/commands/serve.ts')
+  for (const kind of KINDS) {
+    assert.match(page, new RegExp(`\\[${kind}\\]\\(`), kind)
+    // Disks and files are what is not named.
+    if (kind !== 'disk' && kind !== 'file') assert.match(help, new RegExp(`^ {2}${kind}:`, 'm'), kind)
+  }
 })
