@@ -89,7 +89,8 @@ export class Gather implements PartEnd {
   fail(error: StoreError, at: number, reason = ''): void {
     if (this.error !== StoreError.none && (this.failedAt < 0 || this.failedAt <= at)) return
     this.error = error
-    this.failedAt = at
+    // A cluster may begin before the request does.
+    this.failedAt = at < 0 ? at : Math.max(at, this.io.offset)
     this.reason = reason
   }
 

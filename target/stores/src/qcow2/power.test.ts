@@ -120,7 +120,7 @@ for (const { name, cluster, words } of [
   { name: 'clusters of 512', cluster: 512, words: null },
   { name: 'clusters of 4096', cluster: 4096, words: null },
   { name: 'clusters of 64K', cluster: 65536, words: null },
-  { name: 'with a snapshot', cluster: 4096, words: ['-o', 'cluster_size=4096'] },
+  { name: 'snapshots made and deleted', cluster: 4096, words: ['-o', 'cluster_size=4096'] },
 ]) {
   test(`power failures: ${name}`, async t => {
     if (!need(t, 'qemu-img', 'qemu-io')) return
@@ -171,6 +171,10 @@ for (const { name, cluster, words } of [
           ledger()
         }),
       )
+      const { snapshot, delete: remove } = exchange.store.controls!
+      if (words !== null && round % 10 === 4) await snapshot!.run([`s${round}`], () => {})
+      if (words !== null && round % 20 === 12)
+        await remove!.run([round === 12 ? 'first' : `s${round - 8}`], () => {})
       if (any(3) !== 0) continue
       assert.equal((await exchange.flush()).error, StoreError.none)
       for (const [block, value] of pending) durable[block] = value
