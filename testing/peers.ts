@@ -28,6 +28,7 @@ const PACKAGES = {
   stunnel: 'stunnel4',
   cc: 'build-essential',
   istgt: 'istgt',
+  mcopy: 'mtools',
   tgtd: 'tgt',
   tshark: 'tshark',
   tgtadm: 'tgt',

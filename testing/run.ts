@@ -23,7 +23,7 @@ if (values.help) {
 }
 
 /** Everything that holds tests; architecture/ runs the compiler and the linters. */
-const ALL = ['spec', 'target', 'initiator', 'cli', 'testing', 'architecture'].map(
+const ALL = ['spec', 'target', 'initiator', 'cli', 'testing', 'docs', 'architecture'].map(
   part => `${part}/**/*.test.ts`,
 )
 const left = values.without.split(',').filter(word => word !== '')

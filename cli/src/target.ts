@@ -50,7 +50,7 @@ export type {
   VendorKey,
   VendorKeyFacts,
 } from '@lunkit/target-driver-iscsi'
-export type { ObjectStorage } from '@lunkit/target-stores/object'
+export type { CallOptions, ObjectStorage } from '@lunkit/target-stores/object'
 export type { AccessSettings, ViewQuestion } from './target-face/access.ts'
 export { createTarget, type TargetOptions } from './target-face/create-target.ts'
 export type { GroupLun } from './target-face/groups.ts'
