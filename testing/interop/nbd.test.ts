@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
@@ -39,6 +40,77 @@ test('an image written over iSCSI into a qcow2 behind qemu-nbd is there byte for
   await server.stop('SIGTERM')
   await execute('qemu-img', ['check', '-q', at('disk.qcow2')])
   await execute('qemu-img', ['compare', '-q', '-f', 'raw', '-F', 'qcow2', at('source.raw'), at('disk.qcow2')])
+})
+
+for (const format of ['vmdk', 'vhdx', 'vdi']) {
+  test(`${format} behind qemu-nbd`, async t => {
+    if (!need(t, 'qemu-img', 'qemu-nbd')) return
+    const folder = await scratch(t)
+    const at = (name: string): string => join(folder, name)
+    makeImage(format, at('image'), '16M')
+    const server = await qemuNbd(t, at('s'), '-f', format, at('image'))
+    const wanted = Buffer.alloc(16 * MIB)
+    {
+      await using target = await createTarget({ luns: [nbd(`nbd+unix:///?socket=${at('s')}`)] })
+      await using disk = await connect(target.url)
+      for (const offset of [0, 5 * MIB + 512, 15 * MIB]) {
+        const bytes = randomBytes(MIB)
+        bytes.copy(wanted, offset)
+        await disk.write(offset / 512, bytes)
+      }
+      await disk.flush()
+      assert.ok((await disk.read(0, wanted.length / 512)).equals(wanted))
+    }
+    await server.stop('SIGTERM')
+    writeFileSync(at('wanted'), wanted)
+    await execute('qemu-img', ['compare', '-q', '-f', 'raw', '-F', format, at('wanted'), at('image')])
+  })
+}
+
+test('an image on a web server, by the curl plug-in of nbdkit, with writes kept apart', async t => {
+  if (!need(t, 'nbdkit')) return
+  const folder = await scratch(t)
+  const image = randomBytes(4 * MIB)
+  const web = createServer((request, response) => {
+    const [, from = '0', to = String(image.length - 1)] =
+      /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '') ?? []
+    const part = image.subarray(Number(from), Number(to) + 1)
+    response.writeHead(request.headers.range === undefined ? 200 : 206, {
+      'accept-ranges': 'bytes',
+      'content-length': part.length,
+      'content-range': `bytes ${from}-${to}/${image.length}`,
+    })
+    response.end(request.method === 'HEAD' ? undefined : part)
+  }).listen(0, '127.0.0.1')
+  t.after(() => void web.close())
+  await new Promise(resolve => web.once('listening', resolve))
+  const { port } = web.address() as { port: number }
+  const url = `http://127.0.0.1:${port}/disk.img`
+  await nbdkit(t, join(folder, 's'), '--filter=cow', 'curl', url)
+  await using target = await createTarget({ luns: [nbd(`nbd+unix:///?socket=${join(folder, 's')}`)] })
+  await using disk = await connect(target.url)
+  assert.ok((await disk.read(0, image.length / 512)).equals(image))
+  const bytes = randomBytes(MIB)
+  await disk.write(777, bytes)
+  assert.ok((await disk.read(777, bytes.length / 512)).equals(bytes))
+  assert.ok(!image.includes(bytes.subarray(0, 512)))
+})
+
+test('what an initiator gives back, the server gives back to its disk', async t => {
+  if (!need(t, 'qemu-img', 'qemu-nbd')) return
+  const folder = await scratch(t)
+  const image = join(folder, 'image')
+  makeImage('raw', image, '64M')
+  await qemuNbd(t, join(folder, 's'), '-f', 'raw', '--discard=unmap', image)
+  await using target = await createTarget({ luns: [nbd(`nbd+unix:///?socket=${join(folder, 's')}`)] })
+  await using disk = await connect(target.url)
+  await disk.write(0, randomBytes(16 * MIB))
+  await disk.flush()
+  const held = statSync(image).blocks
+  await disk.discard(0, (12 * MIB) / 512)
+  await disk.flush()
+  assert.ok(held >= (16 * MIB) / 512 && statSync(image).blocks <= held - (11 * MIB) / 512)
+  assert.ok((await disk.read(0, (12 * MIB) / 512)).equals(Buffer.alloc(12 * MIB)))
 })
 
 test('TLS with a client certificate, from the command line', async t => {
@@ -135,15 +207,17 @@ test('qemu-nbd killed under load, again and again: what a good flush covered is 
       }
     }
   }
-  const writers = Array.from({ length: BLOCKS }, (_, i) => writer(i))
+  const writers = Promise.all(Array.from({ length: BLOCKS }, (_, i) => writer(i))).finally(() => {
+    over = true
+  })
   for (let kill = 0; kill < 5; kill++) {
     const before = flushes
-    while (flushes < before + 8) await new Promise(resolve => setTimeout(resolve, 5))
+    while (flushes < before + 8 && !over) await new Promise(resolve => setTimeout(resolve, 5))
     await server.stop('SIGKILL')
     await server.start()
   }
   over = true
-  await Promise.all(writers)
+  await writers
   await server.stop('SIGKILL')
   // Clusters that nobody uses (3) are what a crash may leave behind; errors (2) are not.
   const checked = await execute('qemu-img', ['check', at('disk.qcow2')]).then(

@@ -32,6 +32,9 @@ export class NbdServer {
       errors += data
     })
     this.#child = child
+    const killOnExit = (): void => void child.kill('SIGKILL')
+    process.once('exit', killOnExit)
+    child.once('close', () => process.removeListener('exit', killOnExit))
     while (!(await takes(this.#way))) {
       if (child.exitCode !== null) throw new Error(`${this.#words.join(' ')} ended: ${errors}`)
       await sleep(10)

@@ -30,8 +30,9 @@ export class Call {
   /** The clock of the store when it came, and when it was sent. */
   came = 0
   sent = 0
-  /** How often it has been sent in vain. */
+  /** How often its server was lost, and the number of the outage that was counted last. */
   losses = 0
+  outage = 0
   /** How many connections had been lost when its first request was made. */
   epoch = 0
   /** It was not answered in time; counted by its connection. */
@@ -86,6 +87,13 @@ export class Call {
   get isChanging(): boolean {
     const { command } = this
     return command === Command.write || command === Command.trim || command === Command.writeZeroes
+  }
+
+  /** Counts the loss of its server; connections that are lost together, as those of a killed one are, count once. */
+  lostIn(outage: number): number {
+    if (outage !== this.outage) this.losses++
+    this.outage = outage
+    return this.losses
   }
 
   /** Before a request is sent: nothing of its reply is here. */

@@ -40,8 +40,10 @@ export class Link {
   readonly #first: NbdExport
   #isConnecting = false
   #isClosed = false
-  /** How often all connections were lost since a call was answered, and whether one of them by a fault of the server. */
-  #outages = 0
+  /** How often there was no connection left. */
+  outages = 0
+  /** The same since a call was answered, and whether one was lost by a fault of the server. */
+  #barren = 0
   #isBroken = false
   /** One of several was lost: a server that keeps letting it go is not asked all the time. */
   #refills = false
@@ -82,7 +84,10 @@ export class Link {
     this.#isBroken ||= !byPeer
     const alone = this.connections.length === 0
     this.#refills = !alone
-    if (alone) this.#outages++
+    if (alone) {
+      this.outages++
+      this.#barren++
+    }
     // One more beside others could wait; the only one cannot.
     if (alone && byPeer) this.#wake?.()
     this.#maintain()
@@ -90,7 +95,7 @@ export class Link {
 
   /** A call was answered as it should be. */
   works(): void {
-    this.#outages = 0
+    this.#barren = 0
     this.#isBroken = false
   }
 
@@ -134,8 +139,8 @@ export class Link {
 
   #firstPause(): number {
     if (this.connections.length > 0) return this.#refills ? BESIDE_MS : 0
-    if (this.#isBroken) return Math.min(BROKEN_MS * 2 ** Math.max(this.#outages - 1, 0), BESIDE_MS)
-    return this.#outages <= 1 ? 0 : Math.min(FIRST_MS * 2 ** (this.#outages - 2), LONGEST_MS)
+    if (this.#isBroken) return Math.min(BROKEN_MS * 2 ** Math.max(this.#barren - 1, 0), BESIDE_MS)
+    return this.#barren <= 1 ? 0 : Math.min(FIRST_MS * 2 ** (this.#barren - 2), LONGEST_MS)
   }
 
   #take(opened: Opened): void {

@@ -239,13 +239,19 @@ export class NbdStore implements BackingStore, LinkHost {
   }
 
   #start(kind: Kind, io: StoreIo): void {
+    const call = this.#newCall(kind, io)
+    io.storeData = call
+    if (this.#narrow === null || !call.changesData || this.#narrow.enter(call)) this.#proceed(call)
+  }
+
+  #newCall(kind: Kind, io: StoreIo | null): Call {
     const call = this.#pool.pop() ?? new Call()
     begin(call, kind, io, this.#limits)
     call.number = this.#number++
     call.came = this.#clock
     call.epoch = this.#epoch
-    io.storeData = call
-    if (this.#narrow === null || !call.changesData || this.#narrow.enter(call)) this.#proceed(call)
+    call.outage = this.#link.outages
+    return call
   }
 
   #proceed(call: Call): void {
@@ -254,15 +260,8 @@ export class NbdStore implements BackingStore, LinkHost {
   }
 
   #flush(): void {
-    if (!this.#limits.flush || !this.canWrite) {
-      this.#unflushed.ended(StoreError.none, '')
-      return
-    }
-    const call = this.#pool.pop() ?? new Call()
-    begin(call, Kind.flush, null, this.#limits)
-    call.number = this.#number++
-    call.came = this.#clock
-    this.#proceed(call)
+    if (this.#limits.flush && this.canWrite) this.#proceed(this.#newCall(Kind.flush, null))
+    else this.#unflushed.ended(StoreError.none, '')
   }
 
   #submit(call: Call): void {
@@ -280,7 +279,7 @@ export class NbdStore implements BackingStore, LinkHost {
   /** Sent once more, from the start where its first pieces may be lost with the server that had answered them. */
   #again(call: Call): void {
     if (call.io === null && call.kind !== Kind.flush) this.#release(call)
-    else if (++call.losses > MOST_LOSSES) this.#fail(call, StoreError.medium)
+    else if (call.lostIn(this.#link.outages) > MOST_LOSSES) this.#fail(call, StoreError.medium)
     else {
       if (call.changesData) {
         rewind(call)

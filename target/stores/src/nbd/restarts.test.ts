@@ -199,6 +199,29 @@ describe('a server that crashes', { concurrency: true }, () => {
     await exchange.wrote(0, pattern(512, 1))
   })
 
+  it('with all of its connections: what was sent over one after the other counts as lost once', async t => {
+    let crash = true
+    const { peer, exchange } = await bench(
+      t,
+      {
+        flags: PEER_FLAGS | MULTI_CONN,
+        request: ({ type }, at) => {
+          const drop = type === 1 && crash
+          if (drop) at.socket.destroy()
+          return drop
+        },
+      },
+      { timeout: '20' },
+    )
+    // Others come behind the first; while a lost one is sent over the next, that one is lost, too.
+    await until(() => peer.connections.size === 4)
+    await exchange.bytes(0, 512)
+    const written = exchange.write(0, pattern(512, 1))
+    await until(() => writes(peer).length >= 4)
+    crash = false
+    assert.equal((await written).error, StoreError.none)
+  })
+
   it('under load, again and again: nothing that a good flush covered is lost', async t => {
     const { peer, exchange } = await bench(t, { size: 256 * 4096 }, { timeout: '20' })
     // Of each block: the last version that is sure to be durable, and all that were written later.
@@ -237,16 +260,18 @@ describe('a server that crashes', { concurrency: true }, () => {
         }
       }
     }
-    const writers = Array.from({ length: 8 }, (_, i) => writer(i * 32))
+    const writers = Promise.all(Array.from({ length: 8 }, (_, i) => writer(i * 32))).finally(() => {
+      over = true
+    })
     for (let crash = 0; crash < 8; crash++) {
       const before = flushes
-      await until(() => flushes > before + 20)
+      await until(() => flushes > before + 20 || over)
       await peer.crash()
       await sleep(crash * 10)
       await peer.listen()
     }
     over = true
-    await Promise.all(writers)
+    await writers
     assert.ok(failed > 0, 'no crash lost anything, so nothing was shown')
     await peer.crash()
     for (let block = 0; block < 256; block++) {

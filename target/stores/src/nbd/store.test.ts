@@ -42,6 +42,11 @@ test('the servers are here', t => void need(t, 'nbdkit', 'qemu-nbd'))
 
 if (kit) {
   storeSuite('nbd, memory of nbdkit', context => overNbdkit(context, 'memory', '8M'))
+  storeSuite('nbd, file of nbdkit', async context => {
+    const path = join(await scratch(context), 'image')
+    makeImage('raw', path, '8M')
+    return overNbdkit(context, 'file', path)
+  })
   storeSuite('nbd, read-only', context => overNbdkit(context, '-r', 'memory', '8M'))
   storeSuite('nbd, slow server', context =>
     overNbdkit(context, '--filter=delay', 'memory', '8M', 'delay-read=1ms', 'delay-write=2ms'),
