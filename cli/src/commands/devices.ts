@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lunkit devices`: the SCSI devices of this machine, and which of them are free to be passed through.
-import { type UnitHere, unitsHere } from '@lunkit/target-passthrough/sg'
+import { TYPES, type UnitHere, unitsHere } from '@lunkit/target-passthrough/sg'
 import { Command } from 'commander'
 import { Table } from 'console-table-printer'
 import { peripheralTypeName } from '../names.ts'
@@ -16,14 +16,21 @@ export function build(): Command {
     .addHelpText('after', HELP)
     .action(async ({ json }: { readonly json?: true }) => {
       const units = await unitsHere()
-      if (json)
-        printJson(
-          units.map(({ identity: _, ...unit }) => ({ ...unit, typeName: peripheralTypeName(unit.type) })),
-        )
+      if (json) printJson(units.map(inJson))
       else if (units.length === 0) process.stdout.write(`${noneWords()}\n`)
       else print(units)
     })
 }
+
+/** Why a unit cannot be served; empty if it can. */
+const obstacle = ({ type, usedBy, state }: Pick<UnitHere, 'type' | 'usedBy' | 'state'>): string =>
+  !TYPES.includes(type) ? 'not this type' : state.endsWith('offline') ? state : usedBy
+
+const inJson = ({ identity: _, ...unit }: UnitHere) => ({
+  ...unit,
+  typeName: peripheralTypeName(unit.type),
+  servable: obstacle(unit) === '',
+})
 
 const noneWords = (): string =>
   process.platform === 'linux'
@@ -39,17 +46,18 @@ function print(units: readonly UnitHere[]): void {
       { name: 'size', title: 'Size', alignment: 'right' },
       { name: 'model', title: 'Model', alignment: 'left' },
       { name: 'disk', title: 'Disk', alignment: 'left' },
-      { name: 'usedBy', title: 'In use', alignment: 'left' },
+      { name: 'servable', title: 'Can be served', alignment: 'left' },
     ],
   })
-  for (const { path, type, size, vendor, product, disk, usedBy } of units) {
+  for (const unit of units) {
+    const { path, type, size, vendor, product, disk } = unit
     table.addRow({
       path,
       type: peripheralTypeName(type),
       size: size === null ? '-' : formatBytes(size),
       model: `${vendor} ${product}`,
       disk: disk ?? '-',
-      usedBy: usedBy === '' ? 'no' : usedBy,
+      servable: obstacle(unit) || 'yes',
     })
   }
   process.stdout.write(`${table.render()}\n`)

@@ -26,6 +26,11 @@ export async function openSgWith(
       hint: 'unmount it, or say force=yes: two that write to one disk destroy its data',
     })
   }
+  if (isOffline(unit)) {
+    throw new OperatorError('SG_OFFLINE', `'${path}' cannot be used: ${OFFLINE}`, {
+      hint: `see the kernel's log; 'echo running > /sys/class/scsi_device/${unit.address}/device/state' has it tried again`,
+    })
+  }
   const fd = await open(calls, unit.path)
   const maxTransfer = calls.maxTransfer(fd)
   const bridge = new SgUnit(calls, unit.path, fd, () => find(unit, roots))
@@ -37,6 +42,9 @@ export async function openSgWith(
     close: async () => bridge.close(),
   }
 }
+
+const OFFLINE = 'Linux has set it offline after errors'
+const isOffline = ({ state }: UnitHere): boolean => state.endsWith('offline')
 
 /** Most adapters of today have CDBs of 32 bytes; where one has not, Linux ends the command. */
 const LONGEST_CDB = 32
@@ -67,5 +75,6 @@ async function find({ path, identity, adapter }: UnitHere, roots?: Roots): Promi
   const same = all.filter(unit => unit.identity === identity && unit.adapter === adapter)
   const found = same.find(unit => unit.path === path) ?? same[0]
   if (found === undefined) throw new Error('it is away')
+  if (isOffline(found)) throw new Error(OFFLINE)
   return found.path
 }

@@ -71,3 +71,4 @@ export const ofRefusal = (name: string): Outcome =>
 /** A command with data in both directions, or too long a CDB. */
 export const CANNOT_BE_SENT = row('refused', CANNOT)
 export const ENDED_BY_RESET = row('ended', 'it was reset')
+export const TOO_LONG_BEHIND = row('ended', 'the command waited too long behind others')

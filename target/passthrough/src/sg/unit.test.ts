@@ -318,3 +318,16 @@ test('a command that the kernel does not end in its time is lost, with the file'
   assert.deepEqual(kernel.openFiles(), [])
   unit.close()
 })
+
+test('a command that waits too long behind others is ended, and those behind it go on', async () => {
+  const { kernel, unit } = await opened()
+  const all = Array.from({ length: 18 }, (_, i) => TUR(i))
+  all[16]!.timeout = 1
+  for (const one of all) unit.execute(one)
+  while (all[16]!.answers.length === 0) await new Promise(resolve => setTimeout(resolve, 20))
+  assert.equal(all[16]!.outcome, 'ended')
+  kernel.end({}, ...kernel.underWay())
+  await settle()
+  assert.equal(marks(kernel).at(-1), 17)
+  unit.close()
+})

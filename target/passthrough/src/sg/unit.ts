@@ -4,7 +4,14 @@ import { Status } from '@lunkit/spec'
 import { type Bridge, type BridgeRequest, unanswered } from '../bridge.ts'
 import { AT, CDB_LENGTH, HEADER_LENGTH, MOST_COMMANDS } from './header.ts'
 import type { SgCalls } from './linux-sg.ts'
-import { CANNOT_BE_SENT, ENDED_BY_RESET, type Outcome, ofRefusal, ofStatuses } from './outcome.ts'
+import {
+  CANNOT_BE_SENT,
+  ENDED_BY_RESET,
+  type Outcome,
+  ofRefusal,
+  ofStatuses,
+  TOO_LONG_BEHIND,
+} from './outcome.ts'
 import { makeSlots, type Slot } from './slot.ts'
 
 /** Looks for the unit, wherever it is now: the path of its SCSI generic file, or rejects. */
@@ -31,6 +38,8 @@ export class SgUnit implements Bridge {
   /** Where ended commands are read to. */
   readonly #ended: readonly Buffer[]
   readonly #waiting: BridgeRequest[] = []
+  /** Since when each of them waits, on the clock of `performance`. */
+  readonly #since: number[] = []
   /** Given to the kernel in one call, in this order; it may take a part. */
   #batch: Slot[] = []
   readonly #headers: Buffer[] = []
@@ -66,12 +75,13 @@ export class SgUnit implements Bridge {
     else if (this.#fd < 0 && !this.#opening && !this.#look()) this.#lost(request)
     else {
       this.#waiting.push(request)
+      this.#since.push(performance.now())
       this.#goOn()
     }
   }
 
   reset(): void {
-    const unsent = this.#waiting.splice(0)
+    const unsent = this.#takeWaiting(this.#waiting.length)
     if (this.#fd >= 0) {
       clearTimeout(this.#timer)
       this.#resetting = 'wanted'
@@ -114,6 +124,7 @@ export class SgUnit implements Bridge {
     while (this.#waiting.length > 0 && this.#free.length > 0) {
       const slot = this.#free.pop()!
       slot.fill(this.#waiting.shift()!)
+      this.#since.shift()
       this.#batch.push(slot)
     }
     if (this.#batch.length === 0) return
@@ -204,10 +215,20 @@ export class SgUnit implements Bridge {
     request.finish(unanswered('lost', `${this.#path}: ${this.#reason}`))
   }
 
-  /** The kernel has not ended a command in its time, as it should have: the unit or its adapter hangs. */
+  /** Those that came first of the ones that wait. */
+  #takeWaiting(count: number): BridgeRequest[] {
+    this.#since.splice(0, count)
+    return this.#waiting.splice(0, count)
+  }
+
   #lookForLate(now: number): void {
-    const late = this.#slots.some(({ request, deadline }) => request !== null && now > deadline)
-    if (late) this.#giveUp('a command hangs in its host adapter')
+    // The kernel should have ended them: the unit or its adapter hangs.
+    if (this.#slots.some(({ request, deadline }) => request !== null && now > deadline)) {
+      this.#giveUp('a command hangs in its host adapter')
+    }
+    const inTime = this.#waiting.findIndex(({ timeout }, i) => now - this.#since[i]! <= timeout)
+    const late = this.#takeWaiting(inTime < 0 ? this.#waiting.length : inTime)
+    for (const request of late) this.#tell(request, TOO_LONG_BEHIND)
   }
 
   // ---- Reset ----
@@ -282,7 +303,7 @@ export class SgUnit implements Bridge {
   }
 
   #loseWaiting(): void {
-    for (const request of this.#waiting.splice(0)) this.#lost(request)
+    for (const request of this.#takeWaiting(this.#waiting.length)) this.#lost(request)
   }
 
   /** Whether the unit is being looked for from now on. */

@@ -131,7 +131,11 @@ test('a device is opened, refused while it is in use, and its errors say what to
   await assert.rejects(openSgWith(kernel, '/dev/null', false, roots), refused('SG_OPEN', /\(EACCES\)/))
   await assert.rejects(openSgWith(kernel, '/dev/null', false, roots), refused('SG_OPEN', /\(EBUSY\)/))
   await assert.rejects(openSgWith(kernel, '/dev/null', false, roots), refused('SG_OPEN', /\(ENXIO\)/))
-  const disk = join(roots.sys, 'devices/pci0000:00/host2/target/2:0:0:0/block/sdc')
+  const tape = join(roots.sys, 'devices/pci0000:00/host2/target/2:0:0:0')
+  put(join(tape, 'state'), 'transport-offline\n')
+  await assert.rejects(openSgWith(kernel, '/dev/null', false, roots), refused('SG_OFFLINE', /offline/))
+  put(join(tape, 'state'), 'running\n')
+  const disk = join(tape, 'block/sdc')
   put(join(disk, 'dev'), '8:32\n')
   put(join(roots.proc, 'self/mountinfo'), '30 1 8:32 / /mnt rw - ext4 /dev/sdc rw\n')
   await assert.rejects(

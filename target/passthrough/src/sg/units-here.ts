@@ -19,6 +19,8 @@ export interface UnitHere {
   readonly revision: string
   /** Tells the unit from all others, also when it comes back under another name. */
   readonly identity: string
+  /** What Linux does with it: `running`, or `offline` after errors that it could not recover from. */
+  readonly state: string
   /** Path of its block device, or null. */
   readonly disk: string | null
   /** Bytes of its medium as the kernel knows them, or null. */
@@ -105,6 +107,7 @@ async function readUnit(node: string, roots: Roots): Promise<UnitHere | null> {
     product,
     revision,
     identity: `scsi:${type}:${vendor}:${product}:${name}`,
+    state: await text('state'),
     disk: block === undefined ? null : `/dev/${block}`,
     size: sectors === '' ? null : Number(sectors) * 512,
     usedBy: block === undefined ? '' : await usedBy(join(device, 'block', block), roots.proc),
