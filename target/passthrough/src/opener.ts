@@ -12,6 +12,8 @@ export interface OpenedBridge {
   readonly maxTransfer: number
   /** Longest CDB that it carries, bytes. */
   readonly longestCdb: number
+  /** What does not work here and why, for the operator. */
+  readonly note?: string
   /** Ends the way; no request is under way. */
   close(): Promise<void>
 }

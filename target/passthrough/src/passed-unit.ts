@@ -102,6 +102,7 @@ export class PassedUnit implements Device, PassageOwner {
 
   attach(unit: LogicalUnit): void {
     this.unit = unit
+    if (this.#opened.note !== undefined) unit.warn(this.#opened.note)
   }
 
   // ---- the road ----

@@ -4,7 +4,7 @@ import { OperatorError, type ParameterValues } from '@lunkit/target-api'
 import type { OpenedBridge } from '../opener.ts'
 import { type SgCalls, sgCalls } from './linux-sg.ts'
 import { SgUnit } from './unit.ts'
-import { type Roots, type UnitHere, unitAt, unitsHere } from './units-here.ts'
+import { mayReset, type Roots, type UnitHere, unitAt, unitsHere } from './units-here.ts'
 
 /** Opens the device that `where` names, with the keys of `SG_KEYS`. Rejects with OperatorError, also without koffi. */
 export const openSg = async (where: string, values: ParameterValues): Promise<OpenedBridge> =>
@@ -33,15 +33,20 @@ export async function openSgWith(
   }
   const fd = await open(calls, unit.path)
   const maxTransfer = calls.maxTransfer(fd)
+  const resets = await mayReset(roots)
   const bridge = new SgUnit(calls, unit.path, fd, () => find(unit, roots))
   return {
     bridge,
     identity: unit.identity,
     maxTransfer,
     longestCdb: LONGEST_CDB,
+    ...(!resets && { note: `${unit.path}: ${NO_RESETS}` }),
     close: async () => bridge.close(),
   }
 }
+
+const NO_RESETS =
+  'resets do not reach it, since that takes root; commands end by themselves, or by their time limit'
 
 const OFFLINE = 'Linux has set it offline after errors'
 const isOffline = ({ state }: UnitHere): boolean => state.endsWith('offline')

@@ -64,6 +64,7 @@ async function machine(t: TestContext): Promise<Roots> {
   }
   add(roots, '2:0:0:2', 'sg3', { type: '3\n', vendor: 'ENC\n', model: 'BOX\n', rev: '1\n' })
   put(join(roots.sys, 'class/scsi_host/host2/proc_name'), 'mpt3sas\n')
+  put(join(roots.proc, 'self/status'), 'Name:\tnode\nCapEff:\t000001ffffffffff\n')
   put(join(roots.proc, 'self/mountinfo'), '22 1 8:2 / / rw - ext4 /dev/sda2 rw\n')
   put(join(roots.proc, 'swaps'), 'Filename Type Size Used Priority\n')
   // /dev/null is the tape
@@ -123,10 +124,15 @@ test('a device is opened, refused while it is in use, and its errors say what to
   const kernel = new FakeKernel()
   const opened = await openSgWith(kernel, '/dev/null', false, roots)
   assert.equal(opened.identity, 'scsi:1:TAPES:LTO:T123')
+  assert.equal(opened.note, undefined)
   assert.equal(opened.maxTransfer, 1 << 20)
   assert.deepEqual(kernel.openFiles(), ['/dev/sg10'])
   await opened.close()
   assert.deepEqual(kernel.openFiles(), [])
+  put(join(roots.proc, 'self/status'), 'Name:\tnode\nCapPrm:\t000001ffffffffff\nCapEff:\t0000000000020000\n')
+  const limited = await openSgWith(kernel, '/dev/null', false, roots)
+  assert.match(limited.note ?? '', /^\/dev\/sg10: resets do not reach it/)
+  await limited.close()
   kernel.failures.open.push('EACCES', 'EBUSY', 'ENXIO')
   await assert.rejects(openSgWith(kernel, '/dev/null', false, roots), refused('SG_OPEN', /\(EACCES\)/))
   await assert.rejects(openSgWith(kernel, '/dev/null', false, roots), refused('SG_OPEN', /\(EBUSY\)/))

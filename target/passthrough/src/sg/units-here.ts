@@ -132,3 +132,13 @@ async function usedBy(disk: string, proc: string): Promise<string> {
   }
   return ''
 }
+
+/** CAP_SYS_RAWIO and CAP_SYS_ADMIN. */
+const RESET_RIGHTS = (1n << 17n) | (1n << 21n)
+
+/** Whether Linux lets this process reset units. */
+export async function mayReset({ proc }: Roots = ROOTS): Promise<boolean> {
+  const status = await readFile(join(proc, 'self/status'), 'latin1').catch(() => '')
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1]
+  return effective === undefined || (BigInt(`0x${effective}`) & RESET_RIGHTS) === RESET_RIGHTS
+}
