@@ -32,6 +32,7 @@ const PACKAGES = {
   tgtd: 'tgt',
   tshark: 'tshark',
   tgtadm: 'tgt',
+  xorriso: 'xorriso',
   xz: 'xz-utils',
   zstd: 'zstd',
 } as const

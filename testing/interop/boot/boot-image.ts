@@ -23,10 +23,26 @@ export const PRINTED = `booted\n${TEXT}done\n`
 /** How QEMU ends when the boot sector is done. */
 export const DONE = 0x21
 
+/** Assembles a source of this folder. */
+function assemble(source: string, to: string): void {
+  const here = import.meta.dirname
+  execFileSync('nasm', ['-f', 'bin', '-i', `${here}/`, '-o', to, join(here, source)])
+}
+
+/** What the boot image of a CD prints whose every step succeeds. */
+export const CD_PRINTED = 'booted\nCD001\ndone\n'
+
+/** Writes an ISO image that boots; `folder` is its content and gets the boot image besides. */
+export function makeBootableIso(path: string, folder: string): void {
+  assemble('cd-boot-sector.asm', join(folder, 'boot.bin'))
+  const boot = ['-b', 'boot.bin', '-no-emul-boot', '-boot-load-size', '4']
+  execFileSync('xorriso', ['-as', 'mkisofs', '-quiet', '-R', ...boot, '-o', path, folder], { stdio: 'pipe' })
+}
+
 /** Writes such an image, with a random content of the blocks to copy, and gives it. */
 export function makeImage(path: string): Buffer {
   const sector = `${path}.boot`
-  execFileSync('nasm', ['-f', 'bin', '-o', sector, join(import.meta.dirname, 'boot-sector.asm')])
+  assemble('boot-sector.asm', sector)
   const image = Buffer.alloc(SIZE)
   readFileSync(sector).copy(image)
   image.write(TEXT, BLOCK)

@@ -4,7 +4,6 @@
 bits 16
 org 0x7c00
 
-COM2 equ 0x2f8
 EXIT equ 0xf4
 BUFFER equ 0x8000               ; linear, below the 64 blocks at 1000:0000
 
@@ -94,26 +93,7 @@ digit:
     add al, '0'
     jmp put
 
-print:                          ; SI text, ends with 0
-    lodsb
-    test al, al
-    jz .end
-    call put
-    jmp print
-.end:
-    ret
-
-put:                            ; AL character
-    push ax
-    mov dx, COM2 + 5
-.wait:
-    in al, dx
-    test al, 0x20
-    jz .wait
-    mov dx, COM2
-    pop ax
-    out dx, al
-    ret
+%include "print.inc"
 
 drive: db 0
 status: db 0

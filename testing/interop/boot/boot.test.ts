@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type ServedTarget, serve, workFolder } from '../../kit/serve-process.ts'
 import { need } from '../../peers.ts'
-import { checkImage, DONE, makeImage, PRINTED } from './boot-image.ts'
+import { CD_PRINTED, checkImage, DONE, makeBootableIso, makeImage, PRINTED } from './boot-image.ts'
 import { type Boot, boot } from './boot-machine.ts'
 
 interface Bootable {
@@ -82,3 +82,34 @@ test('QEMU boots from an iscsi:// disk', async t => {
   const disk = `file=${one.target.ready.luns[0]!.url},format=raw,if=virtio`
   await one.succeeded(await boot(one.folder, 'c', '-drive', disk))
 })
+
+/** Ways in which QEMU gives its guest the CD: in a drive of its own, or by passing commands through to lunkit's. */
+const CD_DRIVES = [
+  ['in its own drive', (url: string) => ['-drive', `file=${url},format=raw,media=cdrom,if=ide`]],
+  [
+    "in lunkit's drive",
+    (url: string) => [
+      ...['-device', 'virtio-scsi-pci'],
+      ...['-drive', `file=${url},format=raw,readonly=on,if=none,id=cd`],
+      ...['-device', 'scsi-block,drive=cd'],
+    ],
+  ],
+] as const
+
+for (const [where, devices] of CD_DRIVES) {
+  test(`QEMU boots from a CD ${where}`, async t => {
+    if (!need(t, 'qemu-system-x86_64', 'nasm', 'block-iscsi.so', 'xorriso')) return
+    const { path: folder, dispose } = workFolder()
+    t.after(dispose)
+    mkdirSync(join(folder, 'content'))
+    const iso = join(folder, 'boot.iso')
+    makeBootableIso(iso, join(folder, 'content'))
+    const target = await serve([`cdrom:${iso}`])
+    t.after(() => target.stop('SIGKILL'))
+    const { end, printed, screen } = await boot(folder, 'd', ...devices(target.ready.luns[0]!.url))
+    const all = `${screen}\n--- target\n${JSON.stringify(target.events)}\n${target.stderr()}`
+    assert.equal(printed, CD_PRINTED, all)
+    assert.equal(end, DONE, all)
+    assert.equal(await target.stop(), 0)
+  })
+}

@@ -2,7 +2,8 @@
 // The tray: eject and load by an initiator and by an operator, the events of both, and images that are no discs.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { OperatorError } from '@lunkit/target-api'
+import { OperatorError, type StoreWatcher } from '@lunkit/target-api'
+import { type Answer, Bench } from '../../../../testing/kit/device-bench.ts'
 import { StandInStore } from '../../../../testing/kit/stand-in-store.ts'
 import { BD, CD, disc, openDrive } from './drive.test-kit.ts'
 import { device } from './index.ts'
@@ -22,7 +23,7 @@ async function media({ run }: Pick<Opened, 'run'>, nexus: 0 | 1 = 0): Promise<st
   return `${data[4]} ${(data[5]! >> 1) & 1} ${data[5]! & 1}`
 }
 
-const capacity = async ({ run }: Pick<Opened, 'run'>): Promise<number> =>
+const capacity = async ({ run }: { run(cdb: readonly number[]): Promise<Answer> }): Promise<number> =>
   (await run([0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0])).data.readUInt32BE(0) + 1
 
 // Requirement: MMC-6, START STOP UNIT command: LOEJ with START zero opens the tray, with START one it closes it.
@@ -188,4 +189,28 @@ test('reset leaves the tray as it is', async () => {
   await ended(EJECT)
   drive.reset()
   assert.equal(await ended(READY), '2/3a/02')
+})
+
+test('a store that was away, or has grown, is a disc that may have changed', async () => {
+  const watched: StoreWatcher[] = []
+  const store = Object.assign(disc(CD), { watch: (told: StoreWatcher) => void watched.push(told) })
+  const bench = await Bench.open(device, store)
+  const run = (cdb: readonly number[]) => bench.run(cdb)
+  const attention = async () => (await run(READY)).sense?.asc
+  assert.equal(watched.length, 1)
+  const told = watched[0]!
+  told('away', 'the server is away')
+  assert.deepEqual(bench.warnings, ['the server is away'])
+  assert.equal(await attention(), undefined)
+  told('returned')
+  assert.equal(await attention(), 0x28)
+  Object.assign(store, { size: 2048 * 600 })
+  told('resized')
+  assert.equal(await attention(), 0x28)
+  assert.equal(await capacity({ run }), 600)
+  Object.assign(store, { size: 0 })
+  told('resized')
+  assert.equal(await attention(), 0x28)
+  assert.equal(await capacity({ run }), 600)
+  assert.match(bench.warnings[1]!, /is empty/)
 })

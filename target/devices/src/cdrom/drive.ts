@@ -20,6 +20,7 @@ import {
   type MediumDrive,
   type Nexus,
   type Occupation,
+  type StoreEvent,
   StoreError,
   succeed,
   type Task,
@@ -82,9 +83,10 @@ export class Drive implements Device, PrimaryDevice, MediumDrive {
   readonly #queue: Disc[] = []
   readonly #opened = performance.now()
 
-  constructor(type: DeviceType, disc: Disc | null) {
+  /** Throws OperatorError if the store is no disc. */
+  constructor(type: DeviceType, store: BackingStore | null) {
     this.type = type
-    this.#tray = disc
+    this.#tray = store === null ? null : this.#take(store)
     this.#settle()
     this.selfTests = new SelfTests(this)
     this.modePages = new ModePages(driveModePages, this)
@@ -129,15 +131,39 @@ export class Drive implements Device, PrimaryDevice, MediumDrive {
     this.buffers.nexusLost(nexus)
     this.media.forget(nexus)
     this.operations.forget(nexus)
+    for (const { store } of this.#discs()) store.nexusLost?.(nexus)
   }
 
   /** Rejects with the first error of its discs when all of them are closed. */
   async close(): Promise<void> {
     this.exceptions.stop()
     await this.selfTests.stop()
-    const discs = [...(this.#tray === null ? [] : [this.#tray]), ...this.#queue]
-    const results = await Promise.allSettled(discs.map(({ store }) => store.close()))
+    const results = await Promise.allSettled(this.#discs().map(({ store }) => store.close()))
     for (const result of results) if (result.status === 'rejected') throw result.reason
+  }
+
+  #discs(): Disc[] {
+    return [...(this.#tray === null ? [] : [this.#tray]), ...this.#queue]
+  }
+
+  /** Makes a disc of a store, which may tell of itself from then on. Throws OperatorError. */
+  #take(store: BackingStore): Disc {
+    const disc = discOf(store)
+    store.watch?.((event, reason) => this.#told(disc, event, reason))
+    return disc
+  }
+
+  /** A store that was away, or has another size, is another disc to whoever knew it. */
+  #told(disc: Disc, event: StoreEvent, reason = ''): void {
+    if (reason !== '') this.unit.warn(reason)
+    if (event === 'away') return
+    try {
+      Object.assign(disc, discOf(disc.store))
+    } catch (error) {
+      // What is behind the new end cannot be read; the rest still can.
+      this.unit.warn(String(error))
+    }
+    if (disc === this.disc) this.#arrived(null)
   }
 
   // ---- the tray ----
@@ -193,13 +219,13 @@ export class Drive implements Device, PrimaryDevice, MediumDrive {
   }
 
   insert(store: BackingStore): void {
-    this.#tray = discOf(store)
+    this.#tray = this.#take(store)
     this.trayOpen = false
     this.#arrived(null)
   }
 
   stack(store: BackingStore): void {
-    this.#queue.push(discOf(store))
+    this.#queue.push(this.#take(store))
   }
 
   #arrived(except: Nexus | null): void {

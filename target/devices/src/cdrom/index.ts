@@ -31,7 +31,6 @@ import { cdReads } from './commands/read-cd.ts'
 import { readDiscStructure } from './commands/read-disc-structure.ts'
 import { readToc } from './commands/read-toc.ts'
 import { startStop } from './commands/start-stop.ts'
-import { discOf } from './disc.ts'
 import { Drive } from './drive.ts'
 
 const parameters = {
@@ -89,5 +88,5 @@ export const device: DeviceType = {
     ...mechanism,
   ],
   open: async (store: BackingStore | null): Promise<Device> =>
-    new Drive(device, store === null ? null : discOf(store)),
+    new Drive(device, store),
 }
