@@ -61,7 +61,7 @@ async function lookAt({ path, size, readonly }: FileOptions): Promise<boolean> {
   }
   if (size !== undefined && !readonly) return true
   throw new OperatorError('FILE_MISSING', `File '${path}' does not exist`, {
-    hint: readonly ? 'create it without readonly first' : `give its size= to create it, such as size=10G`,
+    hint: readonly ? 'check the path, or create it without readonly first' : `give its size= to create it, such as size=10G`,
   })
 }
 
@@ -185,7 +185,7 @@ async function agreeOnSize({ path, size, readonly }: FileOptions, fd: number): P
   }
   if (size === undefined || readonly) {
     throw new OperatorError('FILE_EMPTY', `File '${path}' is empty`, {
-      hint: 'open it with a size=, such as size=10G, and without readonly',
+      hint: 'check what should be in it; to make a disk of it, open it with a size=, such as size=10G, and without readonly',
     })
   }
   await new Promise<void>((resolve, reject) => {
