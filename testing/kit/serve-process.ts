@@ -109,6 +109,21 @@ export async function serveBy(
   }
 }
 
+/** Sends a line to a target with `--control` and waits for its answer. */
+export async function tell(target: ServedTarget, line: string): Promise<ControlEvent> {
+  target.send(line)
+  for (;;) {
+    const at = target.events.findIndex(({ event, line: of }) => event === 'control' && of === line)
+    if (at >= 0) return target.events.splice(at, 1)[0] as ControlEvent
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
+}
+
+export interface ControlEvent {
+  readonly [field: string]: unknown
+  readonly error?: { readonly code: string; readonly message: string }
+}
+
 /** A folder for images that is gone when `dispose` is called. */
 export function workFolder(): { path: string; dispose(): void } {
   const path = mkdtempSync(join(tmpdir(), 'lunkit-test-'))

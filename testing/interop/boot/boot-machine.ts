@@ -20,7 +20,11 @@ export interface Boot {
  * Boots with these arguments of QEMU, which say from what, in this order (`n` network, `c` disk, `d` CD). `folder` takes the output.
  * If there is nothing to boot, the machine ends.
  */
-export async function boot(folder: string, order: 'n' | 'c' | 'd', ...from: readonly string[]): Promise<Boot> {
+export async function boot(
+  folder: string,
+  order: 'n' | 'c' | 'd',
+  ...from: readonly string[]
+): Promise<Boot> {
   const [screen, printed] = [join(folder, 'screen'), join(folder, 'printed')]
   const args = [
     ...[

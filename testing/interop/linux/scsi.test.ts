@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What Linux does with a disk beyond reading and writing: reservations, space given back, several paths.
+// What Linux does with a disk beyond reading and writing: reservations, space given back, several paths; and with a CD drive.
 import assert from 'node:assert/strict'
-import { statSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdirSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { tell } from '../../kit/serve-process.ts'
+import { need } from '../../peers.ts'
 import { endsWell, folderFor, relayed, serving, succeeds } from './guest-target.ts'
 import { Relay } from './relay.ts'
 import { noGuest } from './skip.ts'
@@ -79,3 +83,35 @@ test('what a disk tells sg3_utils of itself agrees', async t => {
   await succeeds(t, target, 'pages.sh')
   await endsWell(target)
 })
+
+test('Linux mounts, ejects and changes discs in a CD drive', async t => {
+  if (noGuest(t) || !need(t, 'xorriso')) return
+  const folder = folderFor(t)
+  const [a, b, c] = [disc(folder, 'A', 2), disc(folder, 'B', 4), disc(folder, 'C', 3)]
+  const target = await serving(t, `cdrom:${a}`, `cdrom:${b},next=${c}`, '--control')
+  const told = async (line: string): Promise<string> => (await tell(target, line)).error?.code ?? 'done'
+  const on = {
+    locked: async () => assert.equal(await told('lun 0 eject'), 'REMOVAL_PREVENTED'),
+    insert: async () => assert.equal(await told(`lun 0 insert ${b}`), 'done'),
+    eject: async () => assert.equal(await told('lun 0 eject'), 'done'),
+  }
+  await succeeds(t, target, 'cdrom.sh', { on, timeoutSeconds: 180 })
+  await endsWell(target)
+})
+
+/** An ISO image of so many MiB: a name, random files, and their checksums. */
+function disc(folder: string, name: string, mib: number): string {
+  const content = join(folder, name)
+  mkdirSync(content)
+  writeFileSync(join(content, 'name'), name)
+  const sums = [1, 2, 3, 4].map(number => {
+    const bytes = randomBytes(Math.floor((mib * MIB) / 5))
+    writeFileSync(join(content, `file${number}`), bytes)
+    return `${createHash('sha256').update(bytes).digest('hex')}  file${number}\n`
+  })
+  writeFileSync(join(content, 'SUMS'), sums.join(''))
+  const image = join(folder, `${name}.iso`)
+  execFileSync('xorriso', ['-as', 'mkisofs', '-quiet', '-R', '-o', image, content], { stdio: 'pipe' })
+  truncateSync(image, mib * MIB)
+  return image
+}

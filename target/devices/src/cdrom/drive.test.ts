@@ -147,12 +147,12 @@ test('a medium that an operator puts in: held open, taken out, put in', async ()
   assert.equal(await capacity(opened), 600)
 })
 
-test('an operator who asks for a medium that is in use: an event, and a unit attention', async () => {
+test('an operator who asks for a medium that is in use: an event, and reads go on', async () => {
   const opened = await openDrive(CD)
   await media(opened)
   opened.drive.requestRemoval()
   assert.equal(await media(opened), '1 1 0')
-  assert.equal(await opened.ended(READY), '6/5a/01')
+  assert.equal(await opened.ended(READY), 'good')
 })
 
 test('a self-test reads the disc, and an empty drive passes it', async () => {

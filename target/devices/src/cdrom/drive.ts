@@ -7,7 +7,6 @@ import {
   MediaEvent,
   ModeCode,
   NOT_READY_TO_READY_CHANGE_MEDIUM_MAY_HAVE_CHANGED,
-  OPERATOR_MEDIUM_REMOVAL_REQUEST,
   type SenseCode,
   VersionDescriptor,
 } from '@lunkit/spec'
@@ -193,9 +192,9 @@ export class Drive implements Device, PrimaryDevice, MediumDrive {
     this.#arrived(next === undefined ? by : null)
   }
 
+  /** An event alone: Linux takes any unit attention of a drive for another disc, and fails reads of the mounted one. */
   requestRemoval(): void {
     this.media.raise(MediaEvent.ejectRequest)
-    this.unit.attention(OPERATOR_MEDIUM_REMOVAL_REQUEST, null)
   }
 
   hold(): void {
