@@ -96,3 +96,43 @@ export const FAMILIES: readonly Family[] = [
   { name: 'WriteVerify12', unit: 'disk' },
   { name: 'WriteVerify16', unit: 'disk' },
 ]
+
+/**
+ * Tests that mean something to a CD drive, by family; each is one. The suite is about disks: what is not here skips itself (NoMedia, PreventAllow and
+ * ReadOnly, too), writes, or wants the power conditions of SBC. Two paths to anything but a disk are refused, so there is one.
+ */
+export const CDROM_FAMILIES: Readonly<Record<string, readonly string[]>> = {
+  Inquiry: ['Standard', 'AllocLength', 'EVPD', 'SupportedVPD', 'VersionDescriptors'],
+  iSCSIResiduals: ['Read10Invalid', 'Read10Residuals', 'Read12Residuals'],
+  ModeSense6: ['AllPages', 'Control', 'Residuals'],
+  PrinReadKeys: ['Simple', 'Truncate'],
+  PrinReportCapabilities: ['Simple'],
+  PrinServiceactionRange: ['Range'],
+  ProutClear: ['Simple'],
+  ProutPreempt: ['RemoveRegistration'],
+  ProutRegister: ['Simple'],
+  ProutReserve: [
+    'Simple',
+    'OwnershipEA',
+    'OwnershipWE',
+    'OwnershipEARO',
+    'OwnershipWERO',
+    'OwnershipEAAR',
+    'OwnershipWEAR',
+  ],
+  Read10: ['Simple', 'BeyondEol', 'ZeroBlocks'],
+  Read12: ['Simple', 'BeyondEol', 'ZeroBlocks'],
+  ReadCapacity10: ['Simple'],
+  ReportSupportedOpcodes: ['Simple', 'OneCommand', 'RCTD', 'SERVACTV'],
+  Reserve6: [
+    'Simple',
+    '2Initiators',
+    'Logout',
+    'ITNexusLoss',
+    'TargetColdReset',
+    'TargetWarmReset',
+    'LUNReset',
+  ],
+  StartStopUnit: ['Simple'],
+  TestUnitReady: ['Simple'],
+}

@@ -27,10 +27,10 @@ export function suite(...words: string[]): Promise<{ code: number | null; output
   return new Promise(resolve => child.on('close', code => resolve({ code, output })))
 }
 
-/** Runs a suite, a family or one test of it (`ALL.Family.Test`), with two paths to the unit. */
-export async function runFamily(name: string, url: string): Promise<FamilyRun> {
+/** Runs a suite, a family or one test of it (`ALL.Family.Test`), with two paths to the unit if it has not just one. */
+export async function runFamily(name: string, url: string, paths = [url, url]): Promise<FamilyRun> {
   const switches = ['--dataloss', '--allow-sanitize', '--fail']
-  const { code, output } = await suite(...switches, `--test=${name}`, url, url)
+  const { code, output } = await suite(...switches, `--test=${name}`, ...paths)
   return { code, output, outcomes: outcomes(output) }
 }
 

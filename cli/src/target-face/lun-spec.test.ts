@@ -47,6 +47,18 @@ test('a comma behind a backslash is part of a value', () => {
   })
 })
 
+test('a drive may be empty, and a key that is given again is one more value', () => {
+  const empty = { kind: 'cdrom', filters: [], store: null }
+  assert.deepEqual(parts('cdrom:'), { ...empty, keys: {} })
+  assert.deepEqual(parts('cdrom:,serial=1'), { ...empty, keys: { serial: '1' } })
+  assert.deepEqual(parts('cdrom:a.iso,next=b.iso,next=c.iso'), {
+    kind: 'cdrom',
+    filters: [],
+    store: 'file',
+    keys: { '': 'a.iso', next: 'b.iso\0c.iso' },
+  })
+})
+
 for (const [text, code] of [
   ['ramdisk:1G', 'LUN_KIND_UNKNOWN'],
   ['readonly:ramdisk:1G', 'LUN_KIND_UNKNOWN'],

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { OperatorError } from './operator-error.ts'
-import { type ParameterTable, parseSize, readParameters } from './parameters.ts'
+import { joinList, listOf, type ParameterTable, parseSize, readParameters } from './parameters.ts'
 
 const TABLE = {
   path: { type: 'path', help: 'Image file', required: true, argument: true },
@@ -51,4 +51,15 @@ test('what is wrong is named', () => {
   wrong({ path: 'x', block: '513' }, 'PARAMETER_VALUE', /one of 512, 4096/)
   wrong({ path: 'x', block: '-1' }, 'PARAMETER_VALUE', /whole number/)
   wrong({ path: 'x', readonly: 'maybe' }, 'PARAMETER_VALUE', /yes or no/)
+})
+
+test('several values of one key are a list where its row says so, and an error elsewhere', () => {
+  const table = {
+    next: { type: 'path', help: 'Images', list: true },
+    one: { type: 'string', help: 'One' },
+  } as const
+  const twice = joinList(['a', 'b'])
+  assert.deepEqual(listOf(readParameters('it', table, { next: twice })['next']), ['a', 'b'])
+  assert.deepEqual(listOf(readParameters('it', table, {})['next']), [])
+  assert.throws(() => readParameters('it', table, { one: twice }), { code: 'PARAMETER_TWICE' })
 })

@@ -19,8 +19,8 @@ import {
   type MediumDrive,
   type Nexus,
   type Occupation,
-  type StoreEvent,
   StoreError,
+  type StoreEvent,
   succeed,
   type Task,
 } from '@lunkit/target-api'

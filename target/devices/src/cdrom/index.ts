@@ -87,6 +87,5 @@ export const device: DeviceType = {
     getPerformance,
     ...mechanism,
   ],
-  open: async (store: BackingStore | null): Promise<Device> =>
-    new Drive(device, store),
+  open: async (store: BackingStore | null): Promise<Device> => new Drive(device, store),
 }

@@ -61,7 +61,9 @@ async function lookAt({ path, size, readonly }: FileOptions): Promise<boolean> {
   }
   if (size !== undefined && !readonly) return true
   throw new OperatorError('FILE_MISSING', `File '${path}' does not exist`, {
-    hint: readonly ? 'check the path, or create it without readonly first' : `give its size= to create it, such as size=10G`,
+    hint: readonly
+      ? 'check the path, or create it without readonly first'
+      : `give its size= to create it, such as size=10G`,
   })
 }
 
