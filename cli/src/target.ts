@@ -232,6 +232,16 @@ export function disk(object: ObjectStorage | BackingStore, options: DiskOptions 
   return { kind: 'disk', store: 'object', keys: keysOf({ ...options }), object, label: 'storage object' }
 }
 
+/**
+ * A LUN behind the filter of that name, with the filter's keys as `lunkit serve` has them: `filter('throttle', lun, { iops: 500 })`. They
+ * stand in front of each other: `filter('readonly', filter('cache', 'disk.img'))`.
+ */
+export const filter = (
+  name: string,
+  lun: LunSource,
+  keys: Readonly<Record<string, string | number | boolean>> = {},
+): LunSpec => filtered(name, lun, keys)
+
 /** Keys of the filter overlay. */
 export interface OverlayOptions {
   /** Sparse file that keeps the changes, created if it does not exist; if not given, they are in memory. */

@@ -31,6 +31,7 @@ export class InnerIo extends StoreIo {
     this.held = true
     this.anchored = false
     this.reason = ''
+    this.sense = null
     this.storeData = null
     outer.storeData = this
   }
@@ -40,6 +41,7 @@ export class InnerIo extends StoreIo {
     const { outer } = this
     outer.failedAt = this.failedAt
     outer.reason = this.reason
+    outer.sense = this.sense
     outer.held = this.held
     outer.anchored = this.anchored
     outer.storeData = null

@@ -3,6 +3,7 @@
 import type {
   Ability,
   BackingStore,
+  Control,
   Controls,
   Nexus,
   StoreIo,
@@ -98,8 +99,29 @@ export class PassingStore implements BackingStore {
   }
 
   get controls(): Controls {
-    return { ...this.below.controls, ...this.ownControls() }
+    const below = Object.entries(this.below.controls ?? {})
+      .filter(([, control]) => this.passesControl(control))
+      .map(([name, control]) => [name, this.#heard(control)])
+    return { ...Object.fromEntries(below), ...this.ownControls() }
   }
+
+  #heard(control: Control): Control {
+    if (control.changes === 'nothing') return control
+    const run: Control['run'] = (words, changed) =>
+      control.run(words, () => {
+        this.mediumChanged()
+        changed()
+      })
+    return { ...control, run }
+  }
+
+  /** Whether an operator may tell the store below that: not where this filter could not keep up. */
+  protected passesControl(_control: Control): boolean {
+    return true
+  }
+
+  /** An operator has put another medium below, as by a reset: what is kept of its bytes counts no more. */
+  protected mediumChanged(): void {}
 
   /** What this filter itself can be told while it is used. */
   protected ownControls(): Controls {

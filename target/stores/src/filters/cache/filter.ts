@@ -38,6 +38,10 @@ class CachedStore extends BlockFilter {
     this.ask(call, io, this.#drop)
   }
 
+  protected override mediumChanged(): void {
+    this.#blocks.clear()
+  }
+
   protected override sizeChanged(): void {
     this.#blocks.clear()
   }

@@ -4,6 +4,7 @@ import { crc32c } from '@lunkit/spec'
 import {
   type BackingStore,
   BufferPool,
+  type Control,
   type FilterType,
   OperatorError,
   StoreError,
@@ -32,6 +33,11 @@ class CheckedStore extends BlockFilter {
     this.#side = side
     this.#size = below.size
     this.#table = side?.table ?? new ChecksumTable()
+  }
+
+  /** The checksums would be of other blocks. */
+  protected override passesControl({ changes }: Control): boolean {
+    return changes === 'nothing'
   }
 
   override get volatileCache(): boolean {

@@ -8,6 +8,8 @@ import { scratch } from '@lunkit/testing/kit/scratch.ts'
 import { pattern, StoreExchange } from '@lunkit/testing/kit/store-exchange.ts'
 import { storeSuite } from '@lunkit/testing/kit/store-suite.ts'
 import { MemoryStore } from '../../memory/store.ts'
+import { filter as cache } from '../cache/filter.ts'
+import { filter as checksum } from '../checksum/filter.ts'
 import { filter } from './filter.ts'
 
 const MIB = 1 << 20
@@ -65,4 +67,18 @@ test('changes in memory are bounded, and only the write that has no room fails',
   assert.equal((await exchange.write(81_920, pattern(512, 5))).error, StoreError.noSpace)
   assert.ok((await exchange.bytes(40_960, 4096)).equals(pattern(4096, 4)))
   await exchange.close()
+})
+
+test('filters in front hear of a reset, or do not let it through', async () => {
+  const cached = await cache.open(await filter.open(await noise(), {}), {})
+  const exchange = new StoreExchange(cached)
+  const before = await exchange.bytes(0, 8192)
+  await exchange.wrote(0, pattern(8192, 1))
+  assert.ok((await exchange.bytes(0, 8192)).equals(pattern(8192, 1)))
+  await cached.controls!['reset']!.run([], changed)
+  assert.ok((await exchange.bytes(0, 8192)).equals(before))
+  await exchange.close()
+  const summed = await checksum.open(await filter.open(await noise(), {}), {})
+  assert.deepEqual(Object.keys(summed.controls!), ['commit', 'snapshot'])
+  await summed.close()
 })
