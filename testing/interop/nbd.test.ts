@@ -132,7 +132,7 @@ test('TLS with a client certificate, from the command line', async t => {
     writeFileSync(at(name), pem, { mode: 0o600 })
   }
   const tls = ['--tls=require', `--tls-certificates=${at('pki')}`, '--tls-verify-peer']
-  const { port } = await nbdkitOnPort(t, ...tls, 'memory', '4M')
+  const { port } = await nbdkitOnPort(t, '127.0.0.1', ...tls, 'memory', '4M')
   const keys = `tls-ca=${at('pki/ca-cert.pem')},tls-cert=${at('alice.pem')},tls-key=${at('alice.key')}`
   const target = await serve([`nbds://localhost:${port}/,${keys}`])
   t.after(() => target.stop())

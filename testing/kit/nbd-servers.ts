@@ -61,8 +61,8 @@ const takes = (way: { path: string } | { host: string; port: number }): Promise<
     socket.once('error', () => resolve(false))
   })
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
+async function freePort(host: string): Promise<number> {
+  const server = createServer().listen(0, host)
   await new Promise(resolve => server.once('listening', resolve))
   const { port } = server.address() as { port: number }
   await new Promise(resolve => server.close(resolve))
@@ -77,13 +77,14 @@ export async function nbdkit(context: Ends, socket: string, ...words: string[]):
   return server
 }
 
-/** nbdkit on a free TCP port, which is given back. */
+/** nbdkit on a free TCP port of that address, which is given back. */
 export async function nbdkitOnPort(
   context: Ends,
+  host: string,
   ...words: string[]
 ): Promise<{ server: NbdServer; port: number }> {
-  const port = await freePort()
-  const way = { host: '127.0.0.1', port }
+  const port = await freePort(host)
+  const way = { host, port }
   const server = new NbdServer(['nbdkit', '-f', '-i', way.host, '-p', String(port), ...words], way)
   context.after(() => server.stop())
   await server.start()

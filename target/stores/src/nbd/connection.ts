@@ -29,6 +29,8 @@ export class Connection implements RepliesHost, WireOwner {
   overdue = 0
   /** The server said that it is shutting down. */
   isLeaving = false
+  /** The server broke the protocol. */
+  isBroken = false
   readonly #wire: Wire
   readonly #host: ConnectionHost
   readonly #replies: Replies
@@ -107,6 +109,7 @@ export class Connection implements RepliesHost, WireOwner {
       this.#replies.take(bytes)
     } catch (error) {
       if (!(error instanceof Violation)) throw error
+      this.isBroken = true
       this.reset(`the server broke the protocol: ${error.message}`)
     }
   }

@@ -47,6 +47,7 @@ const LONGEST_REPLY = 16 * 1024
 const MOST_REPLIES = 2048
 const MOST_NAMED = 20
 const LARGEST_MIN_BLOCK = 65_536
+const LARGEST_PREFERRED = 1024 * 1024
 const ZEROES = 124
 
 /** Connects and comes to an agreement in `limitMs`. Rejects with OperatorError, and then nothing is left open. */
@@ -249,7 +250,8 @@ class Handshake {
         hint: `it needs ${minBlock} at least, and fewer than 2^53`,
       })
     }
-    return { ...facts, size: Number(whole) }
+    // Advice, and no more: nobody has to believe in blocks of a gigabyte.
+    return { ...facts, size: Number(whole), preferredBlock: Math.min(preferredBlock, LARGEST_PREFERRED) }
   }
 
   async #unknownExport(): Promise<OperatorError> {

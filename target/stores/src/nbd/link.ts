@@ -77,11 +77,11 @@ export class Link {
   }
 
   /** A connection is gone. */
-  dropped(connection: Connection, why: string, byPeer: boolean): void {
+  dropped(connection: Connection, why: string): void {
     const at = this.connections.indexOf(connection)
     if (at >= 0) this.connections.splice(at, 1)
     this.why = why
-    this.#isBroken ||= !byPeer
+    this.#isBroken ||= connection.isBroken
     const alone = this.connections.length === 0
     this.#refills = !alone
     if (alone) {
@@ -89,7 +89,7 @@ export class Link {
       this.#barren++
     }
     // One more beside others could wait; the only one cannot.
-    if (alone && byPeer) this.#wake?.()
+    if (alone && !this.#isBroken) this.#wake?.()
     this.#maintain()
   }
 

@@ -170,7 +170,7 @@ export class NbdStore implements BackingStore, LinkHost {
     if (this.#isClosed) return
     this.#epoch++
     this.#unflushed.lost()
-    this.#link.dropped(connection, `NBD server '${this.#uri}' was lost: ${why}`, byPeer)
+    this.#link.dropped(connection, `NBD server '${this.#uri}' was lost: ${why}`)
     if (this.#link.connections.length === 0 && this.#downSince < 0) {
       this.#downSince = this.#clock
       this.#told('away', this.#link.why)
@@ -181,7 +181,7 @@ export class NbdStore implements BackingStore, LinkHost {
       if (ended) this.#release(call)
       // Nobody knows whether it was done, or is still being done: sent once more it might undo a later one.
       else if (!byPeer && call.isChanging)
-        this.#fail(call, call.overdue ? StoreError.gone : StoreError.internal)
+        this.#fail(call, connection.isBroken ? StoreError.internal : StoreError.gone)
       else this.#again(call)
     }
     this.#arm()

@@ -2,6 +2,7 @@
 // Opening an export of real servers: TLS that has to hold, names that are wrong, servers that are not there, several connections.
 import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { type BackingStore, readParameters, StoreError } from '@lunkit/target-api'
@@ -61,7 +62,7 @@ test('nbds to nbdkit: by address and by name, with a client certificate, and not
   if (!need(t, 'nbdkit', 'openssl')) return
   const { pki, at } = await files(t)
   const tls = ['--tls=require', `--tls-certificates=${pki}`, '--tls-verify-peer']
-  const { port } = await nbdkitOnPort(t, ...tls, 'memory', '1M')
+  const { port } = await nbdkitOnPort(t, '127.0.0.1', ...tls, 'memory', '1M')
   const keys = { 'tls-ca': at('ca.pem'), 'tls-cert': at('alice.pem'), 'tls-key': at('alice.key') }
   await works(`nbds://127.0.0.1:${port}/`, keys)
   await works(`nbds://localhost:${port}/any%20name`, keys)
@@ -106,7 +107,7 @@ test('nbds to qemu-nbd over a Unix socket', async t => {
 
 test('nbds never goes on in clear', async t => {
   if (!need(t, 'nbdkit')) return
-  const { port } = await nbdkitOnPort(t, '--tls=off', 'memory', '1M')
+  const { port } = await nbdkitOnPort(t, '127.0.0.1', '--tls=off', 'memory', '1M')
   await assert.rejects(open(`nbds://127.0.0.1:${port}/`), { code: 'NBD_TLS', message: /does no TLS/ })
 })
 
@@ -130,6 +131,19 @@ test('a server that is not there is told, by port, name and path', async t => {
     'nbd://no.invalid/',
   ]) {
     await assert.rejects(open(uri), { code: 'NBD_CONNECT', message: /cannot be reached: \S/ })
+  }
+})
+
+test('a server is reached by name and by address, IPv6 too', async t => {
+  if (!need(t, 'nbdkit')) return
+  const loopbacks = Object.values(networkInterfaces()).flatMap(all => all ?? [])
+  const hosts = ['127.0.0.1', '::1'].filter(host => loopbacks.some(({ address }) => address === host))
+  assert.ok(hosts.length > 0)
+  for (const host of hosts) {
+    const { port } = await nbdkitOnPort(t, host, 'memory', '1M')
+    await works(`nbd://${host.includes(':') ? `[${host}]` : host}:${port}/`, {})
+    // The name may have both addresses, of which one is nobody's.
+    if (host === '127.0.0.1') await works(`//localhost:${port}/`, {})
   }
 })
 

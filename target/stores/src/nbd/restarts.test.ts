@@ -363,8 +363,11 @@ describe('a server that falls silent', { concurrency: true }, () => {
     assert.equal(other.error, StoreError.gone)
     assert.equal((await exchange.read(0, 512)).error, StoreError.gone)
     connection!.socket.resume()
-    assert.equal((await stuck).error, StoreError.none)
-    await exchange.bytes(0, 512)
+    // Late as it is, it may be given up when its last byte has left, or be answered before that.
+    const { error } = await stuck
+    assert.ok(error === StoreError.none || error === StoreError.gone, `${error}`)
+    await recovered(exchange)
+    assert.equal(peer.count, 1)
     assert.ok(peer.bytes.subarray(0, 8 << 20).equals(pattern(8 << 20, 1)))
   })
 })
