@@ -36,6 +36,7 @@ bring() { echo '- - -' > "/sys/class/scsi_host/$(basename "$(echo $debug/adapter
 
 # start LUN...: serves them; its words are in /run/lunkit
 start() {
+  : > /run/lunkit
   $node "/host/$PROGRAMS/lunkit.js" serve "$@" --portal $PORTAL --open --no-state > /run/lunkit 2>&1 &
   lunkit_pid=$!
   until_true eval 'grep -q ^Ready /run/lunkit || ! kill -0 $lunkit_pid'
@@ -93,12 +94,16 @@ step 'it is aborted at the unit' until_true logged abort scsi_debug_abort
 step 'and succeeds the next time' eval 'wait $reader && cmp -n 4096 /run/read /run/data'
 echo 30 > "/sys/block/${disk##*/}/device/timeout"
 
+# Who has its file open keeps its name from being given again
+exec 7<> "$sg"
 step 'the unit is taken away' remove
 step 'NOT READY' ends 2 sg_turs "$disk"
 step 'the other unit is there' eval 'dd if=/run/data of="$memory" bs=64k count=16 oflag=direct && dd if="$memory" bs=64k count=16 iflag=direct | cmp -n 1048576 - /run/data'
 step 'lunkit says so' grep 'is away' /run/lunkit
 step 'the unit is brought back' bring
 step 'it is ready again' until_true sg_turs "$disk"
+step 'under another name' [ ! -e "$sg" ]
+exec 7>&-
 step 'with what was on it' eval 'dd if="$disk" bs=64k count=64 iflag=direct | cmp - /run/data'
 step 'logout' logout
 step 'it went away and came back once, and nothing else was amiss' eval '[ $(grep -c warning /run/lunkit) = 2 ]'
