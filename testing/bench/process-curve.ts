@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What several processes of `lunkit run` serve together: as many targets and clients each time, on all cores of the machine.
 import { execFile } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -63,5 +63,6 @@ export async function withProcesses(
     }
   } finally {
     await served.stop()
+    rmSync(path)
   }
 }
