@@ -100,7 +100,7 @@ async function plugIns(
 }
 
 test('every store folder is a store of that name, and the command line knows it', () =>
-  plugIns('target/', 'store', STORES))
+  plugIns('', 'store', STORES))
 
 test('every filter folder is a filter of that name, and the command line knows it', () =>
   plugIns('target/stores/src/filters/', 'filter', FILTERS))

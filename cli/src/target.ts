@@ -186,12 +186,35 @@ export function cdrom(images: string | readonly string[] = [], options: CdromOpt
   return { kind: 'cdrom', store: path === undefined ? null : 'file', keys, label: `cdrom:${path ?? ''}` }
 }
 
+/** Who logs in at the target of a unit of another one, and how; secrets stand in the first line of a file. */
+export interface IscsiLogin {
+  readonly chapUser?: string
+  readonly chapFile?: string
+  readonly mutualUser?: string
+  readonly mutualFile?: string
+  readonly initiatorName?: string
+  readonly digests?: boolean
+  readonly connections?: number
+  /** Error recovery level. */
+  readonly recovery?: 0 | 1 | 2
+  readonly tls?: boolean
+  readonly tlsCa?: string
+  readonly tlsCert?: string
+  readonly tlsKey?: string
+}
+
+/** The bytes of a disk of an iSCSI target, `iscsi://host/target/lun`. */
+export function iscsi(url: string, options: DiskOptions & IscsiLogin & { wait?: number } = {}): LunSpec {
+  return { kind: 'disk', store: 'iscsi', keys: dashed({ url, ...options }), label: url }
+}
+
 /** How a real unit is passed through; its names are its own where none are given. */
 export interface PassthroughOptions
-  extends Pick<
-    DiskOptions,
-    'readonly' | 'serial' | 'naa' | 'vendor' | 'product' | 'revision' | 'eui64' | 'scsiname' | 't10id'
-  > {
+  extends IscsiLogin,
+    Pick<
+      DiskOptions,
+      'readonly' | 'serial' | 'naa' | 'vendor' | 'product' | 'revision' | 'eui64' | 'scsiname' | 't10id'
+    > {
   /** Seconds for a command: 60 if not given. */
   readonly timeout?: number
   /** Seconds that commands wait for a unit that is away: 20 if not given. */
@@ -200,32 +223,30 @@ export interface PassthroughOptions
   readonly reservations?: 'own' | 'unit'
   /** READ and WRITE succeed without touching the unit. */
   readonly performance?: boolean
-  /** Of a unit of an iSCSI target: who logs in there, with the secret in the first line of a file. */
-  readonly chapUser?: string
-  readonly chapFile?: string
-  readonly mutualUser?: string
-  readonly mutualFile?: string
-  readonly initiatorName?: string
-  readonly digests?: boolean
-  readonly connections?: number
   /** Of a SCSI device of this machine: also one that is in use here. */
   readonly force?: boolean
 }
 
 /** A real unit that answers every command: `iscsi://host/target/lun`, or a file such as `/dev/sg3`. */
 export function passthrough(unit: string, options: PassthroughOptions = {}): LunSpec {
-  const { chapUser, chapFile, mutualUser, mutualFile, initiatorName, ...others } = options
-  const keys = keysOf({
-    unit,
-    ...others,
-    'chap-user': chapUser,
-    'chap-file': chapFile,
-    'mutual-user': mutualUser,
-    'mutual-file': mutualFile,
-    'initiator-name': initiatorName,
-  })
-  return { kind: 'passthrough', store: null, keys, label: `passthrough:${unit}` }
+  return {
+    kind: 'passthrough',
+    store: null,
+    keys: dashed({ unit, ...options }),
+    label: `passthrough:${unit}`,
+  }
 }
+
+/** Keys whose words have dashes between them. */
+const dashed = (options: Parameters<typeof keysOf>[0]): Record<string, string> =>
+  keysOf(
+    Object.fromEntries(
+      Object.entries(options).map(([name, value]) => [
+        name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`),
+        value,
+      ]),
+    ),
+  )
 
 /** A disk made of a program's own storage or store, where keys such as `block` are wanted; else pass the object itself. */
 export function disk(object: ObjectStorage | BackingStore, options: DiskOptions = {}): LunSpec {

@@ -143,8 +143,11 @@ test('lunkit behind lunkit: other LUN numbers, CHAP both ways by files, digests'
   })
   const unit = (lun: number, keys: string): string =>
     `passthrough:${array.url.replace(/\d+$/, String(lun))},${keys}`
+  const options = { chapUser: 'gateway', chapFile: own, mutualUser: 'array', mutualFile: theirs }
   const keys = `chap-user=gateway,chap-file=${own},mutual-user=array,mutual-file=${theirs},digests=yes`
-  await using gateway = await createTarget({ luns: [unit(2, keys), memory('1M'), unit(1, keys)] })
+  await using gateway = await createTarget({
+    luns: [unit(2, keys), memory('1M'), passthrough(array.url.replace(/0$/, '1'), options)],
+  })
   const sizes: [number, number, string][] = [
     [0, 3 * MIB, 'THREE'],
     [2, 2 * MIB, 'TWO'],

@@ -35,6 +35,7 @@ A LUN is [FILTER:...]KIND:ARGUMENT[,key=value...]; a bare path is a file. They b
   nbd://host/export            an export of an NBD server, such as qemu-nbd or nbdkit; nbds:// with TLS
   null:1T                      for measuring: writes are dropped, reads are zeros
   object:./storage.js          your own: a module whose default export has size and read
+  iscsi://HOST/TARGET/LUN      the bytes of a disk of another target
   passthrough:iscsi://HOST/TARGET/LUN  a unit of another target, which answers every command
   passthrough:/dev/sg3         a SCSI device of this machine ('lunkit devices' lists them)
   qcow2:disk.qcow2             an image of QEMU; with size=10G created, with backing=FILE over another

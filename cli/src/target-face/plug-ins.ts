@@ -42,6 +42,7 @@ export const STORES: Readonly<Record<string, () => Promise<StoreModule>>> = {
   file: () => import('@lunkit/target-stores/file'),
   block: () => import('@lunkit/target-stores/block'),
   handler: () => import('@lunkit/target-user/handler'),
+  iscsi: () => import('../bridges/iscsi/store.ts'),
   memory: () => import('@lunkit/target-stores/memory'),
   nbd: () => import('@lunkit/target-stores/nbd'),
   null: () => import('@lunkit/target-stores/null'),

@@ -4,16 +4,15 @@ import {
   type ConnectOptions,
   formatUrl,
   InitiatorError,
-  type IscsiUrl,
   openSession,
-  parseUrl,
   RequestError,
   type Session,
   TransportError,
 } from '@lunkit/initiator-driver-iscsi'
 import { OperatorError, type ParameterValues } from '@lunkit/target-api'
 import { type Bridge, type BridgeRequest, type OpenedBridge, unanswered } from '@lunkit/target-passthrough'
-import { loginOptions } from './iscsi-keys.ts'
+import { loginOptions } from './keys.ts'
+import { type UnitUrl, urlOf } from './unit-url.ts'
 
 /** Beyond it, data of one command are more than the initiator's counters of 32 bits should be trusted with in one piece of memory. */
 const MOST_BYTES = 32 * 1024 * 1024
@@ -43,27 +42,6 @@ export async function openIscsi(where: string, values: ParameterValues): Promise
     longestCdb: LONGEST_CDB,
     close: () => bridge.close(),
   }
-}
-
-type UnitUrl = IscsiUrl & { readonly target: string; readonly lun: number }
-
-function urlOf(where: string): UnitUrl {
-  let url: IscsiUrl
-  try {
-    url = parseUrl(where)
-  } catch (error) {
-    if (!(error instanceof RequestError)) throw error
-    throw new OperatorError(error.code, error.message, { hint: error.hint, cause: error })
-  }
-  if (url.password !== null) {
-    throw new OperatorError('URL_INVALID', 'The URL of a unit to be passed through has a secret in it', {
-      hint: 'put it into a file and give chap-file=PATH',
-    })
-  }
-  if (url.target !== null && url.lun !== null) return url as UnitUrl
-  throw new OperatorError('URL_INVALID', `'${where}' names no unit`, {
-    hint: 'write iscsi://HOST/TARGET/LUN; lunkit ls iscsi://HOST lists them',
-  })
 }
 
 class IscsiBridge implements Bridge {

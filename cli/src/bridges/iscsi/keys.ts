@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keys of a unit that is passed through from an iSCSI target: who logs in there, and how.
+// Keys of a unit of an iSCSI target: who logs in there, and how.
 import { readFile } from 'node:fs/promises'
 import type { ConnectOptions, IscsiUrl } from '@lunkit/initiator-driver-iscsi'
 import { OperatorError, type ParameterTable, type ParameterValues } from '@lunkit/target-api'
-import { readSecret } from '../secret.ts'
-import { UsageError } from '../usage-error.ts'
+import { readSecret } from '../../secret.ts'
+import { UsageError } from '../../usage-error.ts'
 
 export const ISCSI_KEYS = {
   'chap-user': { type: 'string', help: 'User to log in with at the real target (or USER@ in the URL)' },

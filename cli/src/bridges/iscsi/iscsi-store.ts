@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+// A disk of an iSCSI target as a backing store: reads, writes that are durable when they are answered, and time limits while it is away.
+import { setMaxListeners } from 'node:events'
+import { ScsiError, type Session, type SessionEvent, type Unit } from '@lunkit/initiator-driver-iscsi'
+import { SenseKey } from '@lunkit/spec'
+import {
+  type Ability,
+  type BackingStore,
+  StoreError,
+  type StoreIo,
+  type StoreWatcher,
+} from '@lunkit/target-api'
+import { type BlockCalls, Blockwise } from '@lunkit/target-stores/blockwise'
+
+/** Writes as they are, where there is no volatile cache; with FUA; or each followed by SYNCHRONIZE CACHE. */
+export type WriteMode = 'plain' | 'fua' | 'flush'
+
+export interface IscsiDisk {
+  readonly unit: Unit
+  readonly session: Session
+  readonly identity: string
+  readonly blockSize: number
+  readonly size: number
+  readonly preferredBlock: number
+  readonly canWrite: boolean
+  readonly canUnmap: boolean
+  readonly mode: WriteMode
+  /** How long requests wait for a target that is away. */
+  readonly patienceMs: number
+}
+
+export class IscsiStore implements BackingStore, BlockCalls {
+  readonly size: number
+  readonly preferredBlock: number
+  readonly canWrite: boolean
+  readonly volatileCache = false
+  readonly discards: Ability
+  readonly writesZeroes: Ability
+  readonly discardGranularity: number
+  readonly identity: string
+  readonly #disk: IscsiDisk
+  readonly #blockwise: Blockwise
+  #told: StoreWatcher = () => {}
+  /** Fires when the target has been away for too long. */
+  #limit = newLimit()
+  #timer: NodeJS.Timeout | null = null
+
+  constructor(disk: IscsiDisk) {
+    this.#disk = disk
+    this.size = disk.size
+    this.preferredBlock = Math.max(disk.blockSize, disk.preferredBlock)
+    this.discardGranularity = disk.blockSize
+    this.canWrite = disk.canWrite
+    this.discards = disk.canUnmap ? 'native' : 'none'
+    this.writesZeroes = disk.canWrite ? 'emulated' : 'none'
+    this.identity = disk.identity
+    this.#blockwise = new Blockwise(disk.blockSize, this)
+  }
+
+  watch(told: StoreWatcher): void {
+    this.#told = told
+  }
+
+  heard(event: SessionEvent): void {
+    if (event.type === 'lost' && this.#timer === null) {
+      this.#told('away', event.error.message)
+      const giveUp = (): void => this.#limit.abort(new Error(`${this.identity} is away`))
+      this.#timer = setTimeout(giveUp, this.#disk.patienceMs)
+    } else if (event.type === 'reconnected') {
+      this.#settle()
+      this.#told('returned')
+    } else if (event.type === 'gave-up') this.#limit.abort(event.error)
+  }
+
+  #settle(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+    if (this.#limit.signal.aborted) this.#limit = newLimit()
+  }
+
+  read(io: StoreIo): void {
+    if (this.#isInside(io) && sumsUp(io)) this.#blockwise.read(io)
+    else io.finish(StoreError.internal)
+  }
+
+  write(io: StoreIo): void {
+    if (!this.canWrite) io.finish(StoreError.readOnly)
+    else if (this.#isInside(io) && sumsUp(io)) this.#blockwise.write(io)
+    else io.finish(StoreError.internal)
+  }
+
+  #isInside({ offset, length }: StoreIo): boolean {
+    return offset >= 0 && offset + length <= this.size
+  }
+
+  /** What was answered is durable. */
+  flush(io: StoreIo): void {
+    io.finish(StoreError.none)
+  }
+
+  discard(io: StoreIo): void {
+    if (!this.canWrite) io.finish(StoreError.readOnly)
+    else if (this.discards === 'none' || !this.#isInside(io)) io.finish(StoreError.internal)
+    else this.#blockwise.inner(io, whole => this.#run(whole, () => this.#discard(whole)))
+  }
+
+  readBlocks(io: StoreIo): void {
+    this.#run(io, () => this.#read(io))
+  }
+
+  writeBlocks(io: StoreIo): void {
+    this.#run(io, () => this.#write(io))
+  }
+
+  abort(io: StoreIo): void {
+    this.#blockwise.abort(io)
+  }
+
+  /** Pieces of whole blocks are filled where they are; others by way of one that is. */
+  async #read({ offset, length, segments }: StoreIo): Promise<void> {
+    const { unit, blockSize } = this.#disk
+    const { signal } = this.#limit
+    const isWhole = segments.every(segment => segment.length % blockSize === 0)
+    const pieces = isWhole ? segments.slice() : [Buffer.allocUnsafe(length)]
+    const reads: Promise<void>[] = []
+    let at = offset
+    for (const piece of pieces) {
+      reads.push(unit.readInto(at / blockSize, piece, { signal }))
+      at += piece.length
+    }
+    await all(reads)
+    if (isWhole) return
+    let from = 0
+    for (const segment of segments) from += pieces[0]!.copy(segment, 0, from, from + segment.length)
+  }
+
+  async #write({ offset, length, segments }: StoreIo): Promise<void> {
+    const { unit, blockSize, mode } = this.#disk
+    const { signal } = this.#limit
+    const data = segments.length === 1 ? segments[0]! : Buffer.concat(segments, length)
+    await unit.write(offset / blockSize, data, { signal, fua: mode === 'fua' })
+    if (mode === 'flush') await unit.flush({ signal })
+  }
+
+  async #discard({ offset, length }: StoreIo): Promise<void> {
+    const { unit, blockSize } = this.#disk
+    await unit.discard(offset / blockSize, length / blockSize, { signal: this.#limit.signal })
+  }
+
+  #run(io: StoreIo, work: () => Promise<void>): void {
+    if (this.#limit.signal.aborted) {
+      io.reason = String(this.#limit.signal.reason)
+      io.finish(StoreError.gone)
+      return
+    }
+    work().then(
+      () => io.finish(StoreError.none),
+      (error: unknown) => {
+        io.reason = error instanceof Error ? error.message : String(error)
+        io.finish(storeErrorOf(error))
+      },
+    )
+  }
+
+  async close(): Promise<void> {
+    this.#settle()
+    await this.#disk.session.close()
+  }
+}
+
+const sumsUp = ({ segments, length }: StoreIo): boolean =>
+  segments.reduce((sum, segment) => sum + segment.length, 0) === length
+
+function newLimit(): AbortController {
+  const limit = new AbortController()
+  // As many as there are requests.
+  setMaxListeners(0, limit.signal)
+  return limit
+}
+
+/** Waits for all, as their memory is in use until the last has ended; rejects with the first failure. */
+async function all(works: readonly Promise<void>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(works))
+    if (outcome.status === 'rejected') throw outcome.reason
+}
+
+const ERRORS: Readonly<Record<number, StoreError>> = {
+  [SenseKey.mediumError]: StoreError.medium,
+  [SenseKey.hardwareError]: StoreError.medium,
+  [SenseKey.dataProtect]: StoreError.readOnly,
+  [SenseKey.notReady]: StoreError.gone,
+}
+
+/** What the target said, or that it said nothing. */
+function storeErrorOf(error: unknown): StoreError {
+  if (!(error instanceof ScsiError)) return StoreError.gone
+  return ERRORS[error.senseKey] ?? StoreError.internal
+}
