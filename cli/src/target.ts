@@ -169,6 +169,31 @@ export function nbd(
   return { kind: 'disk', store: 'nbd', keys, label: uri }
 }
 
+/** Keys of what a handler has. */
+export interface HandlerOptions {
+  /** Which of its units, for a handler that has several. */
+  readonly unit?: string
+  /** Seconds that it may take for a request: 30 if not given, 0 for ever. */
+  readonly timeout?: number
+  /** Seconds that requests wait for a handler that is away: 10 if not given. */
+  readonly wait?: number
+  /** Pass data by a file in memory where both can: true if not given. */
+  readonly shared?: boolean
+}
+
+/** A disk whose blocks another process has, which listens on this Unix socket: docs/how-to/write-a-handler.md. */
+export function handler(socket: string, options: DiskOptions & HandlerOptions = {}): LunSpec {
+  return { kind: 'disk', store: 'handler', keys: keysOf({ socket, ...options }), label: `handler:${socket}` }
+}
+
+/** A unit of any type whose SCSI commands another process answers. */
+export function user(
+  socket: string,
+  options: HandlerOptions & CdromOptions & Pick<DiskOptions, 'readonly'> = {},
+): LunSpec {
+  return { kind: 'user', store: null, keys: keysOf({ socket, ...options }), label: `user:${socket}` }
+}
+
 /** Keys of a CD drive. */
 export type CdromOptions = Pick<
   DiskOptions,

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { SenseKey } from '@lunkit/spec'
 import { connect, ScsiError } from 'lunkit/initiator'
-import { createTarget, memory } from 'lunkit/target'
+import { createTarget, handler, memory, user } from 'lunkit/target'
 import { PythonHandler } from '../kit/python-handler.ts'
 import { scratch } from '../kit/scratch.ts'
 import { pattern } from '../kit/store-exchange.ts'
@@ -62,20 +62,48 @@ test('a handler that is killed comes back, and writes that wait for it go on', a
   for (const lba of [0, 4096]) assert.ok((await disk.read(lba, 2048)).equals(data))
 })
 
+test('a handler that hangs harms its own LUN only, and its commands can be aborted', async context => {
+  if (!need(context, 'python3')) return
+  const frozen = await python(context)
+  await using target = await createTarget({
+    luns: [handler(frozen.path), memory('1M')],
+  })
+  await using disk = await connect(target.url, INITIATOR)
+  await using other = await connect(target.luns[1]!.url, INITIATOR)
+  const data = pattern(4096, 5)
+  await disk.write(0, data)
+  frozen.freeze()
+  const stuck = [1, 2, 3].map(i =>
+    disk.read(8 * i, 8, { timeoutMs: 300 }).then(
+      () => 'read',
+      () => 'given up',
+    ),
+  )
+  for (let i = 0; i < 100; i++) await other.write(i, Buffer.alloc(512, i))
+  assert.deepEqual(await Promise.all(stuck), ['given up', 'given up', 'given up'])
+  // It is cut off for not answering what was aborted; another one takes its place.
+  await once(target, 'warning')
+  await frozen.kill()
+  await frozen.start()
+  assert.ok((await disk.read(0, 8)).equals(data))
+})
+
 test('without a wait the unit is not ready until the handler is back, which everybody hears', async context => {
   if (!need(context, 'python3')) return
   for (const kind of ['handler', 'user']) {
-    const handler = await python(context)
-    await using target = await createTarget({ luns: [`${kind}:${handler.path},wait=0`] })
+    const served = await python(context)
+    await using target = await createTarget({
+      luns: [kind === 'user' ? user(served.path, { wait: 0 }) : handler(served.path, { wait: 0 })],
+    })
     await using disk = await connect(target.url, INITIATOR)
     await disk.read(0, 8)
-    await handler.kill()
+    await served.kill()
     await assert.rejects(
       disk.read(0, 8),
       error => error instanceof ScsiError && error.senseKey === SenseKey.notReady,
     )
     const back = once(target, 'warning')
-    await handler.start()
+    await served.start()
     await back
   }
 })

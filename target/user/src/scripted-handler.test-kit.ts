@@ -73,13 +73,14 @@ export class Peer {
       )
       return
     }
-    if (kind < Kind.read || kind > Kind.zero) return
+    if (kind < Kind.read || kind > Kind.copy) return
     const { offset, length, place } = RANGE.read(body)
     const shared = (flags & Flag.shared) !== 0
     if (kind === Kind.write) {
       if (shared) readSync(this.memory, bytes, offset, length, place)
       else body.copy(bytes, offset, RANGE.length)
-    } else if (kind === Kind.zero || kind === Kind.discard) bytes.fill(0, offset, offset + length)
+    } else if (kind === Kind.copy) bytes.copy(bytes, offset, place, place + length)
+    else if (kind === Kind.zero || kind === Kind.discard) bytes.fill(0, offset, offset + length)
     if (kind !== Kind.read) {
       this.answer(tag)
       return

@@ -2,8 +2,10 @@
 // The store handler against the contract of a store, with data by shared memory, behind the messages, and from Python.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { after, before, describe, test } from 'node:test'
 import { readParameters } from '@lunkit/target-api'
 import { PythonHandler } from '@lunkit/testing/kit/python-handler.ts'
 import { scratch } from '@lunkit/testing/kit/scratch.ts'
@@ -18,7 +20,7 @@ const MIB = 1 << 20
 const open = (socket: string, keys: Record<string, string> = {}) =>
   store.open(readParameters('handler', store.parameters, { socket, ...keys }))
 
-const THIN = { cache: true, discard: true, discardedReadsZero: true, zero: true }
+const THIN = { cache: true, discard: true, discardedReadsZero: true, zero: true, copy: true }
 
 storeSuite('handler, data by shared memory', async context => {
   const { path } = await blocksHandler(context, 8 * MIB, THIN)
@@ -36,11 +38,16 @@ storeSuite('handler, read only', async context => {
 })
 
 if (spawnSync('python3', ['--version']).status === 0) {
-  storeSuite('handler in Python', async context => {
-    const handler = new PythonHandler(await scratch(context), 8 * MIB)
-    context.after(() => handler.kill())
-    await handler.start()
-    return open(handler.path)
+  describe('handler in Python', () => {
+    // One process for all cases: each connection takes the place of the one before.
+    const folder = mkdtempSync(join(tmpdir(), 'lunkit-'))
+    const handler = new PythonHandler(folder, 8 * MIB)
+    before(() => handler.start())
+    after(async () => {
+      await handler.kill()
+      rmSync(folder, { recursive: true, force: true })
+    })
+    storeSuite('it', () => open(handler.path))
   })
 } else test('handler in Python', t => void need(t, 'python3'))
 

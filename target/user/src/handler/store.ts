@@ -35,6 +35,7 @@ interface BlocksHello extends HandlerHello {
   readonly discardGranularity?: number
   readonly discardedReadsZero?: boolean
   readonly zero?: boolean
+  readonly copy?: boolean
 }
 
 const ERRORS: Readonly<Record<number, StoreError>> = {
@@ -124,16 +125,16 @@ class HandlerStore implements BackingStore, LinkUser {
     this.#link.close()
   }
 
-  #range(io: StoreIo, kind: number, data: number, moves: boolean): void {
+  #range(io: StoreIo, kind: number, data: number, moves: boolean, source = 0): void {
     let sum = 0
     for (let i = 0; i < io.segments.length; i++) sum += io.segments[i]!.length
     const fits = io.offset >= 0 && io.offset + io.length <= this.size
     if (!fits || (moves && sum !== io.length) || data > MOST_BYTES) io.finish(StoreError.internal)
     else if (io.length === 0) io.finish(StoreError.none)
-    else this.#ask(io, kind, io.offset, io.length)
+    else this.#ask(io, kind, io.offset, io.length, 0, source)
   }
 
-  #ask(io: StoreIo, kind: number, offset: number, length: number, note = 0): void {
+  #ask(io: StoreIo, kind: number, offset: number, length: number, note = 0, place = 0): void {
     const request = this.#link.take()
     request.task = io.task
     request.kind = kind
@@ -141,6 +142,7 @@ class HandlerStore implements BackingStore, LinkUser {
     request.note = note
     RANGE.field.offset.set(request.frame, HEADER, offset)
     RANGE.field.length.set(request.frame, HEADER, length)
+    RANGE.field.place.set(request.frame, HEADER, place)
     if (kind === Kind.read) request.longestIn = length
     else if (kind === Kind.write) {
       request.out = io.segments
@@ -198,6 +200,16 @@ class HandlerStore implements BackingStore, LinkUser {
     io.finish(ENDS[how])
   }
 
+  /** Only within itself: another unit may be another handler's. */
+  copiesFrom(source: BackingStore): boolean {
+    return source === this && this.canWrite && this.#hello?.copy === true
+  }
+
+  copy(io: StoreIo, _source: BackingStore, sourceOffset: number): void {
+    if (sourceOffset < 0 || sourceOffset + io.length > this.size) io.finish(StoreError.internal)
+    else this.#range(io, Kind.copy, 0, false, sourceOffset)
+  }
+
   /** Whoever reads or writes the same blocks waits meanwhile, so that a second time changes nothing. */
   mayRepeat(): boolean {
     return true
@@ -251,6 +263,7 @@ const FIXED = [
   'discardGranularity',
   'discardedReadsZero',
   'zero',
+  'copy',
   'identity',
 ] as const satisfies readonly (keyof BlocksHello)[]
 

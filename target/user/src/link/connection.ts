@@ -113,7 +113,7 @@ export class Connection implements FrameSink {
     REQUEST.field.flags.set(frame, 0, request.flags | (request.place < 0 ? 0 : Flag.shared))
     REQUEST.field.session.set(frame, 0, request.session)
     REQUEST.field.tag.set(frame, 0, request.tag)
-    if (bodyLength > 0) place(frame, end, Math.max(request.place, 0))
+    if (request.place >= 0) place(frame, end, request.place)
     const socket = this.#corkedSocket()
     const head = frame.subarray(0, end)
     if (inline === 0) {

@@ -13,6 +13,8 @@ export const Kind = Object.freeze({
   flush: 0x04,
   discard: 0x05,
   zero: 0x06,
+  /** Within the unit, from `place` on: the ranges do not overlap. */
+  copy: 0x07,
   /** A SCSI command. */
   execute: 0x10,
   /** JSON: an initiator has come, before its first command. */
@@ -70,11 +72,11 @@ export const ANSWER = layout('Answer', 'write-a-handler, messages of the handler
   count: u32(12),
 })
 
-/** Behind the header of read, write, flush, discard and zero; the data of a write follow. */
+/** Behind the header of read, write, flush, discard, zero and copy; the data of a write follow. */
 export const RANGE = layout('Range', 'write-a-handler, blocks', 24, {
   offset: u64(0),
   length: u64(8),
-  /** Where the data are in the shared memory. */
+  /** Where the data are in the shared memory; of a copy, where its source is. */
   place: u64(16),
 })
 

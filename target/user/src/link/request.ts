@@ -7,7 +7,7 @@ export const HEADER = REQUEST.length
 const NONE: readonly Buffer[] = []
 
 export class Request {
-  /** Header and body; whoever asks fills the body, but for the place of its data, which is its last eight bytes. */
+  /** Header and body; whoever asks fills the body, whose last eight bytes are the place of its data in shared memory, if they go there. */
   readonly frame = Buffer.alloc(HEADER + EXECUTE.length)
   task: Task = null as unknown as Task
   kind = 0
