@@ -120,6 +120,7 @@ for (const { name, cluster, words } of [
   { name: 'clusters of 512', cluster: 512, words: null },
   { name: 'clusters of 4096', cluster: 4096, words: null },
   { name: 'clusters of 64K', cluster: 65536, words: null },
+  { name: 'refcount tables that grow', cluster: 512, words: ['-o', 'cluster_size=512,refcount_bits=64'] },
   { name: 'snapshots made and deleted', cluster: 4096, words: ['-o', 'cluster_size=4096'] },
 ]) {
   test(`power failures: ${name}`, async t => {

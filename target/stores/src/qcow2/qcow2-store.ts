@@ -101,6 +101,8 @@ export class Qcow2Store implements BackingStore, GatherEnd {
     if (this.discards === 'none') io.finish(this.canWrite ? StoreError.internal : StoreError.readOnly)
     else if (this.#admits(io, 'discard', false)) {
       const gather = this.#begin(io)
+      // The request is an object that is used again.
+      this.#aborted.delete(io)
       const isAborted = (): boolean => this.#aborted.has(io)
       this.#ends(gather, this.#zeros.zero(io.offset, io.length, isAborted))
     }

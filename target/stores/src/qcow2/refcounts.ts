@@ -75,28 +75,51 @@ export class Refcounts {
     return this.#inTurn(() => this.#take(most))
   }
 
-  /** Takes exactly so many neighbours. Rejects with Fault. */
+  /** Takes exactly so many neighbours, behind everything. Rejects with Fault. */
   allocateWhole(count: number): Promise<number> {
     return this.#inTurn(async () => {
-      const { blockEntries, clusterSize } = this.#geometry
-      // Behind everything, so that there is nothing to look for; blocks that this makes take clusters there, too.
-      for (let first = this.#end; ; first = this.#end) {
-        for (let c = first; c < first + count; c = (Math.floor(c / blockEntries) + 1) * blockEntries)
-          await this.#block(Math.floor(c / blockEntries), c)
-        await this.#block(Math.floor((first + count - 1) / blockEntries), first + count - 1)
-        if (this.#end > first) continue
-        let free = true
-        for (let c = first; free && c < first + count; c++) free = (await this.count(c)) === 0
-        if (!free) {
-          this.#end = first + count
-          continue
-        }
-        await this.#file.reach((first + count) * clusterSize)
-        for (let c = first; c < first + count; c++) await this.set(c, 1)
-        this.#end = first + count
-        return first * clusterSize
+      for (;;) {
+        const run = await this.#takeWhole(count)
+        if (run !== null) return run
       }
     })
+  }
+
+  /** Blocks that are missing come first, then the run. Null: something else had to be done, and it is to be called again. */
+  async #takeWhole(count: number): Promise<number | null> {
+    const { blockEntries, clusterSize } = this.#geometry
+    const first = this.#end
+    const firstBlock = Math.floor(first / blockEntries)
+    let missing: number[] = []
+    for (;;) {
+      const lastBlock = Math.floor((first + missing.length + count - 1) / blockEntries)
+      const found: number[] = []
+      for (let i = firstBlock; i <= lastBlock; i++) if (!(this.#table[i]! > 0)) found.push(i)
+      if (found.length === missing.length) break
+      missing = found
+    }
+    const end = first + missing.length + count
+    const lastBlock = Math.floor((end - 1) / blockEntries)
+    if (lastBlock >= this.#table.length) {
+      await this.#growTable()
+      return null
+    }
+    await this.#file.reach(end * clusterSize)
+    for (const _ of missing) await this.blocks.reserve()
+    for (const _ of missing) this.blocks.unreserve()
+    for (let i = firstBlock; i <= lastBlock; i++) if (this.#table[i]! > 0) await this.#loaded(i)
+    const blocks = new Map<number, CachedTable>()
+    for (let i = firstBlock; i <= lastBlock; i++) {
+      if (!(this.#table[i]! > 0)) continue
+      const block = this.blocks.peek(i)
+      if (block === null) return null
+      blocks.set(i, block)
+    }
+    for (const [i, index] of missing.entries()) blocks.set(index, this.#addBlock(index, first + i))
+    for (let c = first; c < end; c++)
+      this.#mark(blocks.get(Math.floor(c / blockEntries))!, c % blockEntries, 1)
+    this.#end = end
+    return (end - count) * clusterSize
   }
 
   /** References to a cluster. Rejects with Fault. */
