@@ -5,9 +5,10 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { readSense, Status } from '@lunkit/spec'
+import { FORMAT_UNIT, POPULATE_TOKEN, READ_10, readSense, Status } from '@lunkit/spec'
 import { connect } from 'lunkit/initiator'
 import { createTarget, file, memory, overlay } from 'lunkit/target'
+import { cdbOf } from '../kit/device-bench.ts'
 import { scratch } from '../kit/scratch.ts'
 import { serve } from '../kit/serve-process.ts'
 import { pattern } from '../kit/store-exchange.ts'
@@ -226,4 +227,53 @@ test('where the disk of the changes is full, only the write that needs room fail
   assert.ok((await disk.read(1000, 8)).equals(Buffer.alloc(4096, 3)))
   await disk.close()
   assert.equal(await target.stop(), 0)
+})
+
+test('commands amid a reset read one or the other, and the next one tells of it', async t => {
+  const { path } = await image(t)
+  await using target = await createTarget({ luns: [overlay(file(path))] })
+  const [lun] = target.luns
+  await using disk = await attach(target.url)
+  const base = await disk.read(0, 8)
+  const changed = Buffer.alloc(4096, 0x77)
+  const cdb = cdbOf(READ_10, { lba: 0, blocks: 8 })
+  for (let round = 0; round < 20; round++) {
+    await disk.write(0, changed)
+    const reset = lun!.control('reset')
+    let told = false
+    for (let anew = false; !anew; ) {
+      // Several at a time: some wait while changes are exchanged, and were there before the attention.
+      const answers = await Promise.all(
+        [1, 2, 3, 4].map(() => disk.execute(cdb, { dataIn: Buffer.alloc(4096) })),
+      )
+      for (const { status, sense, dataIn } of answers) {
+        if (status === Status.good) {
+          anew ||= base.equals(dataIn)
+          assert.ok(base.equals(dataIn) || changed.equals(dataIn))
+        } else {
+          assert.deepEqual([readSense(sense)!.asc, readSense(sense)!.ascq], [0x28, 0])
+          told = true
+        }
+      }
+    }
+    assert.deepEqual(await hears(disk), told ? [] : ['6/28/0'], `round ${round}`)
+    await reset
+  }
+})
+
+test('with changes of each initiator, a format stays with who asked for it, and there are no tokens', async t => {
+  const { path } = await image(t)
+  const before = hashOf(path)
+  await using target = await createTarget({ luns: [overlay(file(path), { per: 'initiator' })] })
+  await using one = await attach(target.url)
+  await using two = await attach(target.url, TWO)
+  await two.write(5, Buffer.alloc(512, 5))
+  const seen = await two.read(0, 2048)
+  const format = await one.execute(cdbOf(FORMAT_UNIT))
+  assert.equal(format.status, Status.good)
+  assert.ok((await one.read(0, 2048)).equals(Buffer.alloc(MIB)))
+  assert.ok((await two.read(0, 2048)).equals(seen))
+  const token = await two.execute(cdbOf(POPULATE_TOKEN))
+  assert.equal(readSense(token.sense)!.asc, 0x24)
+  assert.equal(hashOf(path), before)
 })

@@ -118,6 +118,8 @@ export class GrainMap {
 }
 
 function countKept(page: Uint8Array): number {
+  const state = UNIFORM.indexOf(page)
+  if (state >= 0) return state === KEPT ? PAGE_GRAINS : 0
   let count = 0
   for (const byte of page) {
     for (let rest = byte & 0b01010101; rest !== 0; rest &= rest - 1) count++

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opens or makes the file of an overlay, and those that it goes on from; refuses what belongs to something else.
 import { randomUUID } from 'node:crypto'
-import { readFile, realpath, stat } from 'node:fs/promises'
+import { readFile, realpath, stat, unlink } from 'node:fs/promises'
 import { dirname, relative, resolve } from 'node:path'
 import { type BackingStore, OperatorError, StoreError } from '@lunkit/target-api'
 import type { FileStore } from '../../file/file-store.ts'
@@ -77,6 +77,10 @@ async function isNew(path: string): Promise<boolean> {
 }
 
 async function create(path: string, { below, grain, parent }: UpperOptions): Promise<FileChanges> {
+  const existed = await stat(path).then(
+    () => true,
+    () => false,
+  )
   const data = await openFile({ path, size: HEADER_BYTES })
   try {
     const from = parent?.data.identity.replace(/^file:/, '')
@@ -96,6 +100,7 @@ async function create(path: string, { below, grain, parent }: UpperOptions): Pro
     return new FileChanges(path, data, header)
   } catch (error) {
     await data.close()
+    if (!existed) await unlink(path).catch(() => undefined)
     throw error
   }
 }
