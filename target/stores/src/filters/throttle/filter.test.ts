@@ -81,6 +81,24 @@ test('what is aborted while it waits is answered, and never done', async t => {
   await exchange.close()
 })
 
+test('other rates hold at once, for those that wait as well', async t => {
+  const { exchange, tick, passed } = await throttled(t, { iops: 10 })
+  const { run } = exchange.store.controls!['rates']!
+  const rates = (...words: string[]) => run(words, () => {})
+  const all = Array.from({ length: 30 }, () => exchange.read(0, 512))
+  assert.equal(passed(), 1)
+  assert.deepEqual(await rates('iops=100', 'rate=1M'), { iops: 100, rate: 1 << 20 })
+  assert.equal(passed(), 10)
+  tick(49)
+  assert.equal(passed(), 5)
+  for (const word of ['iops=0', 'speed=3', 'iops', 'iops=fast']) await assert.rejects(rates(word))
+  assert.deepEqual(await rates(), { iops: 100, rate: 1 << 20 })
+  assert.deepEqual(await rates('none'), {})
+  assert.equal(passed(), 14)
+  await Promise.all(all)
+  await exchange.close()
+})
+
 test('no limit, and limits of nothing, are refused', async () => {
   for (const values of [{}, { iops: 0 }, { rate: 10, writerate: 0 }]) {
     await assert.rejects(filter.open(new MemoryStore(512), values), {

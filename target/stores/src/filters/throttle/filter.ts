@@ -3,10 +3,12 @@
 import { performance } from 'node:perf_hooks'
 import {
   type BackingStore,
+  type Controls,
   type FilterType,
   OperatorError,
   type ParameterTable,
   type ParameterValues,
+  readParameters,
 } from '@lunkit/target-api'
 import { type Held, HoldingStore } from '../holding.ts'
 import { Bucket } from './bucket.ts'
@@ -18,13 +20,17 @@ interface Limit {
 
 /** What waits in one direction, in order. */
 class Queue {
-  readonly #limits: readonly Limit[]
+  #limits: readonly Limit[] = []
   readonly #waiting: Held[] = []
   #timer: NodeJS.Timeout | null = null
   #pumping = false
 
-  constructor(limits: readonly Limit[]) {
+  /** From now on, for those that wait, too. */
+  limit(limits: readonly Limit[]): void {
     this.#limits = limits
+    if (this.#timer === null) return
+    clearTimeout(this.#timer)
+    this.#again()
   }
 
   add(held: Held): void {
@@ -69,16 +75,38 @@ const bytesOf = ({ call, io }: Held): number =>
   call === 'read' || call === 'write' || call === 'copy' ? io.length : 0
 
 class ThrottledStore extends HoldingStore {
-  readonly #reads: Queue
-  readonly #writes: Queue
+  readonly #reads = new Queue()
+  readonly #writes = new Queue()
+  #values: ParameterValues = {}
+
   constructor(below: BackingStore, values: ParameterValues) {
     super(below)
+    this.#limit(values)
+  }
+
+  protected override ownControls(): Controls {
+    return {
+      rates: {
+        usage: `[none | ${Object.keys(PARAMETERS).join('=N | ')}=N ...]`,
+        changes: 'nothing',
+        run: async words => {
+          if (words.length > 0) this.#limit(words.join() === 'none' ? {} : ratesOf(words))
+          return Object.fromEntries(Object.entries(this.#values).map(([key, value]) => [key, Number(value)]))
+        },
+      },
+    }
+  }
+
+  #limit(values: ParameterValues): void {
+    this.#values = Object.fromEntries(
+      Object.entries(values).filter(([key]) => Object.hasOwn(PARAMETERS, key)),
+    )
     const now = performance.now()
     const limit = (key: string, counts: Limit['counts']): Limit[] =>
       values[key] === undefined ? [] : [{ bucket: new Bucket(Number(values[key]), now), counts }]
     const both = [...limit('iops', 'requests'), ...limit('rate', 'bytes')]
-    this.#reads = new Queue([...both, ...limit('readiops', 'requests'), ...limit('readrate', 'bytes')])
-    this.#writes = new Queue([...both, ...limit('writeiops', 'requests'), ...limit('writerate', 'bytes')])
+    this.#reads.limit([...both, ...limit('readiops', 'requests'), ...limit('readrate', 'bytes')])
+    this.#writes.limit([...both, ...limit('writeiops', 'requests'), ...limit('writerate', 'bytes')])
   }
 
   protected override hold(held: Held): void {
@@ -108,17 +136,33 @@ export const filter: FilterType = {
   name: 'throttle',
   parameters: PARAMETERS,
   open: async (below, values) => {
-    const given = Object.keys(PARAMETERS).filter(key => values[key] !== undefined)
-    const none = given.find(key => Number(values[key]) < 1)
-    if (given.length > 0 && none === undefined) return new ThrottledStore(below, values)
-    throw new OperatorError(
-      'THROTTLE_NONE',
-      none === undefined
-        ? 'The filter throttle is given no limit'
-        : `The filter throttle cannot let pass ${none}=0`,
-      {
-        hint: 'give iops=, rate=, or one of readiops, readrate, writeiops and writerate; what is left away is unlimited',
-      },
-    )
+    check(values)
+    return new ThrottledStore(below, values)
   },
+}
+
+/** Throws OperatorError. */
+function ratesOf(words: readonly string[]): ParameterValues {
+  const pairs = words.map(word => {
+    const [, key, value] = /^(\w+)=(.*)$/.exec(word) ?? []
+    return [key ?? word, value ?? ''] as const
+  })
+  const values = readParameters('rates', PARAMETERS, Object.fromEntries(pairs))
+  check(values)
+  return values
+}
+
+function check(values: ParameterValues): void {
+  const given = Object.keys(PARAMETERS).filter(key => values[key] !== undefined)
+  const none = given.find(key => Number(values[key]) < 1)
+  if (given.length > 0 && none === undefined) return
+  throw new OperatorError(
+    'THROTTLE_NONE',
+    none === undefined
+      ? 'The filter throttle is given no limit'
+      : `The filter throttle cannot let pass ${none}=0`,
+    {
+      hint: 'give iops=, rate=, or one of readiops, readrate, writeiops and writerate; what is left away is unlimited',
+    },
+  )
 }
