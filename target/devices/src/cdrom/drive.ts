@@ -7,6 +7,7 @@ import {
   MediaEvent,
   ModeCode,
   NOT_READY_TO_READY_CHANGE_MEDIUM_MAY_HAVE_CHANGED,
+  SEND_DIAGNOSTIC,
   type SenseCode,
   VersionDescriptor,
 } from '@lunkit/spec'
@@ -112,7 +113,8 @@ export class Drive implements Device, PrimaryDevice, MediumDrive {
     this.notes.attach(unit)
   }
 
-  abort(task: Task): void {
+  abort(task: Task) {
+    if (task.binding.command === SEND_DIAGNOSTIC) return this.selfTests.abort(SelfTestResult.abortedOtherwise)
     // The tray may have been opened meanwhile; the disc is still in it.
     this.#tray?.store.abort?.(task.io)
   }

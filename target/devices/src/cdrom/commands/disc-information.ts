@@ -10,8 +10,8 @@ import {
   TRACK_INFORMATION,
   TrackAddress,
 } from '@lunkit/spec'
-import { type Binding, fail, on, reply, type Task } from '@lunkit/target-api'
-import type { Drive } from '../drive.ts'
+import { type Binding, fail, reply } from '@lunkit/target-api'
+import { onDisc } from '../on-disc.ts'
 
 const COMPLETE = 3
 const FINALIZED = 2
@@ -20,7 +20,7 @@ const NONE = 0xffff_ffff
 
 const disc = READ_DISC_INFORMATION.cdb.field
 
-const readDiscInformation = on(READ_DISC_INFORMATION, (task: Task) => {
+const readDiscInformation = onDisc(READ_DISC_INFORMATION, task => {
   // Other types are for what is written.
   if (disc.dataType.get(task.cdb, 0) !== 0) return fail(task, INVALID_FIELD_IN_CDB, disc.dataType)
   const answer = DISC_INFORMATION.write({
@@ -42,9 +42,8 @@ const track = READ_TRACK_INFORMATION.cdb.field
 /** DATA MODE of the sectors: Mode 1, 2048 bytes of user data. */
 const MODE_1 = 1
 
-const readTrackInformation = on(READ_TRACK_INFORMATION, (task: Task, drive: Drive) => {
+const readTrackInformation = onDisc(READ_TRACK_INFORMATION, (task, { sectors }) => {
   const { cdb } = task
-  const { sectors } = drive.disc!
   const type = track.addressType.get(cdb, 0)
   const address = track.address.get(cdb, 0)
   if (type > TrackAddress.session) return fail(task, INVALID_FIELD_IN_CDB, track.addressType)

@@ -26,6 +26,8 @@ interface ClassRow {
 
 /** POWER STATUS: active. */
 const ACTIVE = 1
+/** Bytes of an event of any class. */
+const EVENT = 4
 const never = (): boolean => false
 
 /** The lower the class, the more urgent it is (MMC-6 GET EVENT STATUS NOTIFICATION command). */
@@ -65,7 +67,7 @@ export const getEventStatus = on(GET_EVENT_STATUS_NOTIFICATION, (task: Task, dri
   }
   const { eventClass } = urgent
   // An answer that has no room for the event does not tell it.
-  const event = room > EVENT_HEADER.length ? urgent.describe(drive, nexus) : new Uint8Array(4)
-  const dataLength = EVENT_HEADER.length - 2 + event.length
+  const event = room < EVENT_HEADER.length + EVENT ? new Uint8Array(EVENT) : urgent.describe(drive, nexus)
+  const dataLength = EVENT_HEADER.length - 2 + EVENT
   reply(task, Buffer.concat([EVENT_HEADER.write({ dataLength, eventClass, supported }), event]), room)
 })

@@ -9,11 +9,11 @@ import {
   READ_CD,
   READ_CD_MSF,
 } from '@lunkit/spec'
-import { type Binding, fail, on, succeed, type Task } from '@lunkit/target-api'
+import { type Binding, fail, succeed, type Task } from '@lunkit/target-api'
 import { MAX_TRANSFER, readBlocks } from '../../primary/read-blocks.ts'
-import { SECTOR } from '../disc.ts'
-import type { Drive } from '../drive.ts'
+import { type Disc, SECTOR } from '../disc.ts'
 import { lbaOf } from '../msf.ts'
+import { onDisc } from '../on-disc.ts'
 
 /** EXPECTED SECTOR TYPE: any, CD-DA, Mode 1, Mode 2 without and with forms. */
 const ANY = 0
@@ -23,39 +23,37 @@ const LAST_TYPE = 5
 type Fields = typeof READ_CD.cdb.field | typeof READ_CD_MSF.cdb.field
 
 /** What READ does, for a disc and a sector that can have it. */
-function readSectors(task: Task, { disc }: Drive, fields: Fields) {
+function readSectors(task: Task, { profile, store }: Disc, fields: Fields) {
   const { cdb } = task
-  if (disc!.profile !== Profile.cdRom) return fail(task, CANNOT_READ_MEDIUM_INCOMPATIBLE_FORMAT)
+  if (profile !== Profile.cdRom) return fail(task, CANNOT_READ_MEDIUM_INCOMPATIBLE_FORMAT)
   const type = fields.sectorType.get(cdb, 0)
   if (type > LAST_TYPE) return fail(task, INVALID_FIELD_IN_CDB, fields.sectorType)
   if (type !== ANY && type !== MODE_1 && task.blocks > 0) return fail(task, ILLEGAL_MODE_FOR_THIS_TRACK)
-  if (fields.userData.get(cdb, 0) === 1) readBlocks(task, disc!.store, SECTOR)
+  if (fields.userData.get(cdb, 0) === 1) readBlocks(task, store, SECTOR)
   else succeed(task)
 }
 
 /** An image has no more than user data: neither the other parts of a sector nor sub-channels. */
 const refuses = ['dap', 'sync', 'headerCodes', 'edcEcc', 'c2', 'subchannel'] as const
 
-const readCd = on(READ_CD, (task: Task, drive: Drive) => readSectors(task, drive, READ_CD.cdb.field), {
-  refuses,
-})
+const readCd = onDisc(READ_CD, (task, disc) => readSectors(task, disc, READ_CD.cdb.field), { refuses })
 
 const msf = READ_CD_MSF.cdb.field
 
-const readCdMsf = on(
+const readCdMsf = onDisc(
   READ_CD_MSF,
-  (task: Task, drive: Drive) => {
+  (task, disc) => {
     const { cdb } = task
     const start = lbaOf(msf.start.get(cdb, 0))
     const end = lbaOf(msf.end.get(cdb, 0))
     if (Number.isNaN(start)) return fail(task, INVALID_FIELD_IN_CDB, msf.start)
     // It is the sector behind the last one.
     if (Number.isNaN(end) || end < start) return fail(task, INVALID_FIELD_IN_CDB, msf.end)
-    if (start < 0 || end > drive.blocks) return fail(task, LBA_OUT_OF_RANGE)
+    if (start < 0 || end > disc.sectors) return fail(task, LBA_OUT_OF_RANGE)
     if ((end - start) * SECTOR > MAX_TRANSFER) return fail(task, INVALID_FIELD_IN_CDB, msf.end)
     task.lba = start
     task.blocks = end - start
-    readSectors(task, drive, msf)
+    readSectors(task, disc, msf)
   },
   { refuses },
 )

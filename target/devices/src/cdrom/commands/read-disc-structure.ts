@@ -12,9 +12,9 @@ import {
   StructureFormat,
   StructureMedia,
 } from '@lunkit/spec'
-import { fail, on, reply, type Task } from '@lunkit/target-api'
+import { fail, reply } from '@lunkit/target-api'
 import { type Disc, SECTOR } from '../disc.ts'
-import type { Drive } from '../drive.ts'
+import { onDisc } from '../on-disc.ts'
 
 const { mediaType, layer, format, allocation, agid } = READ_DISC_STRUCTURE.cdb.field
 
@@ -49,9 +49,8 @@ const STRUCTURES: Readonly<Record<number, { readonly media: number; readonly all
   [Profile.bdRom]: { media: StructureMedia.bd, all: [] },
 }
 
-export const readDiscStructure = on(READ_DISC_STRUCTURE, (task: Task, drive: Drive) => {
+export const readDiscStructure = onDisc(READ_DISC_STRUCTURE, (task, disc) => {
   const { cdb } = task
-  const disc = drive.disc!
   const known = STRUCTURES[disc.profile]
   const code = format.get(cdb, 0)
   const list = code === StructureFormat.list

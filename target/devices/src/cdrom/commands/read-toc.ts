@@ -10,18 +10,17 @@ import {
   TOC_TRACK,
   TocFormat,
 } from '@lunkit/spec'
-import { fail, on, reply, type Task } from '@lunkit/target-api'
+import { fail, reply } from '@lunkit/target-api'
 import type { Disc } from '../disc.ts'
-import type { Drive } from '../drive.ts'
 import { msfOf } from '../msf.ts'
+import { onDisc } from '../on-disc.ts'
 
 const { time, format, track, allocation, oldFormat } = READ_TOC_PMA_ATIP.cdb.field
 
 const LEAD_OUT = 0xaa
 
-export const readToc = on(READ_TOC_PMA_ATIP, (task: Task, drive: Drive) => {
+export const readToc = onDisc(READ_TOC_PMA_ATIP, (task, disc) => {
   const { cdb } = task
-  const disc = drive.disc!
   const wanted = format.get(cdb, 0) || oldFormat.get(cdb, 0)
   const first = track.get(cdb, 0)
   const place = format.get(cdb, 0) === 0 && wanted !== 0 ? oldFormat : format
