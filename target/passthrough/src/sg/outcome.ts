@@ -72,3 +72,4 @@ export const ofRefusal = (name: string): Outcome =>
 export const CANNOT_BE_SENT = row('refused', CANNOT)
 export const ENDED_BY_RESET = row('ended', 'it was reset')
 export const TOO_LONG_BEHIND = row('ended', 'the command waited too long behind others')
+export const TAKEN_BACK = row('ended', 'the command was aborted before the unit had it')

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
-import type { BridgeAnswer } from '../bridge.ts'
+import type { BridgeAnswer, BridgeRequest } from '../bridge.ts'
 import { type End, FakeKernel } from './fake-kernel.test-kit.ts'
 import { SgUnit } from './unit.ts'
 
@@ -13,6 +13,7 @@ type Step =
   | { readonly do: 'end'; readonly which: number; readonly end: End }
   | { readonly do: 'fail'; readonly call: 'open' | 'reset' | 'submit'; readonly how: string }
   | { readonly do: 'take'; readonly most: number }
+  | { readonly do: 'cancel'; readonly which: number }
   | { readonly do: 'turn' | 'reset' | 'hang up' }
 
 const ENDS: readonly End[] = [
@@ -49,6 +50,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       how: fc.constantFrom('ENODEV', 'EINVAL', 'ENOMEM', 'EACCES', 'EIO'),
     }),
   },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('cancel' as const), which: fc.nat(400) }) },
   {
     weight: 1,
     arbitrary: fc.record({ do: fc.constant('take' as const), most: fc.integer({ min: 1, max: 16 }) }),
@@ -59,6 +61,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 class Run {
   readonly kernel = new FakeKernel()
   readonly answers: BridgeAnswer[][] = []
+  readonly requests: BridgeRequest[] = []
   unit: SgUnit | null = null
 
   async open(): Promise<void> {
@@ -70,7 +73,7 @@ class Run {
     const mine: BridgeAnswer[] = []
     const number = this.answers.push(mine) - 1
     const data = Buffer.alloc(8, number)
-    this.unit!.execute({
+    const request: BridgeRequest = {
       cdb: Uint8Array.of(0, 0, 0, number >> 8, number & 0xff, 0),
       direction: out ? 'out' : 'in',
       dataOut: out ? [data.subarray(0, 3), data.subarray(3)] : [],
@@ -82,7 +85,9 @@ class Run {
         // Some initiators go on at once
         if (mine.length === 1 && number % 7 === 0 && this.answers.length < 400) this.execute(!out)
       },
-    })
+    }
+    this.requests.push(request)
+    this.unit!.execute(request)
   }
 
   async take(one: Step): Promise<void> {
@@ -93,9 +98,19 @@ class Run {
       if (under.length > 0) kernel.end(one.end, under[one.which % under.length]!)
     } else if (one.do === 'fail') kernel.failures[one.call].push(one.how)
     else if (one.do === 'take') kernel.mostTaken = one.most
+    else if (one.do === 'cancel') this.cancel(one.which)
     else if (one.do === 'turn') await turn()
     else if (one.do === 'reset') this.unit!.reset()
     else kernel.hangUp()
+  }
+
+  /** As pass-through does it: once. */
+  cancel(which: number): void {
+    const request = this.requests[which % Math.max(this.requests.length, 1)]
+    const cancel = request?.cancel ?? null
+    if (request === undefined || cancel === null) return
+    request.cancel = null
+    cancel()
   }
 
   /** All that is under way ends. */

@@ -331,3 +331,18 @@ test('a command that waits too long behind others is ended, and those behind it 
   assert.equal(marks(kernel).at(-1), 17)
   unit.close()
 })
+
+test('a command that the kernel does not have yet can be aborted, one that it has cannot', async () => {
+  const { kernel, unit } = await opened()
+  const all = Array.from({ length: 18 }, (_, i) => TUR(i))
+  for (const one of all) unit.execute(one)
+  await settle()
+  assert.equal(all[0]!.cancel, null)
+  all[16]!.cancel!()
+  assert.equal(all[16]!.outcome, 'ended')
+  kernel.end({}, ...kernel.underWay())
+  await settle()
+  assert.equal(marks(kernel).at(-1), 17)
+  assert.equal(all[17]!.cancel, null)
+  unit.close()
+})

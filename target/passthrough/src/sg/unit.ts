@@ -10,6 +10,7 @@ import {
   type Outcome,
   ofRefusal,
   ofStatuses,
+  TAKEN_BACK,
   TOO_LONG_BEHIND,
 } from './outcome.ts'
 import { makeSlots, type Slot } from './slot.ts'
@@ -77,6 +78,8 @@ export class SgUnit implements Bridge {
       this.#waiting.push(request)
       this.#since.push(performance.now())
       this.#goOn()
+      // Linux can end no command that it has; one that it has not can still be taken back
+      if (this.#waiting.at(-1) === request) request.cancel = () => this.#takeBack(request)
     }
   }
 
@@ -123,8 +126,10 @@ export class SgUnit implements Bridge {
     this.#resetting = 'no'
     while (this.#waiting.length > 0 && this.#free.length > 0) {
       const slot = this.#free.pop()!
-      slot.fill(this.#waiting.shift()!)
+      const request = this.#waiting.shift()!
       this.#since.shift()
+      request.cancel = null
+      slot.fill(request)
       this.#batch.push(slot)
     }
     if (this.#batch.length === 0) return
@@ -213,6 +218,14 @@ export class SgUnit implements Bridge {
 
   #lost(request: BridgeRequest): void {
     request.finish(unanswered('lost', `${this.#path}: ${this.#reason}`))
+  }
+
+  #takeBack(request: BridgeRequest): void {
+    const at = this.#waiting.indexOf(request)
+    if (at < 0) return
+    this.#waiting.splice(at, 1)
+    this.#since.splice(at, 1)
+    this.#tell(request, TAKEN_BACK)
   }
 
   /** Those that came first of the ones that wait. */
