@@ -55,14 +55,14 @@ async function recovered(exchange: StoreExchange): Promise<void> {
 
 const writes = ({ requests }: NbdPeer): PeerRequest[] => requests.filter(({ type }) => type === 1)
 
-/** A request by somebody of his own, as a nexus is. */
-function by(who: object, exchange: StoreExchange): StoreIo {
+/** A request of the initiator of that name, by a session of its own. */
+function by(name: string, exchange: StoreExchange): StoreIo {
   const io = exchange.io()
-  io.task.nexusUnit = { nexus: who } as unknown as typeof io.task.nexusUnit
+  io.task.nexusUnit = { nexus: { initiator: { name } } } as unknown as typeof io.task.nexusUnit
   return io
 }
 
-function writeBy(who: object, exchange: StoreExchange, offset: number): Promise<Answer> {
+function writeBy(who: string, exchange: StoreExchange, offset: number): Promise<Answer> {
   const io = by(who, exchange)
   io.offset = offset
   io.length = 4096
@@ -124,8 +124,8 @@ describe('a server that crashes', { concurrency: true }, () => {
 
   it('has everybody with answered and unflushed writes told by one flush that fails', async t => {
     const { peer, exchange } = await bench(t, {}, { timeout: '10' })
-    const [alice, bob, carol] = [{}, {}, {}]
-    const flushBy = async (who: object): Promise<StoreError> =>
+    const [alice, bob, carol] = ['alice', 'bob', 'carol'] as const
+    const flushBy = async (who: string): Promise<StoreError> =>
       (await exchange.put('flush', by(who, exchange))).error
     await writeBy(alice, exchange, 0)
     assert.equal(await flushBy(bob), StoreError.none, 'a flush covers the writes of all')
@@ -141,6 +141,13 @@ describe('a server that crashes', { concurrency: true }, () => {
     assert.equal(await flushBy(carol), StoreError.none, 'what was forced is durable')
     assert.equal(await flushBy(bob), StoreError.medium)
     assert.equal(await flushBy(bob), StoreError.none)
+    for (let i = 0; i < 1100; i++) await writeBy(`host ${i}`, exchange, 0)
+    await peer.crash()
+    await peer.listen()
+    assert.equal(await flushBy('host 0'), StoreError.medium)
+    assert.equal(await flushBy('host 1023'), StoreError.medium)
+    assert.equal(await flushBy('host 1024'), StoreError.medium, 'one of those too many')
+    assert.equal(await flushBy('host 1025'), StoreError.none)
   })
 
   it('between the pieces of a write has all of them written again', async t => {
@@ -233,7 +240,7 @@ describe('a server that crashes', { concurrency: true }, () => {
     let over = false
     const writer = async (first: number): Promise<void> => {
       // Each has blocks and a name of its own, as initiators have.
-      const me = {}
+      const me = `writer ${first}`
       for (let round = 0; !over; round++) {
         const acknowledged = new Map<number, number>()
         for (let i = 0; i < 4; i++) {

@@ -2,12 +2,15 @@
 // Whose answered writes no flush has covered: should the server be lost, each of them is told once, by a flush that fails.
 import { StoreError, type StoreIo } from '@lunkit/target-api'
 
-/** Stands for whoever has no nexus: a filter, or the disk itself. */
-const NOBODY = {}
-/** More writers than this at once share one entry. */
+/** More writers than this at once share one entry, which tells whoever comes first. */
 const MOST_WRITERS = 1024
+const MANY = '*'
 
-const writerOf = ({ task }: StoreIo): object => task.nexusUnit?.nexus ?? NOBODY
+/**
+ * The initiator's name, whatever session or path it uses: a host may write by one and flush by another. Empty for who has no
+ * nexus: a filter, or the disk itself.
+ */
+const writerOf = ({ task }: StoreIo): string => task.nexusUnit?.nexus.initiator.name ?? ''
 
 /**
  * A server that comes back may have lost what it had answered and kept in memory, and a later flush would say that all
@@ -15,16 +18,16 @@ const writerOf = ({ task }: StoreIo): object => task.nexusUnit?.nexus ?? NOBODY
  */
 export class Unflushed {
   /** With writes since the last flush began, and with writes that the flush under way covers. */
-  #writers = new Set<object>()
-  #covered = new Set<object>()
-  #lost = new WeakSet<object>()
+  readonly #writers = new Set<string>()
+  readonly #covered = new Set<string>()
+  readonly #lost = new Set<string>()
   #running: StoreIo[] = []
   #waiting: StoreIo[] = []
   #isRunning = false
 
   /** A write was answered, and is not durable. */
   wrote(io: StoreIo): void {
-    this.#writers.add(this.#writers.size < MOST_WRITERS ? writerOf(io) : NOBODY)
+    note(this.#writers, writerOf(io))
   }
 
   /** Takes a flush in; true if the caller has to flush the server now. One at a time: those that wait share the next. */
@@ -40,7 +43,7 @@ export class Unflushed {
     this.#isRunning = true
     this.#running = this.#waiting
     this.#waiting = []
-    for (const writer of this.#writers) this.#covered.add(writer)
+    for (const writer of this.#writers) note(this.#covered, writer)
     this.#writers.clear()
     return true
   }
@@ -64,7 +67,7 @@ export class Unflushed {
   /** A connection was lost: nobody knows what the server still has. */
   lost(): void {
     for (const writers of [this.#writers, this.#covered]) {
-      for (const writer of writers) this.#lost.add(writer)
+      for (const writer of writers) note(this.#lost, writer)
       writers.clear()
     }
   }
@@ -84,8 +87,7 @@ export class Unflushed {
   /** What is lost is said even where the flush itself went well. */
   #finish(io: StoreIo, error: StoreError, reason: string): void {
     io.storeData = null
-    const writer = writerOf(io)
-    if (error === StoreError.none && this.#lost.delete(writer)) {
+    if (error === StoreError.none && (this.#lost.delete(writerOf(io)) || this.#lost.delete(MANY))) {
       io.reason = 'the NBD server was lost after it had answered writes, and may not have kept them'
       io.finish(StoreError.medium)
       return
@@ -93,4 +95,8 @@ export class Unflushed {
     io.reason = reason
     io.finish(error)
   }
+}
+
+function note(writers: Set<string>, writer: string): void {
+  writers.add(writers.size < MOST_WRITERS ? writer : MANY)
 }
