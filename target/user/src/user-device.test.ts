@@ -136,6 +136,22 @@ test('a command whose connection breaks is not sent again, and everybody hears o
   assert.equal(subject.executed().length, 1)
 })
 
+test('a unit says what it is while its handler is away', async context => {
+  const subject = await open(context)
+  const { handler, bench } = subject
+  subject.answer = () => ({ data: Buffer.alloc(36, 5) })
+  await bench.run(cdbOf(INQUIRY, { allocation: 96 }), { expectedIn: 96 })
+  subject.answer = () => ({ data: Buffer.alloc(5, 5) })
+  await bench.run(cdbOf(INQUIRY, { allocation: 5 }), { expectedIn: 5 })
+  await handler.die()
+  while (bench.warnings.length === 0) await new Promise(resolve => setTimeout(resolve, 5))
+  const kept = await bench.run(cdbOf(INQUIRY, { allocation: 96 }), { expectedIn: 96 })
+  assert.deepEqual([kept.status, kept.data.length], [Status.good, 36])
+  assert.equal((await bench.run(cdbOf(INQUIRY, { allocation: 20 }), { expectedIn: 96 })).data.length, 20)
+  const page = await bench.run(cdbOf(INQUIRY, { evpd: 1, pageCode: 0x80, allocation: 96 }))
+  assert.equal(page.sense?.key, SenseKey.notReady)
+})
+
 test('what a handler tells unasked reaches all initiators', async context => {
   const { handler, bench } = await open(context)
   const [peer] = handler.peers

@@ -21,6 +21,7 @@ import {
   succeed,
   type Task,
 } from '@lunkit/target-api'
+import { InquiryMemory } from './inquiry-memory.ts'
 import { Link, type LinkUser } from './link/link.ts'
 import { ATTENTION, CAPACITY, EXECUTE, HandlerFault, type HandlerHello, Kind } from './link/protocol.ts'
 import { HEADER, type Request } from './link/request.ts'
@@ -70,6 +71,7 @@ export class UserDevice implements Device, LinkUser {
   readonly #sessions = new Map<Nexus, number>()
   #lastSession = 0
   #uncounted = 0
+  readonly #inquiries = new InquiryMemory()
 
   constructor(values: ParameterValues) {
     const options = linkOptions(values, 'scsi')
@@ -182,6 +184,7 @@ export class UserDevice implements Device, LinkUser {
     this.#ended(request)
     if (status === Status.good) {
       task.inLength = count
+      this.#inquiries.keep(task, count)
       succeed(task)
     } else if (status === Status.checkCondition) endWithSense(task, sense)
     else refuse(task, status)
@@ -189,7 +192,7 @@ export class UserDevice implements Device, LinkUser {
 
   ended(request: Request, how: 'gone' | 'lost' | 'aborted'): void {
     this.#ended(request)
-    fail(request.task, ENDS[how])
+    if (how === 'aborted' || !this.#inquiries.answer(request.task)) fail(request.task, ENDS[how])
   }
 
   /** Nobody knows what became of it, and not every command may be done twice. */

@@ -313,6 +313,22 @@ test('what is no storage object is refused', () => {
   assert.equal(fromObject({ size: 1, read: good.read }).identity, '', 'it has no name of its own')
 })
 
+test('a module may give a store that is ready made', async context => {
+  const path = join(await scratch(context), 'store.mjs')
+  const text = (size: number): string => `export default {
+    size: ${size}, preferredBlock: 512, canWrite: false, volatileCache: false, discards: 'none', writesZeroes: 'none',
+    identity: 'mine', write: io => io.finish(3), flush: io => io.finish(0), close: async () => {},
+    read: io => (io.segments.forEach(one => one.fill(9)), io.finish(0)),
+  }`
+  await writeFile(path, text(4096))
+  const exchange = new StoreExchange(await store.open({ module: path }))
+  assert.equal(exchange.store.identity, 'mine')
+  assert.ok((await exchange.bytes(0, 512)).equals(Buffer.alloc(512, 9)))
+  await exchange.close()
+  await writeFile(`${path}.wrong.mjs`, text(0))
+  await assert.rejects(store.open({ module: `${path}.wrong.mjs` }), { code: 'STORE_WRONG' })
+})
+
 test('a module gives the object, or a function that makes it', async context => {
   const directory = await scratch(context)
   const open = (path: string) => store.open(readParameters('object', store.parameters, { module: path }))

@@ -19,7 +19,7 @@ export const Kind = Object.freeze({
   execute: 0x10,
   /** JSON: an initiator has come, before its first command. */
   attach: 0x11,
-  /** It has gone, and nothing of it is under way. */
+  /** It has gone; what is still under way for it is aborted. */
   detach: 0x12,
   /** LOGICAL UNIT RESET. */
   reset: 0x13,
