@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the unit's answer to the initiator's: data and residuals, sense data as they came, and what others have to hear.
-import { INTERNAL_TARGET_FAILURE, INVALID_COMMAND_OPERATION_CODE, SenseKey, Status } from '@lunkit/spec'
+import {
+  INTERNAL_TARGET_FAILURE,
+  INVALID_COMMAND_OPERATION_CODE,
+  REQUEST_SENSE,
+  type SenseCode,
+  SenseKey,
+  Status,
+} from '@lunkit/spec'
 import { fail, relay, type Task } from '@lunkit/target-api'
 import { changesUnit, isOfTheWay } from './attentions.ts'
 import type { BridgeAnswer } from './bridge.ts'
@@ -42,6 +49,9 @@ function passOn(device: PassedUnit, passage: Passage, answer: BridgeAnswer): voi
   const { status, sense } = answer
   if (status === Status.good || status === Status.conditionMet) {
     setLengths(task, passage, answer)
+    // The unit has told its unit attention as data, and forgets it.
+    if (passage.command!.row === REQUEST_SENSE)
+      spread(device, passage, passage.dataIn.subarray(0, answer.received))
     succeeded(device, passage, status)
     return
   }
@@ -55,15 +65,23 @@ function passOn(device: PassedUnit, passage: Passage, answer: BridgeAnswer): voi
     fail(task, INTERNAL_TARGET_FAILURE)
     return
   }
-  // Not a deferred error: those have response codes 71h and 73h.
-  if (code.key === SenseKey.unitAttention && (sense[0]! & 1) === 0) {
-    if (isOfTheWay(code) && device.repeat(passage)) return
-    device.unit.attention(code, task.nexus)
-    if (changesUnit(code)) device.presence.lookAgain(false)
-  }
+  if (isAttention(sense, code) && isOfTheWay(code) && device.repeat(passage)) return
+  spread(device, passage, sense)
   // Some commands bring data all the same: a tape's READ of a block of another length.
   setLengths(task, passage, answer)
   relay(task, status, sense, code)
+}
+
+/** Not a deferred error: those have response codes 71h and 73h. */
+const isAttention = (sense: Uint8Array, { key }: SenseCode): boolean =>
+  key === SenseKey.unitAttention && (sense[0]! & 1) === 0
+
+/** A unit attention that one initiator has met, all others have pending. */
+function spread(device: PassedUnit, { task }: Passage, sense: Uint8Array): void {
+  const code = codeOf(sense)
+  if (code === null || !isAttention(sense, code)) return
+  device.unit.attention(code, task!.nexus)
+  if (changesUnit(code)) device.presence.lookAgain(false)
 }
 
 /** What the driver takes residuals from: what the command had, in each direction. */

@@ -124,3 +124,58 @@ test('a bridge that never answers has lost its unit when the time is over; its m
   assert.ok(events.some(event => event.type === 'command-failed'))
   await engine.close()
 })
+
+test('a bridge that answers anything at all, at any time, leaves each command with one answer', async () => {
+  const { engine, bridge, connect } = await gatewayBench()
+  const [one, two] = [await connect('one'), await connect('two')]
+  const random = generator(0x70617373)
+  const pick = <T>(...choices: readonly T[]): T => choices[random() % choices.length]!
+  const stale: BridgeRequest[] = []
+  bridge.instead = request => {
+    if (request.cdb[0] !== READ_10.opcode) return false
+    const answer: BridgeAnswer = {
+      outcome: pick('done', 'done', 'done', 'ended', 'refused'),
+      status: pick(0, 0, 2, 8, 0x18, 0x28, 0x40, 0x77, -1, 1e9),
+      sense: pick(Buffer.alloc(0), Buffer.alloc(300, 0x70), Buffer.of(0x70, 0, 6), Buffer.of(0xff)),
+      received: pick(0, 512, 511, 513, Number.NaN),
+      excess: pick(0, 0, 7, -7),
+      outResidual: pick(0, 0, 3),
+      reason: 'by chance',
+    }
+    const finish = (): void => request.finish(answer)
+    pick(
+      finish,
+      () => setImmediate(finish),
+      () => queueMicrotask(finish),
+    )()
+    if (random() % 3 === 0) stale.push(request)
+    if (random() % 5 === 0) stale[random() % Math.max(stale.length, 1)]?.finish(answer)
+    return true
+  }
+  let answered = 0
+  for (let round = 0; round < 60; round++) {
+    const reads = Array.from({ length: 16 }, (_, i) => (i % 2 === 0 ? one : two).execute(READ))
+    for (const { status, dataIn } of await Promise.all(reads)) {
+      answered++
+      assert.ok(status !== Status.good || dataIn.every(byte => byte === 0))
+    }
+  }
+  assert.equal(answered, 960)
+  bridge.instead = null
+  await until(async () => (await one.execute(READ)).status === Status.good)
+  assert.equal((await one.execute(READ)).dataIn.readUInt32BE(0), 7)
+  assert.equal((await one.execute({ ...READY, lun: 1 })).status, Status.good)
+  await engine.close()
+})
+
+/** Marsaglia's xorshift: the same numbers in every run. */
+function generator(seed: number): () => number {
+  let state = seed
+  return () => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    state >>>= 0
+    return state >>> 4
+  }
+}

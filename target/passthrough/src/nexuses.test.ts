@@ -11,6 +11,7 @@ import {
   READ_10,
   REPORT_LUNS,
   REPORTED_LUNS_DATA_HAS_CHANGED,
+  REQUEST_SENSE,
   RESERVE_6,
   Status,
   TEST_UNIT_READY,
@@ -37,6 +38,17 @@ test('a unit attention of the unit is told to each initiator once', async () => 
   assert.equal((await one.execute(READ)).status, Status.good)
   assert.equal(codeText((await two.execute(READ)).sense), '3f/01')
   assert.equal((await two.execute(READ)).status, Status.good)
+  await engine.close()
+})
+
+test('so is one that the unit tells as the data of REQUEST SENSE', async () => {
+  const { engine, bridge, connect } = await gatewayBench()
+  const [one, two] = [await connect('one'), await connect('two')]
+  bridge.unit.attention(MICROCODE_HAS_BEEN_CHANGED, null)
+  const sense = { lun: 0, cdb: cdbOf(REQUEST_SENSE, { allocation: 64 }), expectedIn: 64 }
+  assert.equal(codeText((await one.execute(sense)).dataIn), '3f/01')
+  assert.equal(await codeOf(two), '3f/01')
+  assert.equal(await codeOf(one), '')
   await engine.close()
 })
 

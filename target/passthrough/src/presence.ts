@@ -46,6 +46,8 @@ export class Presence {
     const now = performance.now()
     if (this.hold !== 'away') this.awaySince = now
     else if (reason === this.#reason || now - this.#told < TELL_MS) return
+    // It may be a connection alone that is lost: no initiator is to wait for the clock.
+    if (this.hold !== 'away') setImmediate(() => this.look())
     this.hold = 'away'
     this.#reason = reason
     this.#told = now
@@ -54,7 +56,7 @@ export class Presence {
 
   /** Looks whether a unit that is away is there again; called now and then. */
   look(): void {
-    if (this.hold === 'away' && this.#work === null) this.#start(() => this.#comeBack())
+    if (this.hold === 'away' && this.#work === null && !this.#closed) this.#start(() => this.#comeBack())
   }
 
   /** Capacity, mode pages or names may be others: commands wait until that is known. `isKnown`: initiators know of a reset. */

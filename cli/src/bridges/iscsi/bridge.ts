@@ -88,8 +88,16 @@ class IscsiBridge implements Bridge {
 
   reset(): void {
     const session = this.#session
-    // One that fails loses its connection, and then all is away.
-    if (session !== null && !this.#busy) this.#occupy(session.manage('logical-unit-reset', this.#lun))
+    if (session !== null && !this.#busy) this.#occupy(this.#reset(session))
+  }
+
+  /** A target that cannot reset the unit ends what it was at with the session. */
+  async #reset(session: Session): Promise<void> {
+    const response = await session.manage('logical-unit-reset', this.#lun)
+    if (response === 'complete') return
+    this.#session = null
+    await session.close()
+    throw new Error(`the target did not reset the unit: ${response}`)
   }
 
   #occupy(work: Promise<unknown>): void {
