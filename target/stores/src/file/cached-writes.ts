@@ -43,3 +43,10 @@ export class CachedWrites {
     }
   }
 }
+
+/** Every write takes a thread. */
+export class NoWrites {
+  write(_io: StoreIo): number {
+    return 0
+  }
+}

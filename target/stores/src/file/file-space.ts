@@ -60,6 +60,14 @@ export async function resizeFile(place: Place, calls: FileCalls, size: number): 
   throw failed(error.message, '', error)
 }
 
+/** Throws OperatorError FILE_SIZE: around the page cache a file is of whole blocks. */
+export function wholeBlocks(path: string, size: number, block: number): void {
+  if (size % block === 0) return
+  throw new OperatorError('FILE_SIZE', `File '${path}' cannot have ${size} bytes with direct=yes`, {
+    hint: `give a multiple of ${block}`,
+  })
+}
+
 function statsOf({ fd }: Place, calls: FileCalls): Promise<fs.Stats> {
   return new Promise((resolve, reject) => {
     calls.fstat(fd, (error, stats) => (error === null ? resolve(stats) : reject(error)))

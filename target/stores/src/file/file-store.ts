@@ -8,44 +8,22 @@ import {
   type StoreIo,
   type StoreUsage,
 } from '@lunkit/target-api'
+import { DirectTransfers } from '../direct/direct-transfers.ts'
+import { sumsUp } from '../whole-request.ts'
 import type { CachedReads } from './cached-reads.ts'
-import { CachedWrites } from './cached-writes.ts'
+import { CachedWrites, NoWrites } from './cached-writes.ts'
 import type { FileCalls } from './file-calls.ts'
 import { type CopyEnd, FileCopy } from './file-copies.ts'
-import { resizeFile, roomOf, sizeOf } from './file-space.ts'
+import { resizeFile, roomOf, sizeOf, wholeBlocks } from './file-space.ts'
 import { Flusher } from './flusher.ts'
 import { Holes } from './holes.ts'
-import type { SpaceCalls } from './linux-calls.ts'
 import { LongCalls } from './long-calls.ts'
+import type { OpenedFile } from './opened-file.ts'
 import { FileTurns, type PoolTurns, processPool } from './pool-turns.ts'
 import { ThreadTransfers, type TransferEnd } from './thread-transfers.ts'
 
 /** The file's state is looked at with the first request after so many ms. */
 const EXAMINE_AFTER = 500
-
-/** What `open` found out and made. */
-export interface OpenedFile {
-  readonly fd: number
-  /** The same file opened with O_DSYNC, for forced unit access; -1 where a flush has to do. */
-  readonly durableFd: number
-  readonly realPath: string
-  readonly size: number
-  readonly preferredBlock: number
-  readonly canWrite: boolean
-  readonly reads: CachedReads
-  /** The file system has no disk to wait for. */
-  readonly inMemory: boolean
-  /** Holes can be made, found and filled; null where they cannot. */
-  readonly space: SpaceCalls | null
-  /** Least bytes of a hole. */
-  readonly holeSize: number
-  /** Zeros can have room of their own, and it is told apart from holes. */
-  readonly anchors: boolean
-  /** What this machine lacks and what that costs; or empty. */
-  readonly note: string
-  /** Lets other lunkits open the file; called once, last. */
-  readonly unlock: () => Promise<void>
-}
 
 export class FileStore implements BackingStore, TransferEnd {
   size: number
@@ -65,13 +43,16 @@ export class FileStore implements BackingStore, TransferEnd {
   readonly #file: OpenedFile
   readonly #calls: FileCalls
   readonly #reads: CachedReads
-  readonly #writes: CachedWrites
-  readonly #threads: ThreadTransfers
+  readonly #writes: CachedWrites | NoWrites
+  readonly #threads: ThreadTransfers | DirectTransfers
+  readonly #direct: DirectTransfers | null
   readonly #flusher: Flusher
   readonly #long: LongCalls
   readonly #holes: Holes | null
   /** Whose bytes each copy under way reads. */
   readonly #sources = new Map<StoreIo, FileStore>()
+  /** Long calls under way that have to be durable when they are answered. */
+  readonly #unsynced = new Set<StoreIo>()
   /** Copies of other stores that read this file. */
   #lent = 0
   /** Bytes from the start that the file has had without interruption; falls when it is cut, never rises. */
@@ -91,23 +72,27 @@ export class FileStore implements BackingStore, TransferEnd {
     this.size = file.size
     this.preferredBlock = file.preferredBlock
     this.canWrite = file.canWrite
-    this.volatileCache = file.canWrite
-    const punches = file.canWrite && file.space !== null
+    this.volatileCache = file.canWrite && !file.sync
+    const zeroes = file.canWrite && file.space !== null
+    const punches = zeroes && file.takeRoom === null
     this.discards = punches ? 'native' : 'none'
-    this.writesZeroes = punches ? 'native' : file.canWrite ? 'emulated' : 'none'
+    this.writesZeroes = zeroes ? 'native' : file.canWrite ? 'emulated' : 'none'
     this.discardGranularity = file.holeSize
     this.identity = `file:${file.realPath}`
-    this.how = file.reads.how
+    this.how = file.direct === null ? file.reads.how : 'direct'
     this.note = file.note
     this.#trusted = file.size
     this.#reads = file.reads
-    this.#writes = new CachedWrites(file.fd, calls, file.inMemory)
-    this.#threads = new ThreadTransfers(calls, this, turns)
+    const cached = file.direct === null && !file.sync
+    this.#writes = cached ? new CachedWrites(file.fd, calls, file.inMemory) : new NoWrites()
     this.#flusher = new Flusher(file.fd, calls, turns, (io, error) => this.#answer(io, error))
     this.#long = new LongCalls(turns, (io, error) => {
       this.#giveBack(io)
-      this.#answer(io, error)
+      if (this.#unsynced.delete(io) && error === StoreError.none) this.#flusher.add(io)
+      else this.#answer(io, error)
     })
+    this.#direct = file.direct && new DirectTransfers(file.direct, calls, this, turns, this.#long)
+    this.#threads = this.#direct ?? new ThreadTransfers(calls, this, turns)
     this.#holes = file.space === null ? null : new Holes(file.fd, file.space, this.#long, file.anchors)
     if (punches && file.anchors) this.anchor = io => this.#doubted(io, zeroRoad)
     this.#examineTimer = this.#later()
@@ -138,7 +123,7 @@ export class FileStore implements BackingStore, TransferEnd {
   }
 
   writeZeroes(io: StoreIo): void {
-    if (this.discards === 'none') io.finish(this.canWrite ? StoreError.internal : StoreError.readOnly)
+    if (this.writesZeroes !== 'native') io.finish(this.canWrite ? StoreError.internal : StoreError.readOnly)
     else this.#doubted(io, zeroRoad)
   }
 
@@ -148,7 +133,8 @@ export class FileStore implements BackingStore, TransferEnd {
 
   /** Where the kernel can: both on this machine, neither read through a file system that makes no holes. */
   copiesFrom(source: BackingStore): boolean {
-    return source instanceof FileStore && this.discards === 'native' && source.#holes !== null
+    if (this.#direct !== null || this.discards !== 'native') return false
+    return source instanceof FileStore && source.#holes !== null
   }
 
   copy(io: StoreIo, source: BackingStore, sourceOffset: number): void {
@@ -179,17 +165,28 @@ export class FileStore implements BackingStore, TransferEnd {
 
   async resize(size: number): Promise<void> {
     this.#insist()
+    const { takeRoom, direct } = this.#file
+    const old = this.size
+    if (direct !== null) wholeBlocks(this.#file.realPath, size, direct.block)
     await this.#during(resizeFile(this.#file, this.#calls, size))
+    if (takeRoom !== null) {
+      await this.#during(takeRoom(old, size)).catch(async error => {
+        await this.#during(resizeFile(this.#file, this.#calls, old))
+        throw error
+      })
+    }
     this.#take(size)
   }
 
   async rescan(): Promise<void> {
     this.#insist()
-    this.#take(await this.#during(sizeOf(this.#file, this.#calls)))
+    const size = await this.#during(sizeOf(this.#file, this.#calls))
+    this.#take(size - (size % (this.#file.direct?.block ?? 1)))
   }
 
   abort(io: StoreIo): void {
-    this.#long.abort(io)
+    if (this.#direct === null) this.#long.abort(io)
+    else this.#direct.abort(io)
   }
 
   async close(): Promise<void> {
@@ -198,7 +195,8 @@ export class FileStore implements BackingStore, TransferEnd {
     this.#examineDue = true
     clearTimeout(this.#examineTimer)
     if (!this.#isIdle()) await new Promise<void>(resolve => (this.#idle = resolve))
-    const { fd, durableFd, unlock } = this.#file
+    const { fd, durableFd, direct, unlock } = this.#file
+    if (direct !== null && direct.fd !== durableFd) await closed(this.#calls, direct.fd)
     if (durableFd !== -1) await closed(this.#calls, durableFd)
     await closed(this.#calls, fd)
     await unlock()
@@ -223,7 +221,7 @@ export class FileStore implements BackingStore, TransferEnd {
       io.finish(StoreError.readOnly)
       return
     }
-    if (io.forceUnitAccess) {
+    if (io.forceUnitAccess || this.#file.sync) {
       this.#writeDurably(io)
       return
     }
@@ -243,12 +241,19 @@ export class FileStore implements BackingStore, TransferEnd {
       io.held = true
       io.anchored = false
       io.finish(StoreError.none)
-    } else if (road === discardRoad) holes!.discard(io)
-    else holes!.zero(io)
+    } else if (this.#direct === null) this.#clear(io, road)
+    else this.#direct.zero(io, part => this.#clear(part, road))
+  }
+
+  #clear(io: StoreIo, road: Road): void {
+    if (this.#file.sync) this.#unsynced.add(io)
+    if (road === discardRoad) this.#holes!.discard(io)
+    else this.#holes!.zero(io)
   }
 
   #copy(io: StoreIo): void {
     const source = this.#sources.get(io)!
+    if (this.#file.sync) this.#unsynced.add(io)
     const copy = new FileCopy(source.#end, this.#end, Number(io.storeData), this.#file.space!, this.#calls)
     this.#long.start(io, copy.piece)
   }
@@ -267,7 +272,9 @@ export class FileStore implements BackingStore, TransferEnd {
   }
 
   transferred(io: StoreIo, error: StoreError, moved: number, writing: boolean): void {
-    if (error === StoreError.none && writing && io.forceUnitAccess && this.#file.durableFd === -1) {
+    const { sync, durableFd } = this.#file
+    const isDurable = durableFd !== -1 || !(sync || io.forceUnitAccess)
+    if (error === StoreError.none && writing && !isDurable) {
       this.#flusher.add(io)
       return
     }
@@ -386,13 +393,6 @@ const [readRoad, writeRoad, flushRoad, discardRoad, zeroRoad, mapRoad, copyRoad]
   0, 1, 2, 3, 4, 5, 6,
 ] as const
 type Road = 0 | 1 | 2 | 3 | 4 | 5 | 6
-
-function sumsUp(io: StoreIo): boolean {
-  const { segments } = io
-  let sum = 0
-  for (let i = 0; i < segments.length; i++) sum += segments[i]!.length
-  return sum === io.length
-}
 
 /** An error of close says nothing that a flush has not said. */
 function closed(calls: FileCalls, fd: number): Promise<void> {

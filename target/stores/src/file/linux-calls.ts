@@ -23,6 +23,8 @@ const EXTENT_UNWRITTEN = 0x800
 /** ioctl_iflags(2): the file is mapped by extents (ext4). */
 const GET_FLAGS = 0x8008_6601
 const EXTENTS_FLAG = 0x8_0000
+/** posix_fadvise(2). */
+const ADVICE = { normal: 0, no: 1, random: 1, sequential: 2 } as const
 /** Of linux/fs.h: gives a range of a block device back, and tells how long it is. */
 const BLKDISCARD = 0x1277
 const BLKGETSIZE64 = 0x8008_1272
@@ -41,6 +43,8 @@ export interface Run {
 export interface SpaceCalls {
   /** Makes a hole, which reads as zeros; the file keeps its length. */
   punch(fd: number, offset: number, length: number, answer: Answer): void
+  /** Room for what has none; everything reads as before. */
+  reserve(fd: number, offset: number, length: number, answer: Answer): void
   /** Zeros that take up room: nothing has to be found for them when they are written over. */
   zero(fd: number, offset: number, length: number, answer: Answer): void
   /** Gives blocks of a block device back, whatever they read as then. */
@@ -58,6 +62,8 @@ export interface SpaceCalls {
 }
 
 export interface LinuxCalls {
+  /** What the kernel is to read ahead in this descriptor: 0, or an errno. */
+  readAhead(fd: number, how: keyof typeof ADVICE): number
   /**
    * preadv2 with RWF_NOWAIT: fills from the page cache what is there. `vectors` is an array of iovec as 32-bit words.
    * Bytes read, or -1; then `errno` tells why.
@@ -97,6 +103,7 @@ async function bind(): Promise<LinuxCalls | null> {
     const copyFileRange = library.func(
       'intptr_t copy_file_range(int from, void *at, int to, void *toAt, size_t length, unsigned int flags)',
     )
+    const fadvise = library.func('int posix_fadvise(int fd, int64_t offset, int64_t length, int advice)')
     const ioctl = library.func('int ioctl(int fd, unsigned long request, void *argument)')
     /** What a call under way points to must not be collected. */
     const pointedTo = new Set<unknown>()
@@ -114,6 +121,7 @@ async function bind(): Promise<LinuxCalls | null> {
     const space: SpaceCalls = {
       punch: (fd, offset, length, answer) =>
         fallocate.async(fd, KEEP_SIZE | PUNCH_HOLE, offset, length, ended(answer)),
+      reserve: (fd, offset, length, answer) => fallocate.async(fd, 0, offset, length, ended(answer)),
       zero: (fd, offset, length, answer) =>
         fallocate.async(fd, KEEP_SIZE | ZERO_RANGE, offset, length, ended(answer)),
       discard: (fd, offset, length, answer) => {
@@ -153,6 +161,7 @@ async function bind(): Promise<LinuxCalls | null> {
         const failed = flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) !== 0
         return failed ? errno() : 0
       },
+      readAhead: (fd, how) => fadvise(fd, 0, 0, ADVICE[how]) as number,
       deviceSize: fd => {
         const size = new BigInt64Array(1)
         return ioctl(fd, BLKGETSIZE64, size) === 0 ? Number(size[0]!) : -1

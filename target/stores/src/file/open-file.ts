@@ -4,6 +4,7 @@ import fs from 'node:fs'
 import { realpath, stat, unlink } from 'node:fs/promises'
 import { OperatorError } from '@lunkit/target-api'
 import { codeOf } from '../errno.ts'
+import { NoReads } from './cached-reads.ts'
 import { chooseReads } from './choose-reads.ts'
 import { type FileCalls, fileCalls } from './file-calls.ts'
 import { inUse, lockByName } from './file-lock.ts'
@@ -12,12 +13,24 @@ import { FileStore } from './file-store.ts'
 import { keepsRoom, whyNoHoles } from './holes.ts'
 import { formatNote } from './image-formats.ts'
 import { type LinuxCalls, linuxCalls } from './linux-calls.ts'
+import { openDirect } from './open-direct.ts'
+import { takeRoom } from './take-room.ts'
+
+export type Readahead = 'normal' | 'sequential' | 'random' | 'no'
 
 export interface FileOptions {
   readonly path: string
   /** Bytes: made so long if it is missing or empty; else its length must be the same. */
   readonly size?: number
   readonly readonly?: boolean
+  /** Around the page cache. */
+  readonly direct?: boolean
+  /** Everything is durable before it is answered. */
+  readonly sync?: boolean
+  /** What the kernel reads ahead: as it likes, twice as much, or nothing. */
+  readonly readahead?: Readahead
+  /** All of it has its room from the start. */
+  readonly preallocate?: boolean
   /** The road of cached reads; initially the best that works. */
   readonly reads?: 'preadv2' | 'readSync' | 'threads'
   /** The machine's calls; a test gives failing ones. */
@@ -39,6 +52,7 @@ export async function openFile(options: FileOptions): Promise<FileStore> {
       hint: 'give size= as 1 byte or more, such as size=10G',
     })
   }
+  refusePairs(options)
   const undo: Undo = []
   try {
     const missing = await lookAt(options)
@@ -46,6 +60,20 @@ export async function openFile(options: FileOptions): Promise<FileStore> {
   } catch (error) {
     for (const step of undo.reverse()) await step()
     throw error instanceof OperatorError ? error : cannotOpen(options, error)
+  }
+}
+
+/** Keys that make no sense together. */
+function refusePairs({ path, readonly, direct, readahead = 'normal', preallocate }: FileOptions): void {
+  if (direct === true && readahead !== 'normal') {
+    throw new OperatorError('FILE_READAHEAD', `File '${path}': nothing is read ahead with direct=yes`, {
+      hint: 'leave one of direct= and readahead= away',
+    })
+  }
+  if (readonly === true && preallocate === true) {
+    throw new OperatorError('FILE_PREALLOCATE', `File '${path}' is read-only, and takes no room`, {
+      hint: 'leave one of readonly= and preallocate= away',
+    })
   }
 }
 
@@ -103,7 +131,17 @@ async function openLocked(options: FileOptions, missing: boolean, undo: Undo): P
   if (created) undo.push(() => unlink(path).catch(() => {}))
 
   const size = await agreeOnSize(options, fd)
-  const durableFd = canWrite && process.platform === 'linux' ? await openDurably(path, stats, undo) : -1
+  if (options.preallocate === true) await takeRoom(path, fd, 0, size, linux)
+  const sync = options.sync === true
+  const open = (flags: number): Promise<number> => openAgain(path, stats, flags, undo)
+  const direct = options.direct === true ? await openDirect({ path, size, canWrite, sync, open }) : null
+  const { O_RDWR, O_DSYNC } = fs.constants
+  const durableFd =
+    direct !== null
+      ? direct.durableFd
+      : canWrite && process.platform === 'linux'
+        ? await open(O_RDWR | O_DSYNC)
+        : -1
   const calls = options.calls ?? fileCalls
   const noHoles = canWrite ? await whyNoHoles(path, fd, size, linux) : ''
   const space = linux !== null && noHoles === '' ? linux.space : null
@@ -112,9 +150,13 @@ async function openLocked(options: FileOptions, missing: boolean, undo: Undo): P
   const preferredBlock = block >= 512 && Number.isInteger(Math.log2(block)) ? block : 4096
   const { holeSize, type } = await holesOf({ fd, realPath }, calls)
   const inMemory = MEMORY_FILE_SYSTEMS.has(type)
-  const { reads, note } = await chooseReads(path, fd, linux, calls, inMemory, options.reads)
+  const { reads, note } =
+    direct === null
+      ? await chooseReads(path, fd, linux, calls, inMemory, options.reads)
+      : { reads: new NoReads(), note: '' }
+  const unread = readAhead(options, fd, linux)
   const anchors = space !== null && (await keepsRoom(fd, type, space))
-  const notes = [note, noHoles, formatNote(fd)].filter(one => one !== '').join('; ')
+  const notes = [note, unread, noHoles, formatNote(fd)].filter(one => one !== '').join('; ')
   return new FileStore(
     {
       fd,
@@ -124,6 +166,9 @@ async function openLocked(options: FileOptions, missing: boolean, undo: Undo): P
       preferredBlock,
       canWrite,
       reads,
+      direct,
+      sync,
+      takeRoom: options.preallocate === true ? (from, to) => takeRoom(path, fd, from, to, linux) : null,
       inMemory,
       space,
       holeSize,
@@ -163,16 +208,21 @@ function exclusionFlag(canWrite: boolean): number {
   return 0
 }
 
-/** The same file with O_DSYNC: a write through it is durable when it returns. */
-async function openDurably(path: string, first: fs.BigIntStats, undo: Undo): Promise<number> {
-  const { O_RDWR, O_DSYNC, O_NONBLOCK } = fs.constants
-  const fd = await openWith(path, O_RDWR | O_DSYNC | O_NONBLOCK)
+/** The same file with other flags: with O_DSYNC, a write is durable when it returns. */
+async function openAgain(path: string, first: fs.BigIntStats, flags: number, undo: Undo): Promise<number> {
+  const fd = await openWith(path, flags | fs.constants.O_NONBLOCK)
   undo.push(() => closeFd(fd))
   const second = await statFd(fd)
   if (second.ino === first.ino && second.dev === first.dev) return fd
   throw new OperatorError('FILE_REPLACED', `File '${path}' was replaced while it was opened`, {
     hint: 'try again when it is left alone',
   })
+}
+
+/** What is lost, or empty. */
+function readAhead({ readahead = 'normal' }: FileOptions, fd: number, linux: LinuxCalls | null): string {
+  if (readahead === 'normal' || linux?.readAhead(fd, readahead) === 0) return ''
+  return `the kernel was not told of readahead=${readahead}, which takes Linux and koffi`
 }
 
 /** The size to serve; makes a new or empty file as long as asked, without filling it. */

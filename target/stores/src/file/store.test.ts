@@ -32,6 +32,9 @@ const SIZE = 8 * 2 ** 20
 const FACTS = {
   preferredBlock: 4096,
   canWrite: true,
+  direct: null,
+  sync: false,
+  takeRoom: null,
   inMemory: false,
   space: null,
   holeSize: 4096,
