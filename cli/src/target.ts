@@ -104,11 +104,22 @@ export interface DiskOptions {
   readonly management?: string
 }
 
+/** Keys of a disk image, beside those of every disk. */
+export interface FileDiskOptions extends DiskOptions {
+  /** Creates it where it does not exist. */
+  readonly size?: number | string
+  /** Around the page cache. */
+  readonly direct?: boolean
+  /** Every write is durable before it is answered. */
+  readonly sync?: boolean
+  /** What the kernel reads ahead. */
+  readonly readahead?: 'normal' | 'sequential' | 'random' | 'no'
+  /** Takes room for all of it at once. */
+  readonly preallocate?: boolean
+}
+
 /** A disk image. `size` creates it, sparse, where it does not exist. */
-export function file(
-  path: string,
-  { size, ...options }: DiskOptions & { size?: number | string } = {},
-): LunSpec {
+export function file(path: string, { size, ...options }: FileDiskOptions = {}): LunSpec {
   const keys = keysOf({ path, ...options, ...(size !== undefined && { size: sizeText(size) }) })
   return { kind: 'disk', store: 'file', keys, label: path }
 }
@@ -134,6 +145,11 @@ export interface Qcow2Keys {
   readonly backing?: string
   /** Where the image does not say. */
   readonly backingFormat?: 'raw' | 'qcow2'
+}
+
+/** A block device of this machine, around the page cache (Linux). `force` serves it even though it is mounted or in use. */
+export function block(path: string, options: DiskOptions & { readonly force?: boolean } = {}): LunSpec {
+  return { kind: 'disk', store: 'block', keys: keysOf({ path, ...options }), label: `block:${path}` }
 }
 
 /** A disk in memory, zeros at first, gone when the target closes. */

@@ -28,12 +28,14 @@ const DEFAULT_LUN = 'lunkit.img,size=1G'
 const HELP = `
 A LUN is [FILTER:...]KIND:ARGUMENT[,key=value...]; a bare path is a file. They become LUN 0, 1, 2 ... in order.
   disk.img                     an image that exists
-  new.img,size=10G             created, sparse, if it does not exist
+  new.img,size=10G             created, sparse, if it does not exist (preallocate=yes: with room for all of it)
+  disk.img,direct=yes          around the page cache; sync=yes: each write durable; readahead=sequential, random, no
   block:/dev/sdb               a block device, around the page cache; what is mounted or in use is refused
   cdrom:image.iso              a disc in a CD drive; cdrom: alone is an empty drive, next=more.iso the disc of the next load
   memory:256M                  in memory, gone at the end
   nbd://host/export            an export of an NBD server, such as qemu-nbd or nbdkit; nbds:// with TLS
-  null:1T                      for measuring: writes are dropped, reads are zeros
+  null:1T                      for measuring: writes are dropped, reads are zeros (or nonsense: read_zero=no)
+  dummy:                       holds a LUN's place: there is no unit
   object:./storage.js          your own: a module whose default export has size and read
   iscsi://HOST/TARGET/LUN      the bytes of a disk of another target
   passthrough:iscsi://HOST/TARGET/LUN  a unit of another target, which answers every command

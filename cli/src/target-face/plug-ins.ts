@@ -20,6 +20,7 @@ export interface StoreModule {
 export const DEVICES: Readonly<Record<string, DevicePlugIn>> = {
   cdrom: { store: 'may', load: () => import('@lunkit/target-devices/cdrom') },
   disk: { store: 'needed', load: () => import('@lunkit/target-devices/disk') },
+  dummy: { store: 'none', load: () => import('@lunkit/target-devices/dummy') },
   passthrough: { store: 'none', load: () => import('../bridges/openers.ts') },
   user: { store: 'none', load: () => import('@lunkit/target-user') },
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The null store: forgets what is written and reads zeros, for tests and for measuring everything above it.
+// The null store: forgets what is written and reads zeros or nonsense, for tests and for measuring everything above it.
 import {
   type BackingStore,
   OperatorError,
@@ -9,6 +9,9 @@ import {
   type StoreUsage,
 } from '@lunkit/target-api'
 
+/** Where zeros are not wanted: bytes that mean nothing, and never what is left in a buffer. */
+const NOTHING = 0xa5
+
 class NullStore implements BackingStore {
   size: number
   readonly preferredBlock = 4096
@@ -16,15 +19,19 @@ class NullStore implements BackingStore {
   readonly volatileCache = false
   readonly discards = 'native'
   readonly writesZeroes = 'native'
-  readonly discardedReadsZero = true
+  readonly discardedReadsZero: boolean
   readonly identity = ''
-  constructor(size: number) {
+  /** What every byte reads as. */
+  readonly #reads: number
+  constructor(size: number, zeros: boolean) {
     this.size = size
+    this.discardedReadsZero = zeros
+    this.#reads = zeros ? 0 : NOTHING
   }
 
   read(io: StoreIo): void {
     const { segments } = io
-    for (let i = 0; i < segments.length; i++) segments[i]!.fill(0)
+    for (let i = 0; i < segments.length; i++) segments[i]!.fill(this.#reads)
     this.#end(io)
   }
 
@@ -67,11 +74,16 @@ export const store: StoreType = {
   name: 'null',
   parameters: {
     size: { type: 'size', help: 'Size of the unit', initial: 2 ** 40, argument: true },
+    read_zero: {
+      type: 'boolean',
+      help: 'Read zeros; with no, bytes that are not zero and mean nothing',
+      initial: true,
+    },
   },
   open: async values => {
     const size = Number(values['size'])
     checkSize(size)
-    return new NullStore(size)
+    return new NullStore(size, values['read_zero'] !== false)
   },
 }
 
