@@ -74,7 +74,7 @@ test('trace:checksum:cache: over an image: a damaged block is a medium error at 
 test('what is delayed when the target closes is given up, and never done', async t => {
   const folder = await scratch(t)
   const image = join(folder, 'disk.img')
-  const target = await createTarget({ luns: [`delay:${image},size=1M,writedelay=3600000`] })
+  const target = await createTarget({ luns: [`delay:${image},size=1M,writedelay=2000`] })
   const disk = await connect(target.url, { reconnect: { attempts: 0, delays: [] } })
   const writing = disk.write(0, pattern(4096, 1)).catch(() => 'ended')
   await disk.read(1000, 1)
