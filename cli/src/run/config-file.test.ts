@@ -2,6 +2,7 @@
 // The file of `lunkit run`: what its keys come to, and errors that name the place of what is wrong.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { joinList } from '@lunkit/target-api'
 import { parseConfig } from './config-file.ts'
 import { KEYS } from './config-keys.ts'
 import { planOf } from './plan.ts'
@@ -54,6 +55,26 @@ test('keys become flags of serve, of a target or of all that do not say otherwis
     keys: { '': 'b,c.img', size: '1G', readonly: 'true', serial: '007', naa: '3000000000000001' },
     label: 'file:b,c.img',
   })
+})
+
+test('a drive with images beside it, and an empty one', async () => {
+  const luns = '[{ cdrom: a.iso, next: [b.iso, c.iso], serial: 1 }, { cdrom: }, cdrom:]'
+  const plan = planOf(
+    await parseConfig(`targets: [{ name: '${A}', luns: ${luns} }]`, 'x.yaml'),
+    null,
+    '/state',
+  )
+  const [full, empty, text] = plan.processes[0]![0]!.luns
+  assert.deepEqual(full, {
+    kind: 'cdrom',
+    filters: [],
+    store: 'file',
+    keys: { '': 'a.iso', next: joinList(['b.iso', 'c.iso']), serial: '1' },
+    label: 'cdrom:a.iso',
+  })
+  assert.deepEqual(empty, { kind: 'cdrom', filters: [], store: null, keys: {}, label: 'cdrom:' })
+  // To YAML the bare text is a key as well.
+  assert.deepEqual(text, empty)
 })
 
 test('the command line says how many processes there are, whatever the file says', async () => {
