@@ -3,6 +3,10 @@
 import {
   INTERNAL_TARGET_FAILURE,
   INVALID_COMMAND_OPERATION_CODE,
+  MODE_HEADER_6,
+  MODE_HEADER_10,
+  MODE_SENSE_6,
+  MODE_SENSE_10,
   REQUEST_SENSE,
   type SenseCode,
   SenseKey,
@@ -52,6 +56,7 @@ function passOn(device: PassedUnit, passage: Passage, answer: BridgeAnswer): voi
     // The unit has told its unit attention as data, and forgets it.
     if (passage.command!.row === REQUEST_SENSE)
       spread(device, passage, passage.dataIn.subarray(0, answer.received))
+    if (!device.writable || task.nexusUnit.readonly) sayProtected(passage, answer.received)
     succeeded(device, passage, status)
     return
   }
@@ -70,6 +75,17 @@ function passOn(device: PassedUnit, passage: Passage, answer: BridgeAnswer): voi
   // Some commands bring data all the same: a tape's READ of a block of another length.
   setLengths(task, passage, answer)
   relay(task, status, sense, code)
+}
+
+/** Whoever may only read finds the medium write-protected in the header of the mode pages. */
+function sayProtected({ command, dataIn }: Passage, received: number): void {
+  const field =
+    command!.row === MODE_SENSE_6
+      ? MODE_HEADER_6.field.writeProtect
+      : command!.row === MODE_SENSE_10
+        ? MODE_HEADER_10.field.writeProtect
+        : null
+  if (field !== null && received > field.byte) field.set(dataIn, 0, 1)
 }
 
 /** Not a deferred error: those have response codes 71h and 73h. */

@@ -7,6 +7,8 @@ import {
   INQUIRY,
   LOG_SELECT,
   MICROCODE_HAS_BEEN_CHANGED,
+  MODE_SENSE_6,
+  MODE_SENSE_10,
   PREVENT_ALLOW_MEDIUM_REMOVAL,
   READ_10,
   REPORT_LUNS,
@@ -131,6 +133,10 @@ test('an initiator that may only read changes nothing, not by commands that nobo
   }
   assert.deepEqual(bridge.opcodes, [])
   assert.equal((await one.execute(READ)).status, Status.good)
+  const six = { lun: 0, cdb: cdbOf(MODE_SENSE_6, { pageCode: 8, allocation: 64 }), expectedIn: 64 }
+  const ten = { lun: 0, cdb: cdbOf(MODE_SENSE_10, { pageCode: 8, allocation: 64 }), expectedIn: 64 }
+  assert.equal((await one.execute(six)).dataIn[2]! & 0x80, 0x80)
+  assert.equal((await one.execute(ten)).dataIn[3]! & 0x80, 0x80)
   await engine.close()
 })
 
