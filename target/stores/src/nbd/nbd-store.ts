@@ -35,8 +35,9 @@ export interface NbdStoreOptions extends LinkOptions {
 
 /** How often the clock is looked at; every time here is in turns of it. */
 const TURN_MS = 250
-/** A call that took its server down so often is not sent again. */
-const MOST_LOSSES = 3
+/** A call that took its server down so often is not sent again, nor one that was met with so many faults of the protocol. */
+const MOST_LOSSES = 8
+const MOST_FAULTS = 3
 /** After so many times its patience a connection with unanswered writes is let go. */
 const HOPELESS = 10
 const MOST_POOLED = 256
@@ -182,7 +183,7 @@ export class NbdStore implements BackingStore, LinkHost {
       // Nobody knows whether it was done, or is still being done: sent once more it might undo a later one.
       else if (!byPeer && call.isChanging)
         this.#fail(call, connection.isBroken ? StoreError.internal : StoreError.gone)
-      else this.#again(call)
+      else this.#again(call, connection.isBroken ? MOST_FAULTS : MOST_LOSSES)
     }
     this.#arm()
     this.#drain()
@@ -277,9 +278,9 @@ export class NbdStore implements BackingStore, LinkHost {
   }
 
   /** Sent once more, from the start where its first pieces may be lost with the server that had answered them. */
-  #again(call: Call): void {
+  #again(call: Call, most = MOST_LOSSES): void {
     if (call.io === null && call.kind !== Kind.flush) this.#release(call)
-    else if (call.lostIn(this.#link.outages) > MOST_LOSSES) this.#fail(call, StoreError.medium)
+    else if (call.lostIn(this.#link.outages) > most) this.#fail(call, StoreError.medium)
     else {
       if (call.changesData) {
         rewind(call)

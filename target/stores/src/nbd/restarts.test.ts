@@ -202,7 +202,7 @@ describe('a server that crashes', { concurrency: true }, () => {
       { timeout: '20' },
     )
     assert.equal((await exchange.write(8192, pattern(512, 1))).error, StoreError.medium)
-    assert.equal(writes(peer).length, 4)
+    assert.equal(writes(peer).length, 9)
     await exchange.wrote(0, pattern(512, 1))
   })
 
