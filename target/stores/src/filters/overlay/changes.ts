@@ -37,6 +37,8 @@ export interface Changes {
   changed(most: number): Iterable<readonly [first: number, end: number]>
   /** Forgets all of them. No request is under way. */
   clear(): Promise<void>
+  /** The view is so long from now on. No request is under way. Rejects with OperatorError, and nothing is changed then. */
+  resize(size: number): Promise<void>
   usage(): Promise<StoreUsage | null>
   close(): Promise<void>
 }

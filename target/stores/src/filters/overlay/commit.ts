@@ -26,8 +26,8 @@ export class Commit {
     return this.#bytes
   }
 
-  changed(view: View, first: number, end: number): void {
-    if (view === this.#view) this.#copied.set(first, end, BELOW)
+  changed(first: number, end: number): void {
+    this.#copied.set(first, end, BELOW)
   }
 
   /** Copies all that is not there yet. Rejects with OperatorError; then a part of it is below, and the view is as it was. */

@@ -15,6 +15,8 @@ import {
   noteBytes,
   pageAt,
   pagesOf,
+  SIZES_AT,
+  type Sizes,
   STATE_AT,
 } from './file-format.ts'
 import { BELOW, GrainMap, KEPT, ZERO } from './grain-map.ts'
@@ -27,14 +29,16 @@ export class FileChanges implements Changes {
   readonly header: Header
   /** What its note says: `frozen`, `alone` or nothing. */
   state: string
+  sizes: Sizes
   readonly #map = new GrainMap()
   readonly #saver: MapSaver
   #kept = 0
 
   /** `data` is the whole file, which it closes. */
-  constructor(path: string, data: BackingStore, header: Header, state = '') {
+  constructor(path: string, data: BackingStore, header: Header, state = '', sizes: Sizes = header) {
     this.path = path
     this.state = state
+    this.sizes = sizes
     this.data = data
     this.header = header
     this.punches = data.discards === 'native'
@@ -79,7 +83,8 @@ export class FileChanges implements Changes {
 
   /** The file is cut behind its header, which takes maps and grains at once, and made as long as it was. */
   async clear(): Promise<void> {
-    const { size, grain } = this.header
+    const { grain } = this.header
+    const { size } = this.sizes
     await this.data.resize!(HEADER_BYTES)
     await this.data.resize!(fileBytes(size, grain))
     this.#map.clear()
@@ -92,12 +97,30 @@ export class FileChanges implements Changes {
   /** Nothing is changed any more: another file goes on from it. No request is under way. */
   async freeze(): Promise<void> {
     await this.#flushed()
-    await this.#note('frozen')
+    await this.#note(STATE_AT, 'frozen')
+    this.state = 'frozen'
   }
 
   /** What it went on from is in the store below now. */
-  leaveParent(): Promise<void> {
-    return this.#note('alone')
+  async leaveParent(): Promise<void> {
+    await this.#note(STATE_AT, 'alone')
+    this.state = 'alone'
+  }
+
+  async resize(size: number): Promise<void> {
+    const { grain } = this.header
+    if (fileBytes(size, grain) > this.data.size) await this.data.resize!(fileBytes(size, grain))
+    await this.#takeSizes({ ...this.sizes, size })
+  }
+
+  /** The store below has another size now. */
+  baseResized(baseSize: number): Promise<void> {
+    return this.#takeSizes({ ...this.sizes, baseSize })
+  }
+
+  async #takeSizes(sizes: Sizes): Promise<void> {
+    await this.#note(SIZES_AT, JSON.stringify(sizes))
+    this.sizes = sizes
   }
 
   async usage(): Promise<StoreUsage | null> {
@@ -118,7 +141,8 @@ export class FileChanges implements Changes {
    * Rejects with OperatorError if it cannot be read or is none.
    */
   async load(sameBoot: boolean): Promise<void> {
-    const { size, grain } = this.header
+    const { grain } = this.header
+    const { size } = this.sizes
     let hole = 0
     for (let group = 0; group < groupsOf(size, grain); group++) {
       const offset = groupAt(group, grain)
@@ -161,14 +185,9 @@ export class FileChanges implements Changes {
     if (error !== StoreError.none) throw this.#broken('cannot be written')
   }
 
-  async #note(state: string): Promise<void> {
-    const { error } = await ask(this.data, 'write', {
-      offset: STATE_AT,
-      bytes: noteBytes(state),
-      forced: true,
-    })
+  async #note(offset: number, text: string): Promise<void> {
+    const { error } = await ask(this.data, 'write', { offset, bytes: noteBytes(text), forced: true })
     if (error !== StoreError.none) throw this.#broken('cannot be written')
-    this.state = state
   }
 
   #broken(what: string): OperatorError {

@@ -3,14 +3,18 @@
 import { crc32 } from 'node:zlib'
 import { PAGE_BYTES, PAGE_GRAINS } from './grain-map.ts'
 
-/** What an overlay's file is for. Text, so that a person can look: written once, when the file is made. */
-export interface Header {
-  /** Bytes of a grain, and of the view. */
-  readonly grain: number
+export interface Sizes {
+  /** Bytes of the view, and of the store below. */
   readonly size: number
-  /** Identity and size of the store below. */
-  readonly base: string
   readonly baseSize: number
+}
+
+/** What an overlay's file is for. Text, so that a person can look: written once, when the file is made. */
+export interface Header extends Sizes {
+  /** Bytes of a grain. */
+  readonly grain: number
+  /** Identity of the store below. */
+  readonly base: string
   /** Tells the file from all others. */
   readonly id: string
   /** The frozen overlay that it goes on from, or none. */
@@ -18,12 +22,14 @@ export interface Header {
 }
 
 export const HEADER_BYTES = 4096
-/** Bytes that each of two short notes may take: one sector, written whole or not at all. */
+/** Bytes that each of the short notes may take: one sector, written whole or not at all. */
 export const NOTE_BYTES = 512
 /** Which run of the machine has written the maps that are newer than what was made durable. */
 export const BOOT_AT = 2048
 /** `frozen`: others go on from it. `alone`: it has left its parent. */
 export const STATE_AT = 2560
+/** What is other than the header says: `Sizes`. */
+export const SIZES_AT = 3072
 const MAGIC = 'lunkit overlay 1\n'
 /** Before the notes. */
 const TEXT_BYTES = BOOT_AT
@@ -61,6 +67,18 @@ export function noteBytes(text: string): Buffer {
 
 export const readNote = (header: Buffer, at: number): string =>
   header.toString('latin1', at, at + NOTE_BYTES).replace(/\0.*$/s, '')
+
+/** The sizes as they are now: those of the note, or of the header; null: the note is none. */
+export function readSizes(header: Buffer, first: Sizes): Sizes | null {
+  const text = readNote(header, SIZES_AT)
+  if (text === '') return first
+  try {
+    const { size, baseSize } = JSON.parse(text) as Sizes
+    return { size, baseSize }
+  } catch {
+    return null
+  }
+}
 
 export const groupBytes = (grain: number): number => MAPS_BYTES + GROUP_GRAINS * grain
 export const groupAt = (group: number, grain: number): number => HEADER_BYTES + group * groupBytes(grain)

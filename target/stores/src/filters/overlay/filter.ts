@@ -11,6 +11,7 @@ import { isGrain, LEAST_GRAIN, MOST_GRAIN, MOST_GRAINS } from './grain-map.ts'
 import { Budget, MemoryChanges } from './memory-changes.ts'
 import { portControls, sharedControls } from './overlay-controls.ts'
 import { OverlayStore } from './overlay-store.ts'
+import { resize } from './resize.ts'
 import { baseView, PortViews, SharedView } from './views.ts'
 
 /** Where no size of grains is given, there are no more than this. */
@@ -64,12 +65,14 @@ async function openInMemory(
   const views = new SharedView({ ...baseView(below, grain), layers: [new MemoryChanges(grain, budget)] })
   const store = new OverlayStore(views, {
     below,
+    size: below.size,
     grain,
     identity: '',
     volatileCache: false,
     perNexus: false,
     note: '',
   })
+  store.resize = size => resize(store, views, size)
   const controls = sharedControls(store, views, async () => new MemoryChanges(grain, budget))
   store.controls = { ...below.controls, ...controls }
   return store
@@ -86,6 +89,7 @@ async function openPerPort(
   })
   const store = new OverlayStore(views, {
     below,
+    size: below.size,
     grain,
     identity: '',
     volatileCache: false,
@@ -112,15 +116,21 @@ async function openInFile(
     ...(from !== undefined && { from: String(from) }),
   })
   const [top] = layers
-  const views = new SharedView({ ...baseView(below, top!.header.grain), layers })
+  const views = new SharedView({
+    ...baseView(below, top!.header.grain),
+    size: top!.sizes.size,
+    layers,
+  })
   const store = new OverlayStore(views, {
     below,
+    size: top!.sizes.size,
     grain: top!.header.grain,
     identity: `overlay:${top!.data.identity}`,
     volatileCache: top!.data.volatileCache,
     perNexus: false,
     note: top!.data.note ?? '',
   })
+  store.resize = size => resize(store, views, size)
   const controls = sharedControls(store, views, async (next, view) => {
     const [made] = await openUpper(next!, {
       below,

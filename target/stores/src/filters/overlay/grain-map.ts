@@ -20,6 +20,8 @@ export const MOST_GRAINS = 2 ** 30
 
 /** Whether a disk of `size` bytes can have grains of `grain` bytes. */
 export const isGrain = (grain: number, size: number): boolean =>
+  Number.isSafeInteger(size) &&
+  size > 0 &&
   Number.isInteger(Math.log2(grain)) &&
   grain >= LEAST_GRAIN &&
   grain <= MOST_GRAIN &&

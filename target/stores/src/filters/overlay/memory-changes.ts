@@ -117,6 +117,8 @@ export class MemoryChanges implements Changes {
     this.data = new MemoryStore(this.#budget.most * this.#grain)
   }
 
+  async resize(): Promise<void> {}
+
   async usage(): Promise<StoreUsage> {
     return { used: this.#places.size * this.#grain, available: this.#budget.left * this.#grain }
   }

@@ -17,6 +17,8 @@ import {
   noteBytes,
   readHeader,
   readNote,
+  readSizes,
+  type Sizes,
   STATE_AT,
 } from './file-format.ts'
 import { isGrain } from './grain-map.ts'
@@ -86,7 +88,7 @@ async function create(path: string, { below, grain, parent }: UpperOptions): Pro
     const from = parent?.data.identity.replace(/^file:/, '')
     const header: Header = {
       grain: parent?.header.grain ?? grain,
-      size: below.size,
+      size: parent?.sizes.size ?? below.size,
       base: below.identity,
       baseSize: below.size,
       id: randomUUID(),
@@ -147,13 +149,17 @@ async function take(
     }
     if (header === 'damaged') throw damaged(path, 'is damaged: its header is not as it was written')
     checkShape(path, header)
-    checkBase(path, header, options)
+    const sizes = readSizes(bytes, header)
+    if (sizes === null || !isGrain(header.grain, sizes.size))
+      throw damaged(path, 'is damaged: its sizes make no sense')
+    checkBase(path, header.base, sizes, options)
     const state = readNote(bytes, STATE_AT)
     checkState(path, header, state, wanted)
     // Cut when it was cleared, and not made long again.
-    if (data.size === HEADER_BYTES && wanted === null) await data.resize(fileBytes(header.size, header.grain))
-    if (data.size !== fileBytes(header.size, header.grain)) throw damaged(path, 'is cut short')
-    const changes = new FileChanges(path, data, header, state)
+    const least = fileBytes(sizes.size, header.grain)
+    if (data.size === HEADER_BYTES && wanted === null) await data.resize(least)
+    if (data.size < least) throw damaged(path, 'is cut short')
+    const changes = new FileChanges(path, data, header, state, sizes)
     const boot = await bootId()
     const sameBoot = boot !== '' && readNote(bytes, BOOT_AT) === boot
     await changes.load(sameBoot && wanted === null)
@@ -170,24 +176,30 @@ async function take(
 }
 
 /** Whoever can write a checksum may have written anything. */
-function checkShape(path: string, { grain, size, baseSize, id, base }: Header): void {
+function checkShape(path: string, { grain, size, id, base }: Header): void {
   const texts = typeof id === 'string' && typeof base === 'string'
-  if (texts && size === baseSize && isGrain(grain, size)) return
+  if (texts && isGrain(grain, size)) return
   throw damaged(path, 'is damaged: its header makes no sense')
 }
 
-function checkBase(path: string, header: Header, { below, moved }: UpperOptions): void {
-  if (header.baseSize !== below.size) {
+function checkBase(
+  path: string,
+  base: string,
+  { size, baseSize }: Sizes,
+  { below, moved }: UpperOptions,
+): void {
+  // A commit that was cut short may have made it as long as the overlay is.
+  if (baseSize !== below.size && (size !== below.size || size < baseSize)) {
     throw new OperatorError(
       'OVERLAY_BASE',
-      `Overlay '${path}' belongs to a disk of ${header.baseSize} bytes, not ${below.size}`,
-      { hint: `its base was '${header.base}'; name another file with upper= for this one` },
+      `Overlay '${path}' belongs to a disk of ${baseSize} bytes, not ${below.size}`,
+      { hint: `its base was '${base}'; name another file with upper= for this one` },
     )
   }
-  if (header.base === below.identity || moved === true) return
+  if (base === below.identity || moved === true) return
   throw new OperatorError(
     'OVERLAY_BASE',
-    `Overlay '${path}' belongs to '${header.base}', not to '${below.identity}'`,
+    `Overlay '${path}' belongs to '${base}', not to '${below.identity}'`,
     { hint: 'name another file with upper=; if it is the same data at another place, add moved=yes' },
   )
 }

@@ -81,8 +81,9 @@ async function commit(store: OverlayStore, views: SharedView): Promise<ControlAn
       hint: 'serve it without readonly, or copy the disk elsewhere',
     })
   }
+  await fitBelow(store, views)
   const one = new Commit(views.view, store.lock)
-  store.onChanged = (view, first, end) => one.changed(view, first, end)
+  store.onChanged = (first, end) => one.changed(first, end)
   try {
     // Most of it while requests go on; what they have changed meanwhile, alone.
     await one.pass()
@@ -100,6 +101,20 @@ async function commit(store: OverlayStore, views: SharedView): Promise<ControlAn
   } finally {
     store.onChanged = null
   }
+}
+
+/** An overlay that has grown needs the room below. */
+async function fitBelow({ below }: OverlayStore, views: SharedView): Promise<void> {
+  const { size } = views.view
+  if (size <= below.size) return
+  if (below.resize === undefined) {
+    throw new OperatorError('BASE_SIZE', `Overlay: the store below has ${below.size} bytes, not ${size}`, {
+      hint: 'make it longer by other means, and serve it again',
+    })
+  }
+  await below.resize(size)
+  if (views.top instanceof FileChanges) await views.top.baseResized(size)
+  views.view = { ...views.view, limit: size }
 }
 
 async function snapshot(

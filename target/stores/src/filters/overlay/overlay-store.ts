@@ -12,11 +12,13 @@ import {
 import { Gate } from './gate.ts'
 import { GrainLock } from './grain-lock.ts'
 import { type Call, OverlayRequest, type RequestOwner } from './request.ts'
-import { findRun, newRun, type View } from './view.ts'
+import { findRun, newRun } from './view.ts'
 import type { Views } from './views.ts'
 
 export interface OverlayFacts {
   readonly below: BackingStore
+  /** Bytes of the view. */
+  readonly size: number
   readonly grain: number
   readonly identity: string
   /** Changes are in a file, and its cache may lose them with the power. */
@@ -31,7 +33,7 @@ interface Waiting {
 }
 
 export class OverlayStore implements BackingStore, RequestOwner {
-  readonly size: number
+  size: number
   readonly preferredBlock: number
   readonly canWrite = true
   readonly volatileCache: boolean
@@ -47,17 +49,19 @@ export class OverlayStore implements BackingStore, RequestOwner {
   readonly gate = new Gate<Waiting>()
   readonly below: BackingStore
   controls: Controls = {}
+  /** Where there is one view for all. */
+  resize?: (size: number) => Promise<void>
   /** Told of each change to grains. */
-  onChanged: ((view: View, first: number, end: number) => void) | null = null
+  onChanged: ((first: number, end: number) => void) | null = null
   readonly #views: Views
   readonly #free: OverlayRequest[] = []
   readonly #run = newRun()
   #closed = false
 
-  constructor(views: Views, { below, grain, identity, volatileCache, perNexus, note }: OverlayFacts) {
+  constructor(views: Views, { below, size, grain, identity, volatileCache, perNexus, note }: OverlayFacts) {
     this.#views = views
     this.below = below
-    this.size = below.size
+    this.size = size
     this.preferredBlock = Math.max(below.preferredBlock, grain)
     this.discardGranularity = grain
     this.volatileCache = volatileCache
@@ -143,8 +147,8 @@ export class OverlayStore implements BackingStore, RequestOwner {
     }
   }
 
-  changed(view: View, first: number, end: number): void {
-    this.onChanged?.(view, first, end)
+  changed(first: number, end: number): void {
+    this.onChanged?.(first, end)
   }
 
   done(request: OverlayRequest): void {

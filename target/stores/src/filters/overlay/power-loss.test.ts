@@ -65,6 +65,7 @@ const open = (below: BackingStore, changes: FileChanges): StoreExchange =>
   new StoreExchange(
     new OverlayStore(new SharedView({ ...baseView(below, GRAIN), layers: [changes] }), {
       below,
+      size: SIZE,
       grain: GRAIN,
       identity: '',
       volatileCache: true,

@@ -11,8 +11,8 @@ export type Call = 'read' | 'write' | 'zero' | 'flush'
 /** The overlay that it belongs to. */
 export interface RequestOwner {
   readonly lock: GrainLock
-  /** These grains have been changed in the view. */
-  changed(view: View, first: number, end: number): void
+  /** These grains have been changed. */
+  changed(first: number, end: number): void
   /** The request has been answered, and can be used again. */
   done(request: OverlayRequest): void
 }
@@ -226,14 +226,14 @@ export class OverlayRequest implements Held, Waiter {
     const end = Math.ceil(this.#job[1] / grain)
     // What was there is there: its map stays as it is, and need not be saved.
     if (this.#copiesUp) layers[0]!.written(first, end)
-    this.#owner.changed(this.#view, first, end)
+    this.#owner.changed(first, end)
   }
 
   #recordZeros(): void {
     const [first, end] = this.#zeroed
     if (first === end) return
     this.#view.layers[0]!.zeroed(first, end)
-    this.#owner.changed(this.#view, first, end)
+    this.#owner.changed(first, end)
   }
 
   /** Bytes that nobody will read again go back, run by run; false if there are none left. */
