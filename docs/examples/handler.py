@@ -5,7 +5,7 @@ every command itself (lunkit serve user:SOCKET). docs/how-to/write-a-handler.md 
 
     python3 handler.py SOCKET IMAGE [SIZE]
 """
-import json, mmap, os, socket, struct, sys, threading
+import fcntl, json, mmap, os, socket, struct, sys, threading
 from concurrent.futures import ThreadPoolExecutor
 
 HEADER = struct.Struct('>IBBHI4x')      # of lunkit: length, kind, flags, session, tag
@@ -25,6 +25,11 @@ class Image:
 
     def __init__(self, path, size):
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        # An earlier handler that only sleeps could wake and write what lunkit has sent to this one again.
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            sys.exit(f'{path} is served by another handler')
         if size:
             os.ftruncate(self.fd, max(size, os.fstat(self.fd).st_size))
         self.size = os.fstat(self.fd).st_size

@@ -72,6 +72,7 @@ test('a handler that hangs harms its own LUN only, and its commands can be abort
   await using other = await connect(target.luns[1]!.url, INITIATOR)
   const data = pattern(4096, 5)
   await disk.write(0, data)
+  const cutOff = once(target, 'warning')
   frozen.freeze()
   const stuck = [1, 2, 3].map(i =>
     disk.read(8 * i, 8, { timeoutMs: 300 }).then(
@@ -82,7 +83,8 @@ test('a handler that hangs harms its own LUN only, and its commands can be abort
   for (let i = 0; i < 100; i++) await other.write(i, Buffer.alloc(512, i))
   assert.deepEqual(await Promise.all(stuck), ['given up', 'given up', 'given up'])
   // It is cut off for not answering what was aborted; another one takes its place.
-  await once(target, 'warning')
+  await cutOff
+  await assert.rejects(new PythonHandler(frozen.folder, 1).start(), /did not start/, 'it only sleeps')
   await frozen.kill()
   await frozen.start()
   assert.ok((await disk.read(0, 8)).equals(data))

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 const SCRIPT = fileURLToPath(new URL('../../docs/examples/handler.py', import.meta.url))
 
 export class PythonHandler {
+  readonly folder: string
   readonly path: string
   readonly image: string
   readonly #size: number
@@ -15,6 +16,7 @@ export class PythonHandler {
 
   /** Not started yet; socket and image are in `folder`. */
   constructor(folder: string, size: number) {
+    this.folder = folder
     this.path = join(folder, 'handler.sock')
     this.image = join(folder, 'image')
     this.#size = size
