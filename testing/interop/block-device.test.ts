@@ -13,10 +13,13 @@ import { need } from '../peers.ts'
 
 const MIB = 2 ** 20
 
-/** All but those about the transport and other units; on blocks that are written back whole, a few. */
+/**
+ * All but those about the transport, other units, and the shorter forms of the same commands, for which the device does nothing else; on
+ * blocks that are written back whole, a few.
+ */
 const ASKED: Readonly<Record<number, (name: string) => boolean>> = {
-  512: name => !/^(iSCSI|MultipathIO|Prout|Reserve6|WriteAtomic16)/.test(name),
-  4096: name => ['Read16', 'ReadCapacity16', 'Write16', 'WriteVerify10'].includes(name),
+  512: name => !/^(iSCSI|MultipathIO|Prout|Reserve6|WriteAtomic16|OrWrite)|1[02]$/.test(name),
+  4096: name => ['Read16', 'ReadCapacity16', 'Write16', 'WriteVerify16'].includes(name),
 }
 
 for (const sector of [512, 4096]) {

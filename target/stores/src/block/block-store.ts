@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // An opened block device as a store: everything goes around the page cache, and nothing is trusted that the device does not say.
-import { type Ability, type BackingStore, OperatorError, StoreError, type StoreIo } from '@lunkit/target-api'
+import {
+  type Ability,
+  type BackingStore,
+  OperatorError,
+  StoreError,
+  type StoreIo,
+  type StoreWatcher,
+} from '@lunkit/target-api'
 import { type DirectFile, DirectTransfers } from '../direct/direct-transfers.ts'
 import type { FileCalls } from '../file/file-calls.ts'
 import { Flusher } from '../file/flusher.ts'
@@ -13,6 +20,9 @@ import { GivenBack } from './given-back.ts'
 
 /** One call gives back no more than this, so that an abort need not wait for terabytes. */
 const LONGEST = 2 ** 30
+
+/** The device is asked so often how long it is. */
+const LOOK_MS = 5000
 
 /** What `open` found out and made. */
 export interface OpenedDevice extends DirectFile {
@@ -53,6 +63,9 @@ export class BlockStore implements BackingStore, TransferEnd {
   readonly #flusher: Flusher
   readonly #long: LongCalls
   readonly #givenBack = new GivenBack()
+  #told: StoreWatcher = () => {}
+  #watching: NodeJS.Timeout | null = null
+  #away = false
   #looking = 0
   #closed = false
   #idle: (() => void) | null = null
@@ -119,16 +132,44 @@ export class BlockStore implements BackingStore, TransferEnd {
   }
 
   async rescan(): Promise<void> {
-    const { path, block } = this.#device
     const now = this.#closed ? null : await this.#device.sizeNow()
-    if (now !== null && now >= block) {
-      // What lies behind the end may be anything when it comes back.
-      this.#givenBack.remove(Math.min(now, this.size), Number.POSITIVE_INFINITY)
-      this.size = now - (now % block)
-    } else
-      throw new OperatorError('BLOCK_GONE', `Block device '${path}' is not there any more`, {
-        hint: 'bring it back and serve it anew',
-      })
+    if (now !== null && now >= this.#device.block) {
+      this.#take(now)
+      return
+    }
+    const { path } = this.#device
+    throw new OperatorError('BLOCK_GONE', `Block device '${path}' is not there any more`, {
+      hint: 'bring it back and serve it anew',
+    })
+  }
+
+  /** No kernel tells of another size, so the device is asked now and then. */
+  watch(told: StoreWatcher): void {
+    this.#told = told
+    this.#watching = setInterval(() => void this.#look(), LOOK_MS).unref()
+  }
+
+  async #look(): Promise<void> {
+    const now = await this.#device.sizeNow()
+    if (this.#closed) return
+    const { path, block } = this.#device
+    if (now === null || now < block) {
+      if (!this.#away) this.#told('away', `Block device '${path}' is not there any more`)
+      this.#away = true
+      return
+    }
+    const { size } = this
+    this.#take(now)
+    if (this.size !== size)
+      this.#told('resized', `Block device '${path}' has ${this.size} bytes, not ${size}`)
+    if (this.#away) this.#told('returned', `Block device '${path}' is back`)
+    this.#away = false
+  }
+
+  #take(now: number): void {
+    // What lies behind the end may be anything when it comes back.
+    if (now < this.size) this.#givenBack.remove(now, Number.POSITIVE_INFINITY)
+    this.size = now - (now % this.#device.block)
   }
 
   abort(io: StoreIo): void {
@@ -138,6 +179,7 @@ export class BlockStore implements BackingStore, TransferEnd {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    if (this.#watching !== null) clearInterval(this.#watching)
     if (!this.#isIdle()) await new Promise<void>(resolve => (this.#idle = resolve))
     const { fd, durableFd, unlock } = this.#device
     for (const one of [durableFd, fd]) {
