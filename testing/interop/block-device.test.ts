@@ -14,7 +14,7 @@ import { need } from '../peers.ts'
 const MIB = 2 ** 20
 
 /**
- * All but those about the transport, other units, and the shorter forms of the same commands, for which the device does nothing else; on
+ * All but those about the transport, other units, and the shorter forms and those that only read, for which the device does nothing else; on
  * blocks that are written back whole, a few.
  */
 const ASKED: Readonly<Record<number, (name: string) => boolean>> = {

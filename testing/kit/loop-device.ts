@@ -17,11 +17,13 @@ export interface LoopDevice {
   detach(): void
 }
 
-/** Whether this machine lets the test make loop devices; else the test is skipped, or fails with CI=true. */
+/** Whether this machine lets the process make loop devices. */
+export const mayMakeLoops = process.getuid?.() === 0 && existsSync('/dev/loop-control')
+
+/** The same, and the test is skipped where it does not, or fails with CI=true. */
 export function needLoops(t: TestContext): boolean {
   if (!need(t, 'losetup')) return false
-  if (process.getuid?.() === 0 && existsSync('/dev/loop-control')) return true
-  return absent(t, 'the right to make loop devices (root, /dev/loop-control)')
+  return mayMakeLoops || absent(t, 'the right to make loop devices (root, /dev/loop-control)')
 }
 
 const losetup = (...words: string[]): string => execFileSync('losetup', words, { encoding: 'utf8' }).trim()

@@ -2,23 +2,21 @@
 // The block store against the contract on loop devices, and what it opens and refuses.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { constants, mkdir, open, readFile, truncate, writeFile } from 'node:fs/promises'
+import { closeSync, openSync } from 'node:fs'
+import { constants, mkdir, open, readFile, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { OperatorError, readParameters, StoreError } from '@lunkit/target-api'
-import { lookAgain, loopDevice, needLoops } from '@lunkit/testing/kit/loop-device.ts'
+import { lookAgain, loopDevice, mayMakeLoops, needLoops } from '@lunkit/testing/kit/loop-device.ts'
 import { scratch } from '@lunkit/testing/kit/scratch.ts'
 import { pattern, StoreExchange } from '@lunkit/testing/kit/store-exchange.ts'
 import { storeSuite } from '@lunkit/testing/kit/store-suite.ts'
 import { need } from '../../../../testing/peers.ts'
+import { linuxCalls, type SpaceCalls } from '../file/linux-calls.ts'
 import { type BlockOptions, openBlock, store } from './store.ts'
 
 const SIZE = 8 * 2 ** 20
 const MIB = 2 ** 20
-
-const hasLoops = await new Promise<boolean>(resolve => {
-  test('this machine has loop devices', t => resolve(needLoops(t)))
-})
 
 const KINDS: readonly [string, number, Partial<BlockOptions>][] = [
   ['block of 512-byte sectors', 512, {}],
@@ -26,8 +24,9 @@ const KINDS: readonly [string, number, Partial<BlockOptions>][] = [
   ['block without koffi', 512, { linux: null }],
   ['block that is read-only', 512, { readonly: true }],
 ]
-if (hasLoops) {
-  for (const [name, sector, options] of KINDS) {
+for (const [name, sector, options] of KINDS) {
+  if (!mayMakeLoops) test(name, t => void needLoops(t))
+  else {
     storeSuite(name, async context => {
       const { path } = await loopDevice(context, SIZE, { sector })
       return openBlock({ path, ...options })
@@ -75,6 +74,33 @@ test('what is written is on the device, and what is given back is gone from its 
   assert.equal((await exchange.range('discard', 4096, MIB)).error, StoreError.none)
   assert.ok((await file.stat()).blocks < before)
   await file.close()
+  await exchange.close()
+})
+
+test('a device that reads anything where it discards is asked by ioctl, for whole blocks', async t => {
+  const linux = await linuxCalls()
+  if (!needLoops(t) || linux === null) return
+  const device = await loopDevice(t, SIZE)
+  // A loop device makes holes, and this is what one would do that cannot promise zeros.
+  const asked: string[] = []
+  const space: SpaceCalls = {
+    ...linux.space,
+    punch: (_fd, offset, length, answer) => {
+      asked.push(`${offset}+${length}`)
+      linux.space.discard(fd, offset, length, answer)
+    },
+  }
+  const exchange = new StoreExchange(await openBlock({ path: device.path, linux: { ...linux, space } }))
+  const fd = openSync(device.path, 'r+')
+  t.after(() => closeSync(fd))
+  await exchange.wrote(0, pattern(MIB, 1))
+  const before = (await stat(device.backing)).blocks
+  assert.equal((await exchange.range('discard', 100, MIB - 200)).error, StoreError.none)
+  assert.deepEqual(asked, [`512+${MIB - 1024}`])
+  assert.ok((await stat(device.backing)).blocks < before)
+  assert.ok((await exchange.bytes(0, 100)).equals(pattern(MIB, 1).subarray(0, 100)))
+  assert.ok((await exchange.bytes(100, 412)).equals(Buffer.alloc(412)))
+  assert.equal(linux.deviceSize(fd), SIZE)
   await exchange.close()
 })
 

@@ -132,11 +132,18 @@ class Piecemeal implements Turn {
   }
 
   go(): void {
-    if (this.aborted) setImmediate(() => this.#finish(StoreError.aborted))
-    else {
-      this.#buffer = takeAligned()
-      this.#issue()
+    if (this.aborted) {
+      setImmediate(() => this.#finish(StoreError.aborted))
+      return
     }
+    try {
+      this.#buffer = takeAligned()
+    } catch {
+      // The machine gives no more memory.
+      setImmediate(() => this.#finish(StoreError.internal))
+      return
+    }
+    this.#issue()
   }
 
   #issue(): void {
