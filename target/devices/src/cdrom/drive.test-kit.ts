@@ -12,8 +12,13 @@ export const CD = 512
 export const DVD = 400_000
 export const BD = 5_000_000
 
-export const disc = (sectors: number, options: Partial<StandInOptions> = {}): StandInStore =>
-  new StandInStore({ size: sectors * SECTOR, canWrite: false, ...options })
+/** Sectors that are there to be read: a large disc only says that it has them all. */
+const READABLE = 1024
+
+export function disc(sectors: number, options: Partial<StandInOptions> = {}): StandInStore {
+  const store = new StandInStore({ size: Math.min(sectors, READABLE) * SECTOR, canWrite: false, ...options })
+  return Object.assign(store, { size: sectors * SECTOR })
+}
 
 export async function openDrive(sectors: number | null = CD, options: Partial<StandInOptions> = {}) {
   const store = sectors === null ? null : disc(sectors, options)

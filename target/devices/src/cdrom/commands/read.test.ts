@@ -59,13 +59,45 @@ test('READ CD: user data of Mode 1 sectors, and no other type', async () => {
   assert.equal(await ended(readCd(0, CD - 1, 2)), '5/21/00')
 })
 
-test('READ CD: parts that an image does not have are refused by name', async () => {
+// Requirement: MMC-6, READ CD command: the main channel selection says which parts of each sector are transferred.
+test('READ CD: whole sectors, and parts of them', async () => {
+  const { store, run, ended } = await openDrive(CD)
+  const whole = await run(readCd(0, 16, 2, 0xf8))
+  assert.equal(whole.data.length, 2 * 2352)
+  for (const index of [0, 1]) {
+    const sector = whole.data.subarray(index * 2352, (index + 1) * 2352)
+    assert.equal(sector.subarray(0, 16).toString('hex'), `00ffffffffffffffffffff0000021${6 + index}01`)
+    const at = (16 + index) * SECTOR
+    assert.deepEqual(sector.subarray(16, 16 + SECTOR), store!.bytes.subarray(at, at + SECTOR))
+  }
+  const header = await run(readCd(2, 16, 2, 0x20))
+  assert.equal(header.data.toString('hex'), '0002160100021701')
+  const edc = await run(readCd(0, 17, 1, 0x18))
+  assert.deepEqual(edc.data, whole.data.subarray(2352 + 16))
+  assert.equal((await run(readCd(0, 16, 2, 0x40))).inLength, 0)
+  for (const torn of [0x08, 0x90, 0x88]) {
+    const { sense, field } = await run(readCd(0, 16, 1, torn))
+    assert.deepEqual([sense?.asc, field], [0x24, { byte: 9, bit: 7, inCdb: true }])
+  }
+  store!.failNext('read', StoreError.medium, 17 * SECTOR)
+  const failed = await run(readCd(0, 16, 2, 0xf8))
+  assert.deepEqual([failed.sense?.key, failed.information], [3, 17])
+  const many = readCd(0, 0, 0, 0xf8)
+  many[7] = 2
+  assert.equal((await run(many)).inLength, 512 * 2352)
+  const larger = await openDrive(600)
+  many[8] = 1
+  assert.equal(await larger.ended(many), '5/24/00')
+  assert.equal(await ended(readCd(1, 16, 1, 0xf8)), '5/64/00')
+})
+
+test('READ CD: sub-channels and error flags, which an image does not have, are refused by name', async () => {
   const { run } = await openDrive(CD)
-  const { sense, field } = await run(readCd(0, 16, 1, 0xf8))
-  assert.deepEqual([sense?.asc, field], [0x24, { byte: 9, bit: 7, inCdb: true }])
   const sub = readCd(0, 16, 1)
   sub[10] = 1
   assert.deepEqual((await run(sub)).field, { byte: 10, bit: 0, inCdb: true })
+  const { sense, field } = await run(readCd(0, 16, 1, 0x12))
+  assert.deepEqual([sense?.asc, field], [0x24, { byte: 9, bit: 1, inCdb: true }])
 })
 
 test('READ CD of a DVD is refused for its medium', async () => {
