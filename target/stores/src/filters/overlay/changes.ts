@@ -42,3 +42,15 @@ export interface Changes {
   usage(): Promise<StoreUsage | null>
   close(): Promise<void>
 }
+
+/** Whether the bytes of all these grains are in `data`. */
+export function allKept(changes: Changes, first: number, end: number): boolean {
+  for (let grain = first; grain < end; grain++) if (changes.at(grain) < 0) return false
+  return true
+}
+
+/** Where the grain's bytes are in `data`, or are to be put; or NO_ROOM. */
+export function placeIn(changes: Changes, grain: number): number {
+  const at = changes.at(grain)
+  return at >= 0 ? at : changes.room(grain)
+}

@@ -27,8 +27,21 @@ export class GrainLock {
     }
   }
 
+  /** Whether it was still waiting, and does so no more. */
+  giveUp(one: Held): boolean {
+    const at = this.#waiting.indexOf(one)
+    if (at < 0) return false
+    this.#waiting.splice(at, 1)
+    this.#letIn()
+    return true
+  }
+
   leave(one: Held): void {
     this.#inside.splice(this.#inside.indexOf(one), 1)
+    this.#letIn()
+  }
+
+  #letIn(): void {
     // Who enters may leave inside that call, and then comes here again: the outer loop sees it.
     if (this.#waiting.length === 0 || this.#letting) return
     this.#letting = true

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One request to an overlay: its runs in the stores, what has to be copied up first, and what is recorded at the end.
-import { BufferPool, StoreError, type StoreIo, Task } from '@lunkit/target-api'
-import { type Changes, NO_ROOM, type Waiter } from './changes.ts'
+import { type BackingStore, BufferPool, StoreError, type StoreIo, Task } from '@lunkit/target-api'
+import { allKept, NO_ROOM, placeIn, type Waiter } from './changes.ts'
 import type { GrainLock, Held } from './grain-lock.ts'
 import { Slices } from './slices.ts'
 import { findRun, newRun, type View } from './view.ts'
@@ -30,6 +30,8 @@ export class OverlayRequest implements Held, Waiter {
   /** Only there to carry the requests to the stores; it never meets the engine. */
   readonly #part: StoreIo
   readonly #run = newRun()
+  /** The store that has `part` now. */
+  #asked: BackingStore | null = null
   #io: StoreIo = null as unknown as StoreIo
   #call: Call = 'read'
   #view: View = null as unknown as View
@@ -63,11 +65,6 @@ export class OverlayRequest implements Held, Waiter {
       (_task, cause) => this.#threw(cause),
     )
     this.#part = carrier.io
-  }
-
-  /** What the request is for; null between two. */
-  get io(): StoreIo {
-    return this.#io
   }
 
   /** The request lies in the view, and its segments sum up. */
@@ -111,9 +108,12 @@ export class OverlayRequest implements Held, Waiter {
     this.#arrived(error)
   }
 
-  /** Hurries the end of what is under way in a store. */
+  /** Hurries the end: what waits for its grains ends at once, what is under way in a store as that can. */
   abort(): void {
-    if (this.#phase !== save) this.#run.store?.abort?.(this.#part)
+    if (this.#locked && this.#owner.lock.giveUp(this)) {
+      this.#locked = false
+      this.#finish(StoreError.aborted)
+    } else this.#asked?.abort?.(this.#part)
   }
 
   /** Whole grains are recorded as zeros; parts of grains are written. */
@@ -248,11 +248,11 @@ export class OverlayRequest implements Held, Waiter {
     let next = first + 1
     while (next < end && top.at(next) === at + (next - first) * grain) next++
     this.#punched = next
-    this.#run.store = top.data
     this.#run.at = at
     this.#run.end = next * grain
     const part = this.#prepare(at, 0)
     part.length = (next - first) * grain
+    this.#asked = top.data
     top.data.discard!(part)
     return true
   }
@@ -280,6 +280,7 @@ export class OverlayRequest implements Held, Waiter {
       for (let i = 0; i < part.segments.length; i++) part.segments[i]!.fill(0)
       return false
     }
+    this.#asked = run.store
     run.store.read(part)
     return true
   }
@@ -301,13 +302,13 @@ export class OverlayRequest implements Held, Waiter {
     for (number++; end < this.#to && placeIn(top, number) === at + end - from; number++) {
       end = Math.min((number + 1) * grain, this.#to)
     }
-    this.#run.store = top.data
     this.#run.at = at
     this.#run.end = end
     const part = this.#prepare(at, end - from)
     // What is copied up becomes durable with its record, when that is saved.
     part.forceUnitAccess = this.#io.forceUnitAccess && !this.#copiesUp
     this.#from = end
+    this.#asked = top.data
     top.data.write(part)
     return true
   }
@@ -329,6 +330,7 @@ export class OverlayRequest implements Held, Waiter {
 
   readonly #partDone = (): void => {
     const part = this.#part
+    this.#asked = null
     if (part.error !== StoreError.none) {
       const io = this.#io
       io.reason = part.reason
@@ -371,6 +373,8 @@ export class OverlayRequest implements Held, Waiter {
 
   #leave(error: StoreError): void {
     if (error !== StoreError.none && this.#copiesUp) this.#view.layers[0]!.release(this.start, this.end)
+    this.#io.storeData = null
+    this.#asked = null
     this.#io = null as unknown as StoreIo
     this.#view = null as unknown as View
     this.#from = 0
@@ -385,14 +389,4 @@ export class OverlayRequest implements Held, Waiter {
     if (this.#locked) this.#owner.lock.leave(this)
     this.#owner.done(this)
   }
-}
-
-function allKept(changes: Changes, first: number, end: number): boolean {
-  for (let grain = first; grain < end; grain++) if (changes.at(grain) < 0) return false
-  return true
-}
-
-function placeIn(changes: Changes, grain: number): number {
-  const at = changes.at(grain)
-  return at >= 0 ? at : changes.room(grain)
 }
