@@ -126,12 +126,13 @@ export function file(path: string, { size, ...options }: FileDiskOptions = {}): 
 
 /** An image of QEMU. `size` creates it where it does not exist; `backing` is the file behind it. */
 export function qcow2(path: string, options: DiskOptions & Qcow2Keys = {}): LunSpec {
-  const { size, cluster, backingFormat, ...others } = options
+  const { size, cluster, cache, backingFormat, ...others } = options
   const keys = keysOf({
     path,
     ...others,
     ...(size !== undefined && { size: sizeText(size) }),
     ...(cluster !== undefined && { cluster: sizeText(cluster) }),
+    ...(cache !== undefined && { cache: sizeText(cache) }),
     ...(backingFormat !== undefined && { 'backing-format': backingFormat }),
   })
   return { kind: 'disk', store: 'qcow2', keys, label: `qcow2:${path}` }
@@ -143,6 +144,8 @@ export interface Qcow2Keys {
   readonly cluster?: number | string
   /** Relative to the image's folder. */
   readonly backing?: string
+  /** Bytes of L2 tables kept in memory: 16 MiB if not given. */
+  readonly cache?: number | string
   /** Where the image does not say. */
   readonly backingFormat?: 'raw' | 'qcow2'
 }

@@ -35,6 +35,27 @@ test('a disk goes to a qcow2 image over iSCSI and comes back the same', async t 
   assert.ok(taken < 14 * MIB, `zeros take up no room, but the image has ${taken} bytes`)
 })
 
+test('snapshots inside an image, while an initiator uses it', async t => {
+  if (!need(t, 'qemu-img')) return
+  const image = join(await scratch(t), 'disk.qcow2')
+  {
+    await using target = await createTarget({ luns: [qcow2(image, { size: '4M' })] })
+    await using disk = await connect(target.url)
+    const [lun] = target.luns
+    await disk.write(0, pattern(8192, 1))
+    assert.deepEqual(await lun!.control('snapshot', 'before'), { snapshots: 1 })
+    await disk.write(8, pattern(8192, 2))
+    assert.ok((await disk.read(8, 16)).equals(pattern(8192, 2)))
+    assert.deepEqual(await lun!.control('revert', 'before'), { snapshots: 1 })
+    // The first command after it hears that the medium may have changed, and is sent again.
+    assert.ok((await disk.read(0, 16)).equals(pattern(8192, 1)))
+    assert.deepEqual(await lun!.control('snapshots'), { before: 4 * MIB })
+    await assert.rejects(lun!.control('delete', 'after'), { code: 'QCOW2_SNAPSHOT' })
+  }
+  await sound(image)
+  assert.match(await qemu('qemu-img', 'snapshot', '-l', image), /before/)
+})
+
 test('killed amid writes, the image is sound and has all that was flushed', async t => {
   if (!need(t, 'qemu-img', 'qemu-io')) return
   const folder = await scratch(t)

@@ -14,6 +14,8 @@ export class CachedTable {
   /** A commit that has not ended writes it. */
   writing = false
   used = true
+  /** Whoever had it read has not seen it yet. */
+  fresh = false
   #from = Number.POSITIVE_INFINITY
   #to = 0
 
@@ -67,6 +69,8 @@ export class TableCache {
   readonly #tables = new Map<number, CachedTable>()
   readonly #loading = new Map<number, Promise<void>>()
   #last: CachedTable | null = null
+  /** Read in this turn of the event loop. */
+  #fresh: CachedTable[] = []
   /** Room promised to tables that are on their way. */
   #coming = 0
 
@@ -102,10 +106,22 @@ export class TableCache {
     try {
       const bytes = Buffer.allocUnsafe(length)
       await this.#file.read(offset, bytes)
-      this.#tables.set(index, new CachedTable(index, offset, bytes))
+      const table = new CachedTable(index, offset, bytes)
+      this.#tables.set(index, table)
+      this.#keep(table)
     } finally {
       this.unreserve()
     }
+  }
+
+  /** Not evicted before those who wait for it have had it: with little room they would take it from each other for ever. */
+  #keep(table: CachedTable): void {
+    table.fresh = true
+    if (this.#fresh.push(table) > 1) return
+    setImmediate(() => {
+      for (const one of this.#fresh) one.fresh = false
+      this.#fresh = []
+    })
   }
 
   /** A new table; room was reserved for it. */
@@ -153,7 +169,7 @@ export class TableCache {
     let looks = 2 * this.#tables.size
     for (const [index, table] of this.#tables) {
       if (looks-- === 0) break
-      if (table.used || table.isDirty || table.writing) {
+      if (table.used || table.fresh || table.isDirty || table.writing) {
         // Last in the queue: the loop comes by again.
         table.used = false
         this.#tables.delete(index)

@@ -25,6 +25,8 @@ export interface ImageFacts {
   readonly file: HostFile
   readonly tables: Tables
   readonly backing: BackingStore | null
+  /** Bytes of L2 tables in memory; counts have a quarter of that beside. Eight tables and four blocks at least. */
+  readonly cache: number
 }
 
 export class OpenedImage {
@@ -72,9 +74,26 @@ export class OpenedImage {
     const relieve = (): Promise<void> => this.commits.run()
     const drop = (offset: number, length: number): void => this.freed.drop(offset, length)
     const left = (offset: number, clusters: number): void => drop(offset, clusters * clusterSize)
-    this.refcounts = new Refcounts(geometry, file, metadata, tables.refcountTable, relieve, left)
+    this.refcounts = new Refcounts(
+      geometry,
+      file,
+      metadata,
+      tables.refcountTable,
+      facts.cache / 4,
+      relieve,
+      left,
+    )
     this.freed.refcounts = this.refcounts
-    this.mapping = new Mapping(geometry, file, metadata, this.refcounts, tables.l1, relieve, drop)
+    this.mapping = new Mapping(
+      geometry,
+      file,
+      metadata,
+      this.refcounts,
+      tables.l1,
+      facts.cache,
+      relieve,
+      drop,
+    )
     this.commits = new Commits(file, this.refcounts, this.mapping, this.freed)
     this.compressed = new CompressedClusters(file, clusterSize, header.compression)
     this.freed.onFree = offset => this.compressed.forget(offset)

@@ -8,9 +8,6 @@ import type { MetadataClusters } from './metadata-clusters.ts'
 import { Fault } from './parts.ts'
 import type { Refcounts } from './refcounts.ts'
 
-/** L2 tables in memory, in bytes; eight tables at least. 16 MiB map 128 GiB with clusters of 64 KiB. */
-const MOST_CACHED = 16 * 2 ** 20
-
 /** What an L1 entry says. */
 export const Way = Object.freeze({ none: 0, own: 1, shared: 2, bad: 3 } as const)
 export type Way = (typeof Way)[keyof typeof Way]
@@ -50,6 +47,7 @@ export class Mapping {
     metadata: MetadataClusters,
     refcounts: Refcounts,
     l1: L1,
+    cache: number,
     relieve: () => Promise<void>,
     drop: (offset: number, length: number) => void,
   ) {
@@ -61,7 +59,7 @@ export class Mapping {
     this.#l1Offset = l1.offset
     this.#bad = l1.bad
     this.#drop = drop
-    this.tables = new TableCache(file, Math.max(8, Math.floor(MOST_CACHED / geometry.clusterSize)), relieve)
+    this.tables = new TableCache(file, Math.max(8, Math.floor(cache / geometry.clusterSize)), relieve)
   }
 
   get l1Entries(): number {

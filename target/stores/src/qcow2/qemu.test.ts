@@ -41,6 +41,19 @@ const RUNS: readonly Run[] = [
   { name: 'clusters of 4096', size: 6 * MIB, prepare: made(4096) },
   { name: 'clusters of 64K', size: 6 * MIB, prepare: made(65536) },
   { name: 'clusters of 2M', size: 6 * MIB, prepare: made(2 * MIB) },
+  {
+    name: 'hardly any tables in memory',
+    size: 6 * MIB,
+    prepare: async (_folder, path) => ({ path, size: 6 * MIB, cluster: 512, cache: 1 }),
+  },
+  {
+    name: 'hardly any tables in memory, counts of 64 bits',
+    size: 6 * MIB,
+    prepare: async (folder, path) => ({
+      ...(await byQemu('-o', 'refcount_bits=64,cluster_size=512')(folder, path)),
+      cache: 1,
+    }),
+  },
   { name: 'version 2', size: 6 * MIB, prepare: byQemu('-o', 'compat=0.10') },
   { name: 'counts of 1 bit', size: 6 * MIB, prepare: byQemu('-o', 'refcount_bits=1,cluster_size=4096') },
   { name: 'counts of 64 bits', size: 6 * MIB, prepare: byQemu('-o', 'refcount_bits=64,cluster_size=512') },
@@ -104,7 +117,7 @@ for (const [number, { name, size, prepare }] of RUNS.entries()) {
       if (any(60) !== 0) continue
       await exchange.close()
       await sound(path)
-      exchange = new StoreExchange(await openImage({ path }))
+      exchange = new StoreExchange(await openImage({ path, cache: options.cache ?? 2 ** 24 }))
     }
     assert.ok((await exchange.bytes(0, size)).equals(model))
     await exchange.close()

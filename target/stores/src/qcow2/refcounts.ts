@@ -8,9 +8,6 @@ import type { MetadataClusters } from './metadata-clusters.ts'
 import { Fault } from './parts.ts'
 import { countAt, setCount } from './refcount-widths.ts'
 
-/** Blocks of counts in memory, in bytes; four blocks at least. */
-const MOST_CACHED = 4 * 2 ** 20
-
 export interface ClusterRun {
   readonly offset: number
   readonly count: number
@@ -50,6 +47,7 @@ export class Refcounts {
     file: HostFile,
     metadata: MetadataClusters,
     table: { readonly offset: number; readonly entries: Float64Array },
+    cache: number,
     relieve: () => Promise<void>,
     onLeft: (offset: number, clusters: number) => void,
   ) {
@@ -60,7 +58,7 @@ export class Refcounts {
     this.#tableOffset = table.offset
     this.#tableClusters = (table.entries.length * 8) / geometry.clusterSize
     this.#end = Math.ceil(file.size / geometry.clusterSize)
-    const blocks = Math.max(4, Math.floor(MOST_CACHED / geometry.clusterSize))
+    const blocks = Math.max(4, Math.floor(cache / geometry.clusterSize))
     this.blocks = new TableCache(file, blocks, relieve)
     this.onLeft = onLeft
   }
@@ -105,8 +103,7 @@ export class Refcounts {
       return null
     }
     await this.#file.reach(end * clusterSize)
-    for (const _ of missing) await this.blocks.reserve()
-    for (const _ of missing) this.blocks.unreserve()
+    await this.#roomForBlocks()
     for (let i = firstBlock; i <= lastBlock; i++) if (this.#table[i]! > 0) await this.#loaded(i)
     const blocks = new Map<number, CachedTable>()
     for (let i = firstBlock; i <= lastBlock; i++) {
@@ -124,11 +121,14 @@ export class Refcounts {
 
   /** References to a cluster. Rejects with Fault. */
   async count(cluster: number): Promise<number> {
-    const { blockEntries, refcountBits } = this.#geometry
+    const { blockEntries, clusterSize, refcountBits } = this.#geometry
     const index = Math.floor(cluster / blockEntries)
     if (index >= this.#table.length || this.#table[index] === 0) return 0
-    const block = await this.#loaded(index)
-    return countAt(block.bytes, cluster % blockEntries, refcountBits)
+    for (;;) {
+      const block = this.blocks.peek(index)
+      if (block !== null) return countAt(block.bytes, cluster % blockEntries, refcountBits)
+      await this.blocks.load(index, this.#table[index]!, clusterSize)
+    }
   }
 
   /** Tells the count of each cluster that a block counts. Rejects with Fault. */
@@ -154,8 +154,12 @@ export class Refcounts {
 
   /** The block of that cluster exists. */
   async set(cluster: number, count: number): Promise<void> {
-    const { blockEntries } = this.#geometry
-    const block = await this.#loaded(Math.floor(cluster / blockEntries))
+    const { blockEntries, clusterSize } = this.#geometry
+    const index = Math.floor(cluster / blockEntries)
+    // Looked for again after each wait: a block that has left memory takes nothing.
+    let block = this.blocks.peek(index)
+    for (; block === null; block = this.blocks.peek(index))
+      await this.blocks.load(index, this.#table[index]!, clusterSize)
     this.#mark(block, cluster % blockEntries, count)
     if (count === 0 && cluster < this.#hint) this.#hint = cluster
   }
@@ -186,8 +190,8 @@ export class Refcounts {
       const index = Math.floor(this.#hint / blockEntries)
       const block = await this.#block(index, this.#hint)
       const base = index * blockEntries
-      // A cluster before may have been freed meanwhile.
-      if (this.#hint < base) continue
+      // A cluster before may have been freed meanwhile, or the block have left memory.
+      if (this.#hint < base || this.blocks.peek(index) !== block) continue
       const isFree = (slot: number): boolean =>
         countAt(block.bytes, slot, refcountBits) === 0 && !this.#metadata.has(base + slot)
       let slot = this.#hint - base
@@ -243,9 +247,14 @@ export class Refcounts {
   }
 
   async #newBlock(index: number, cluster: number): Promise<CachedTable> {
+    await this.#roomForBlocks()
+    return this.#addBlock(index, cluster)
+  }
+
+  /** Several that are made at once may be more than there is room for, until the next is wanted. */
+  async #roomForBlocks(): Promise<void> {
     await this.blocks.reserve()
     this.blocks.unreserve()
-    return this.#addBlock(index, cluster)
   }
 
   /** All at once, so that no commit sees a part of it. */
@@ -281,8 +290,7 @@ export class Refcounts {
       clusters = needClusters
     }
     await this.#file.reach((first + blocks + clusters) * clusterSize)
-    for (let i = 0; i < blocks; i++) await this.blocks.reserve()
-    for (let i = 0; i < blocks; i++) this.blocks.unreserve()
+    await this.#roomForBlocks()
     const longer = new Float64Array(clusters * perCluster)
     longer.set(this.#table)
     const [oldOffset, oldClusters] = [this.#tableOffset, this.#tableClusters]

@@ -27,6 +27,10 @@ export const store: StoreType = {
       choices: ['raw', 'qcow2'],
     },
     cluster: { type: 'size', help: 'Size of the clusters of a new image, 512 to 2M; 64K if not given' },
+    cache: {
+      type: 'size',
+      help: 'L2 tables kept in memory: an eighth of a megabyte for each gigabyte in use, with clusters of 64K; 16M if not given',
+    },
   },
   open: values => {
     const given = (name: string, option: string): Record<string, unknown> =>
@@ -36,6 +40,7 @@ export const store: StoreType = {
       readonly: values['readonly'] === true,
       ...given('size', 'size'),
       ...given('cluster', 'cluster'),
+      ...given('cache', 'cache'),
       ...given('backing', 'backing'),
       ...given('backing-format', 'backingFormat'),
     })
