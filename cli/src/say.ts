@@ -27,6 +27,8 @@ export function eventWords(type: string, fields: Readonly<Record<string, unknown
 
 /** The line of a LUN that is served. */
 export function lunWords({ lun, url, bytes, kind, store, group }: LunView): string {
+  // A disk is known by its store, anything else by what it is.
+  const what = kind === 'disk' && store !== null ? store : kind
   const to = group === null ? '' : `  (group ${group})`
-  return `LUN ${lun}  ${formatBytes(bytes).padStart(9)}  ${(store ?? kind).padEnd(6)}  ${url}${to}`
+  return `LUN ${lun}  ${formatBytes(bytes).padStart(9)}  ${what.padEnd(6)}  ${url}${to}`
 }

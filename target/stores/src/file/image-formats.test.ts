@@ -17,7 +17,7 @@ for (const [start, told] of [
     const bytes = Buffer.alloc(65_536)
     bytes.write(start, 'latin1')
     await writeFile(path, bytes)
-    const store = await openFile({ path })
+    const store = await openFile({ path, asDisk: true })
     assert.match(store.note, told)
     assert.equal(store.size, bytes.length)
     await store.close()
@@ -27,6 +27,14 @@ for (const [start, told] of [
 test('a file of anything else is not', async t => {
   const path = join(await scratch(t), 'disk.img')
   await writeFile(path, 'QFI is no magic')
+  const store = await openFile({ path, asDisk: true })
+  assert.doesNotMatch(store.note, /looks like/)
+  await store.close()
+})
+
+test('nor is the file of a store that knows the form', async t => {
+  const path = join(await scratch(t), 'disk.img')
+  await writeFile(path, Buffer.from('QFI\xfb', 'latin1'))
   const store = await openFile({ path })
   assert.doesNotMatch(store.note, /looks like/)
   await store.close()

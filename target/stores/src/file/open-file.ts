@@ -31,6 +31,8 @@ export interface FileOptions {
   readonly readahead?: Readahead
   /** All of it has its room from the start. */
   readonly preallocate?: boolean
+  /** Its bytes are to be a disk: the note says if they look like something else. */
+  readonly asDisk?: boolean
   /** The road of cached reads; initially the best that works. */
   readonly reads?: 'preadv2' | 'readSync' | 'threads'
   /** The machine's calls; a test gives failing ones. */
@@ -156,7 +158,9 @@ async function openLocked(options: FileOptions, missing: boolean, undo: Undo): P
       : { reads: new NoReads(), note: '' }
   const unread = readAhead(options, fd, linux)
   const anchors = space !== null && (await keepsRoom(fd, type, space))
-  const notes = [note, unread, noHoles, formatNote(fd)].filter(one => one !== '').join('; ')
+  const notes = [note, unread, noHoles, options.asDisk === true ? formatNote(fd) : '']
+    .filter(one => one !== '')
+    .join('; ')
   return new FileStore(
     {
       fd,

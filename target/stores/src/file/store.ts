@@ -41,6 +41,7 @@ export const store: StoreType = {
   open: values => {
     const size = values['size']
     return openFile({
+      asDisk: true,
       path: String(values['path']),
       readonly: values['readonly'] === true,
       direct: values['direct'] === true,
