@@ -18,7 +18,7 @@ const MIB = 2 ** 20
  * blocks that are written back whole, a few.
  */
 const ASKED: Readonly<Record<number, (name: string) => boolean>> = {
-  512: name => !/^(iSCSI|MultipathIO|Prout|Reserve6|WriteAtomic16|OrWrite)|1[02]$/.test(name),
+  512: name => !/^(iSCSI|MultipathIO|Prout|Reserve6|WriteAtomic16|OrWrite|Verify|Prefetch)|1[02]$/.test(name),
   4096: name => ['Read16', 'ReadCapacity16', 'Write16', 'WriteVerify16'].includes(name),
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The base of filters that look at data in whole blocks: the bytes of any request, made of blocks of the store below.
-import { type BackingStore, StoreError, type StoreIo } from '@lunkit/target-api'
+import { type BackingStore, StoreError, type StoreIo, type StoreWatcher } from '@lunkit/target-api'
 import { type BlockCalls, Blockwise } from '../blockwise/blockwise.ts'
 import { InnerIo } from '../inner-io.ts'
 import { isInside, sumsUp } from '../whole-request.ts'
@@ -31,6 +31,7 @@ export class BelowIo extends InnerIo {
 export abstract class BlockFilter extends PassingStore implements BlockCalls {
   declare readonly resize?: (size: number) => Promise<void>
   declare readonly rescan?: () => Promise<void>
+  declare readonly watch?: (told: StoreWatcher) => void
   readonly #bytes: Blockwise
   #free: BelowIo | null = null
   #kept = 0
@@ -41,6 +42,7 @@ export abstract class BlockFilter extends PassingStore implements BlockCalls {
     this.#bytes = new Blockwise(block, this)
     if (this.resize !== undefined) this.resize = size => this.#changing(below.resize!(size))
     if (this.rescan !== undefined) this.rescan = () => this.#changing(below.rescan!())
+    if (this.watch !== undefined) this.watch = told => below.watch!(this.#hearing(told))
     this.abort = io => {
       if (!this.#bytes.abort(io)) below.abort?.(io)
     }
@@ -92,6 +94,16 @@ export abstract class BlockFilter extends PassingStore implements BlockCalls {
       this.#kept++
     }
     outer.finish(error)
+  }
+
+  /** What happens to the storage by itself is heard here first. */
+  #hearing(told: StoreWatcher): StoreWatcher {
+    return (event, reason) => {
+      // What a mark of it cannot be written for is forgotten all the same.
+      if (event === 'resized') Promise.resolve(this.sizeChanged()).catch(() => {})
+      else if (event === 'returned') this.mediumChanged()
+      told(event, reason)
+    }
   }
 
   async #changing(act: Promise<void>): Promise<void> {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { copyFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { type BackingStore, StoreError } from '@lunkit/target-api'
+import { type BackingStore, StoreError, type StoreWatcher } from '@lunkit/target-api'
 import { scratch } from '@lunkit/testing/kit/scratch.ts'
 import { StandInStore } from '@lunkit/testing/kit/stand-in-store.ts'
 import { pattern, StoreExchange } from '@lunkit/testing/kit/store-exchange.ts'
@@ -104,6 +104,28 @@ test('a storage that was cut and made longer has no old checksums', async t => {
   await exchange.store.resize!(MIB)
   await exchange.store.resize!(2 * MIB)
   assert.ok((await exchange.bytes(MIB, MIB)).equals(Buffer.alloc(MIB)))
+  await exchange.close()
+})
+
+test('another medium below, or another size that comes by itself, leaves no old checksums', async () => {
+  const below = new MemoryStore(2 * MIB)
+  let tell: StoreWatcher = () => {}
+  Object.assign(below, { watch: (told: StoreWatcher) => (tell = told) })
+  const exchange = new StoreExchange(await filter.open(below, {}))
+  const told: string[] = []
+  exchange.store.watch!(event => told.push(event))
+  const behind = new StoreExchange(below)
+  await exchange.wrote(0, pattern(2 * MIB, 1))
+  await below.resize(MIB)
+  tell('resized')
+  await below.resize(2 * MIB)
+  tell('resized')
+  await exchange.bytes(MIB, MIB)
+  await behind.wrote(0, pattern(4096, 2))
+  assert.equal((await exchange.read(0, 4096)).error, StoreError.medium)
+  tell('returned')
+  assert.ok((await exchange.bytes(0, 4096)).equals(pattern(4096, 2)))
+  assert.deepEqual(told, ['resized', 'resized', 'returned'])
   await exchange.close()
 })
 

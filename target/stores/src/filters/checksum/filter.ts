@@ -68,6 +68,16 @@ class CheckedStore extends BlockFilter {
   protected override async sizeChanged(): Promise<void> {
     const from = Math.floor(Math.min(this.size, this.#size) / this.#block)
     this.#size = this.size
+    await this.#forgetFrom(from)
+  }
+
+  /** What is there now was written by nobody who went through here. */
+  protected override mediumChanged(): void {
+    this.#forgetFrom(0).catch(() => {})
+  }
+
+  /** At once; the promise is for the marks. */
+  async #forgetFrom(from: number): Promise<void> {
     const groups = this.#table.knowing(from, Number.POSITIVE_INFINITY)
     this.#table.forget(from, Number.POSITIVE_INFINITY)
     await this.#side?.mark(groups)
