@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -111,6 +111,25 @@ test('what an initiator gives back, the server gives back to its disk', async t 
   await disk.flush()
   assert.ok(held >= (16 * MIB) / 512 && statSync(image).blocks <= held - (11 * MIB) / 512)
   assert.ok((await disk.read(0, (12 * MIB) / 512)).equals(Buffer.alloc(12 * MIB)))
+})
+
+test('a file that grows behind nbdkit is a LUN that grows', async t => {
+  if (!need(t, 'nbdkit')) return
+  const folder = await scratch(t)
+  const image = join(folder, 'image')
+  writeFileSync(image, Buffer.alloc(MIB))
+  await nbdkit(t, join(folder, 's'), 'file', image)
+  await using target = await createTarget({ luns: [nbd(`nbd+unix:///?socket=${join(folder, 's')}`)] })
+  await using first = await connect(target.url)
+  const bytes = randomBytes(MIB)
+  await first.write(0, bytes)
+  truncateSync(image, 3 * MIB)
+  assert.equal(await target.luns[0]!.rescan(), true)
+  await using disk = await connect(target.url)
+  assert.equal((await disk.capacity()).bytes, 3 * MIB)
+  await disk.write((2 * MIB) / 512, bytes)
+  await disk.flush()
+  assert.ok(readFileSync(image).equals(Buffer.concat([bytes, Buffer.alloc(MIB), bytes])))
 })
 
 test('TLS with a client certificate, from the command line', async t => {

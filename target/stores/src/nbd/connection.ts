@@ -27,8 +27,9 @@ export class Connection implements RepliesHost, WireOwner {
   /** Those of them that change data, and those of these that were not answered in time. */
   changing = 0
   overdue = 0
-  /** The server said that it is shutting down. */
+  /** Nothing more is sent: the server said that it is shutting down, or another connection has taken its place. */
   isLeaving = false
+  isReplaced = false
   /** The server broke the protocol. */
   isBroken = false
   readonly #wire: Wire

@@ -27,6 +27,8 @@ const LONGEST_MS = 2000
 const BESIDE_MS = 30_000
 /** After a server has broken the protocol. */
 const BROKEN_MS = 1000
+/** For a look at the size, which an operator waits for. */
+const LOOK_MS = 5000
 
 export class Link {
   readonly #options: LinkOptions
@@ -90,6 +92,33 @@ export class Link {
     }
     // One more beside others could wait; the only one cannot.
     if (alone && !this.#isBroken) this.#wake?.()
+    this.#maintain()
+  }
+
+  /**
+   * Looks at the export anew by a connection more, where the server shares its cache among several; should it have another size, that
+   * connection and later ones take the place of the others, which know the old one. Rejects with OperatorError.
+   */
+  async look(): Promise<void> {
+    if (this.#wanted === 1 || this.connections.length === 0) return
+    const { place, tls, patienceMs } = this.#options
+    const opened = await openExport(place, tls, Math.min(patienceMs, LOOK_MS), this.#giveUp.signal)
+    const stale = this.connections.filter(({ facts }) => facts.size !== opened.facts.size)
+    if (stale.length === 0) {
+      new Connection(opened, this.#host).disconnect()
+      return
+    }
+    this.#take(opened)
+    for (const one of stale) {
+      one.isLeaving = one.isReplaced = true
+      if (one.inFlight === 0) this.retire(one)
+    }
+  }
+
+  /** A connection that was replaced has nothing under way any more. */
+  retire(connection: Connection): void {
+    this.connections.splice(this.connections.indexOf(connection), 1)
+    connection.disconnect()
     this.#maintain()
   }
 

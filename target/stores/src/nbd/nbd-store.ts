@@ -73,7 +73,6 @@ export class NbdStore implements BackingStore, LinkHost {
   #timer: NodeJS.Timeout | null = null
   #isClosed = false
   #told: StoreWatcher = () => {}
-
   constructor(options: NbdStoreOptions, opened: Opened) {
     const { size, preferredBlock, context, minBlock } = opened.facts
     this.size = size
@@ -119,8 +118,9 @@ export class NbdStore implements BackingStore, LinkHost {
     this.#told = told
   }
 
-  /** Takes the size that the server told with its last connection. */
+  /** Takes the size that the server tells now; that of its last connection, where it takes but one. */
   async rescan(): Promise<void> {
+    await this.#link.look()
     this.size = this.#link.facts.size
   }
 
@@ -193,23 +193,24 @@ export class NbdStore implements BackingStore, LinkHost {
   #leaves(connection: Connection): void {
     connection.isLeaving = true
     if (connection.inFlight > 0) return
-    connection.disconnect()
-    this.lost(connection, [], 'it is shutting down', true)
+    if (connection.isReplaced) this.#link.retire(connection)
+    else {
+      connection.disconnect()
+      this.lost(connection, [], 'it is shutting down', true)
+    }
   }
 
   connected(): void {
-    if (this.#downSince >= 0) this.#returned()
-    this.#drain()
-  }
-
-  #returned(): void {
-    this.#downSince = -1
     const { size } = this.#link.facts
-    if (size !== this.size) {
-      this.size = size
-      this.#told('resized', `NBD server '${this.#uri}' came back with ${size} bytes`)
+    if (this.#downSince >= 0) {
+      this.#downSince = -1
+      if (size !== this.size) {
+        this.size = size
+        this.#told('resized', `NBD server '${this.#uri}' came back with ${size} bytes`)
+      }
+      this.#told('returned', `NBD server '${this.#uri}' is back`)
     }
-    this.#told('returned', `NBD server '${this.#uri}' is back`)
+    this.#drain()
   }
 
   // The road of a call.
@@ -291,7 +292,7 @@ export class NbdStore implements BackingStore, LinkHost {
     }
   }
 
-  /** Takes it out of where it waits to be sent; false if it is sent. */
+  /** False if it does not wait to be sent. */
   #withdraw(call: Call): boolean {
     return this.#parked.withdraw(call) || this.#narrow?.withdraw(call) === true
   }

@@ -531,6 +531,53 @@ describe('several connections', { concurrency: true }, () => {
   })
 })
 
+describe('a look at the size', { concurrency: true }, () => {
+  const grow = (peer: NbdPeer, size: number): void => {
+    for (const kept of ['bytes', 'durable'] as const) peer[kept] = Buffer.concat([peer[kept]], size)
+  }
+
+  it('replaces the connections that know the old one, without losing anything', async t => {
+    const held: (() => void)[] = []
+    const { peer, exchange, told } = await bench(
+      t,
+      {
+        flags: PEER_FLAGS | MULTI_CONN,
+        request: (request, at) => {
+          if (request.offset !== 8192 || request.type !== 1) return false
+          held.push(() => at.answer(request))
+          return true
+        },
+      },
+      { connections: '2', timeout: '20' },
+    )
+    await exchange.wrote(0, pattern(4096, 1))
+    await exchange.store.rescan!()
+    assert.equal(exchange.store.size, 1 << 20)
+    const written = exchange.write(8192, pattern(4096, 2))
+    await until(() => held.length === 1)
+    grow(peer, 2 << 20)
+    await exchange.store.rescan!()
+    assert.equal(exchange.store.size, 2 << 20)
+    await exchange.wrote((2 << 20) - 4096, pattern(4096, 3))
+    held[0]!()
+    assert.equal((await written).error, StoreError.none)
+    assert.equal((await exchange.flush()).error, StoreError.none)
+    assert.ok((await exchange.bytes(8192, 4096)).equals(pattern(4096, 2)))
+    assert.deepEqual(told, [], 'it was never away')
+    // The look, its successor and one more: all that knew the old size have left in good order.
+    await until(() => peer.requests.filter(({ type }) => type === 2).length >= 3)
+    await until(() => peer.connections.size === 2)
+  })
+
+  it('is not had of a server that takes one connection, until that is made anew', async t => {
+    const { peer, exchange } = await bench(t)
+    grow(peer, 2 << 20)
+    await exchange.store.rescan!()
+    assert.equal(exchange.store.size, 1 << 20)
+    assert.equal(peer.count, 1)
+  })
+})
+
 describe('writes narrower than the block of the server', { concurrency: true }, () => {
   it('side by side in one block all stay', async t => {
     const { peer, exchange } = await bench(t, { blocks: [4096, 4096, 65_536] }, { timeout: '10' })
