@@ -34,7 +34,7 @@ export async function openSgWith(
   const fd = await open(calls, unit.path)
   const maxTransfer = calls.maxTransfer(fd)
   const resets = await mayReset(roots)
-  const bridge = new SgUnit(calls, unit.path, fd, () => find(unit, roots))
+  const bridge = new SgUnit(calls, unit.path, fd, () => find(unit, roots), unit.depth)
   return {
     bridge,
     identity: unit.identity,

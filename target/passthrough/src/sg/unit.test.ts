@@ -39,10 +39,13 @@ class Request implements BridgeRequest {
 const TUR = (mark: number): Request => new Request([0, 0, 0, 0, mark, 0])
 const marks = (kernel: FakeKernel): number[] => kernel.given.map(({ cdb }) => cdb[4]!)
 
-async function opened(find: () => Promise<string> = () => Promise.reject(new Error('it is away'))) {
+async function opened(
+  find: () => Promise<string> = () => Promise.reject(new Error('it is away')),
+  depth = 64,
+) {
   const kernel = new FakeKernel()
   const fd = await new Promise<number>(resolve => kernel.open(PATH, (_, file) => resolve(file)))
-  return { kernel, unit: new SgUnit(kernel, PATH, fd, find) }
+  return { kernel, unit: new SgUnit(kernel, PATH, fd, find, depth) }
 }
 
 /** Long enough for what calls have on their way. */
@@ -344,5 +347,19 @@ test('a command that the kernel does not have yet can be aborted, one that it ha
   await settle()
   assert.equal(marks(kernel).at(-1), 17)
   assert.equal(all[17]!.cancel, null)
+  unit.close()
+})
+
+test('an adapter that takes one command at a time is given one at a time', async () => {
+  const { kernel, unit } = await opened(undefined, 1)
+  for (let i = 0; i < 3; i++) unit.execute(TUR(i))
+  for (let i = 0; i < 3; i++) {
+    await settle()
+    assert.deepEqual(
+      kernel.underWay().map(({ cdb }) => cdb[4]),
+      [i],
+    )
+    kernel.end({}, ...kernel.underWay())
+  }
   unit.close()
 })

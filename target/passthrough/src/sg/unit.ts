@@ -58,13 +58,16 @@ export class SgUnit implements Bridge {
   #looked = 0
   #timer: NodeJS.Timeout | undefined
   readonly #clock: NodeJS.Timeout
-  /** `fd` is the open file of `path`, and the unit's from now on. */
-  constructor(calls: SgCalls, path: string, fd: number, find: FindUnit) {
+  /**
+   * `fd` is the open file of `path`, and the unit's from now on. More than `depth` commands are not given to the kernel: a call with one
+   * that has no room would wait on its thread.
+   */
+  constructor(calls: SgCalls, path: string, fd: number, find: FindUnit, depth: number = MOST_COMMANDS) {
     this.#calls = calls
     this.#path = path
     this.#fd = fd
     this.#find = find
-    this.#slots = makeSlots(MOST_COMMANDS, calls)
+    this.#slots = makeSlots(Math.min(depth, MOST_COMMANDS), calls)
     this.#free = [...this.#slots].reverse()
     this.#ended = this.#slots.map(() => Buffer.allocUnsafeSlow(HEADER_LENGTH))
     calls.watch(fd, this.#ready)

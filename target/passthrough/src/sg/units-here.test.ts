@@ -64,6 +64,8 @@ async function machine(t: TestContext): Promise<Roots> {
   }
   add(roots, '2:0:0:2', 'sg3', { type: '3\n', vendor: 'ENC\n', model: 'BOX\n', rev: '1\n' })
   put(join(roots.sys, 'class/scsi_host/host2/proc_name'), 'mpt3sas\n')
+  put(join(roots.sys, 'class/scsi_host/host2/can_queue'), '20\n')
+  put(join(disk, 'queue_depth'), '32\n')
   put(join(roots.proc, 'self/status'), 'Name:\tnode\nCapEff:\t000001ffffffffff\n')
   put(join(roots.proc, 'self/mountinfo'), '22 1 8:2 / / rw - ext4 /dev/sda2 rw\n')
   put(join(roots.proc, 'swaps'), 'Filename Type Size Used Priority\n')
@@ -75,7 +77,8 @@ async function machine(t: TestContext): Promise<Roots> {
 }
 
 test('what a machine has, in the order of its numbers', async t => {
-  const units = await unitsHere(await machine(t))
+  const roots = await machine(t)
+  const units = await unitsHere(roots)
   assert.deepEqual(
     units.map(({ path, type, product, size, disk, usedBy }) => [path, type, product, size, disk, usedBy]),
     [
@@ -88,6 +91,8 @@ test('what a machine has, in the order of its numbers', async t => {
     units.map(({ identity }) => identity),
     ['scsi:0:DISKS:FAST:naa.5000', 'scsi:3:ENC:BOX:2:0:0:2', 'scsi:1:TAPES:LTO:T123'],
   )
+  put(join(roots.sys, 'class/scsi_host/host2/can_queue'), '1\n')
+  assert.deepEqual([units[0]!.depth, (await unitsHere(roots))[0]!.depth], [20, 1])
   assert.deepEqual([units[0]!.vendor, units[0]!.address, units[0]!.adapter], ['DISKS', '2:0:0:1', 'mpt3sas'])
 })
 

@@ -21,6 +21,8 @@ export interface UnitHere {
   readonly identity: string
   /** What Linux does with it: `running`, or `offline` after errors that it could not recover from. */
   readonly state: string
+  /** Commands that Linux gives the unit at once; 1 if it does not tell. */
+  readonly depth: number
   /** Path of its block device, or null. */
   readonly disk: string | null
   /** Bytes of its medium as the kernel knows them, or null. */
@@ -95,12 +97,20 @@ async function readUnit(node: string, roots: Roots): Promise<UnitHere | null> {
   // A unit without a name of its own is known by where it is
   const name = wwid || serial.slice(4) || address
   const [block] = await readdir(join(device, 'block')).catch(() => [])
-  const host = join(roots.sys, 'class/scsi_host', `host${address.split(':')[0]}`, 'proc_name')
-  const adapter = (await readFile(host, 'latin1').catch(() => '')).trim()
+  const host = join(roots.sys, 'class/scsi_host', `host${address.split(':')[0]}`)
+  const [adapter, room] = await Promise.all(
+    ['proc_name', 'can_queue'].map(name =>
+      readFile(join(host, name), 'latin1').then(
+        all => all.trim(),
+        () => '',
+      ),
+    ),
+  )
+  const depths = [Number(room), Number(await text('queue_depth'))].filter(one => one > 0)
   const sectors = block === undefined ? '' : await text(`block/${block}/size`)
   return {
     path: `/dev/${node}`,
-    adapter,
+    adapter: adapter!,
     address,
     type: Number(type),
     vendor,
@@ -108,6 +118,7 @@ async function readUnit(node: string, roots: Roots): Promise<UnitHere | null> {
     revision,
     identity: `scsi:${type}:${vendor}:${product}:${name}`,
     state: await text('state'),
+    depth: depths.length === 0 ? 1 : Math.min(...depths),
     disk: block === undefined ? null : `/dev/${block}`,
     size: sectors === '' ? null : Number(sectors) * 512,
     usedBy: block === undefined ? '' : await usedBy(join(device, 'block', block), roots.proc),
