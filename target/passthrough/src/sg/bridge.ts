@@ -2,7 +2,9 @@
 // The bridge `sg`: SCSI devices of this Linux machine, by the path of a file in /dev.
 import { OperatorError, type ParameterValues } from '@lunkit/target-api'
 import type { OpenedBridge } from '../opener.ts'
+import { MOST_COMMANDS } from './header.ts'
 import { type SgCalls, sgCalls } from './linux-sg.ts'
+import { SeveralFiles } from './several-files.ts'
 import { SgUnit } from './unit.ts'
 import { mayReset, type Roots, type UnitHere, unitAt, unitsHere } from './units-here.ts'
 
@@ -15,7 +17,7 @@ export const openSg = async (where: string, values: ParameterValues): Promise<Op
  * `roots`: where the kernel tells of its devices, if not in /sys and /proc.
  */
 export async function openSgWith(
-  calls: SgCalls,
+  linux: SgCalls,
   path: string,
   force: boolean,
   roots?: Roots,
@@ -31,10 +33,12 @@ export async function openSgWith(
       hint: `see the kernel's log; 'echo running > /sys/class/scsi_device/${unit.address}/device/state' has it tried again`,
     })
   }
+  const depth = Math.min(unit.depth, DEEPEST)
+  const calls = new SeveralFiles(linux, Math.ceil(depth / MOST_COMMANDS))
   const fd = await open(calls, unit.path)
   const maxTransfer = calls.maxTransfer(fd)
   const resets = await mayReset(roots)
-  const bridge = new SgUnit(calls, unit.path, fd, () => find(unit, roots), unit.depth)
+  const bridge = new SgUnit(calls, unit.path, fd, () => find(unit, roots), depth)
   return {
     bridge,
     identity: unit.identity,
@@ -51,6 +55,8 @@ const NO_RESETS =
 const OFFLINE = 'Linux has set it offline after errors'
 const isOffline = ({ state }: UnitHere): boolean => state.endsWith('offline')
 
+/** Most commands that are under way at once, whatever the adapter takes. */
+const DEEPEST = 64
 /** Most adapters of today have CDBs of 32 bytes; where one has not, Linux ends the command. */
 const LONGEST_CDB = 32
 

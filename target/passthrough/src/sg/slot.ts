@@ -100,7 +100,7 @@ export class Slot {
   }
 }
 
-/** Slots as many as the kernel takes commands of one file. */
+/** Slots for so many commands under way. */
 export function makeSlots(count: number, calls: Pick<SgCalls, 'addressOf'>): Slot[] {
   const bases = new WeakMap<ArrayBufferLike, number>()
   const addressOf = (part: Buffer): number => {

@@ -6,6 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import type { BridgeAnswer, BridgeRequest } from '../bridge.ts'
 import { type End, FakeKernel } from './fake-kernel.test-kit.ts'
+import { SeveralFiles } from './several-files.ts'
 import { SgUnit } from './unit.ts'
 
 type Step =
@@ -64,9 +65,11 @@ class Run {
   readonly requests: BridgeRequest[] = []
   unit: SgUnit | null = null
 
-  async open(): Promise<void> {
-    const fd = await new Promise<number>(resolve => this.kernel.open('/dev/sg0', (_, file) => resolve(file)))
-    this.unit = new SgUnit(this.kernel, '/dev/sg0', fd, () => Promise.reject(new Error('it is away')))
+  /** `depth`: most commands under way. */
+  async open(depth: number): Promise<void> {
+    const calls = new SeveralFiles(this.kernel, Math.ceil(depth / 16))
+    const fd = await new Promise<number>(resolve => calls.open('/dev/sg0', (_, file) => resolve(file)))
+    this.unit = new SgUnit(calls, '/dev/sg0', fd, () => Promise.reject(new Error('it is away')), depth)
   }
 
   execute(out: boolean): void {
@@ -126,20 +129,24 @@ class Run {
 }
 
 test('each command is answered once, in whatever order things happen', async () => {
-  const property = fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), async steps => {
-    const run = new Run()
-    await run.open()
-    for (const one of steps) await run.take(one)
-    await run.settle()
-    assert.ok(run.answers.every(({ length }) => length === 1))
-    const numbers = run.kernel.given.map(({ cdb }) => cdb.readUInt16BE(3))
-    assert.deepEqual(
-      numbers,
-      numbers.toSorted((a, b) => a - b),
-    )
-    for (const { data, cdb } of run.kernel.given) assert.ok(data.every(byte => byte === cdb[4]))
-    assert.equal(run.kernel.expected, 0)
-    assert.deepEqual(run.kernel.openFiles(), [])
-  })
-  await fc.assert(property, { numRuns: 150 })
+  const property = fc.asyncProperty(
+    fc.constantFrom(1, 16, 40),
+    fc.array(step, { minLength: 5, maxLength: 60 }),
+    async (depth, steps) => {
+      const run = new Run()
+      await run.open(depth)
+      for (const one of steps) await run.take(one)
+      await run.settle()
+      assert.ok(run.answers.every(({ length }) => length === 1))
+      const numbers = run.kernel.given.map(({ cdb }) => cdb.readUInt16BE(3))
+      assert.deepEqual(
+        numbers,
+        numbers.toSorted((a, b) => a - b),
+      )
+      for (const { data, cdb } of run.kernel.given) assert.ok(data.every(byte => byte === cdb[4]))
+      assert.equal(run.kernel.expected, 0)
+      assert.deepEqual(run.kernel.openFiles(), [])
+    },
+  )
+  await fc.assert(property, { numRuns: 250 })
 })

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { BridgeAnswer, BridgeRequest, Direction } from '../bridge.ts'
 import { FakeKernel } from './fake-kernel.test-kit.ts'
+import { SeveralFiles } from './several-files.ts'
 import { SgUnit } from './unit.ts'
 
 const PATH = '/dev/sg3'
@@ -41,11 +42,12 @@ const marks = (kernel: FakeKernel): number[] => kernel.given.map(({ cdb }) => cd
 
 async function opened(
   find: () => Promise<string> = () => Promise.reject(new Error('it is away')),
-  depth = 64,
+  depth = 16,
 ) {
   const kernel = new FakeKernel()
-  const fd = await new Promise<number>(resolve => kernel.open(PATH, (_, file) => resolve(file)))
-  return { kernel, unit: new SgUnit(kernel, PATH, fd, find, depth) }
+  const calls = depth > 16 ? new SeveralFiles(kernel, Math.ceil(depth / 16)) : kernel
+  const fd = await new Promise<number>(resolve => calls.open(PATH, (_, file) => resolve(file)))
+  return { kernel, unit: new SgUnit(calls, PATH, fd, find, depth) }
 }
 
 /** Long enough for what calls have on their way. */
@@ -69,6 +71,32 @@ test('commands reach the kernel in their order, at the tail, 16 at a time', asyn
   assert.deepEqual(marks(kernel), [...Array(50).keys()])
   assert.ok(all.every(({ outcome }) => outcome === 'done'))
   assert.equal(kernel.expected, 0)
+})
+
+test('an adapter that takes more than one file can is given them over several files, in order', async () => {
+  const { kernel, unit } = await opened(undefined, 40)
+  const all = Array.from({ length: 90 }, (_, i) => TUR(i))
+  for (const one of all) unit.execute(one)
+  for (let i = 0; i < 4; i++) await settle()
+  assert.equal(kernel.underWay().length, 40)
+  assert.equal(kernel.openFiles().length, 3)
+  while (all.some(({ answers }) => answers.length === 0)) {
+    kernel.end({}, ...kernel.underWay().filter((_, i) => i % 3 !== 0))
+    kernel.end({}, ...kernel.underWay().slice(0, 2))
+    await settle()
+  }
+  assert.deepEqual(marks(kernel), [...Array(90).keys()])
+  assert.ok(all.every(({ outcome }) => outcome === 'done'))
+  unit.close()
+  assert.deepEqual(kernel.openFiles(), [])
+})
+
+test('of several files none stays open if one cannot be opened', async () => {
+  const kernel = new FakeKernel()
+  const calls = new SeveralFiles(kernel, 3)
+  kernel.failures.open.push('', '', 'EMFILE')
+  assert.equal(await new Promise<string>(done => calls.open(PATH, failure => done(failure))), 'EMFILE')
+  assert.deepEqual(kernel.openFiles(), [])
 })
 
 test('a command that follows from an answer comes behind those that were there before', async () => {

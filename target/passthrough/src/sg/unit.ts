@@ -2,7 +2,7 @@
 // The bridge to a SCSI device of this machine: commands at the tail of its queue, in order, through Linux's SCSI generic file.
 import { Status } from '@lunkit/spec'
 import { type Bridge, type BridgeRequest, unanswered } from '../bridge.ts'
-import { AT, CDB_LENGTH, HEADER_LENGTH, MOST_COMMANDS } from './header.ts'
+import { AT, CDB_LENGTH, HEADER_LENGTH } from './header.ts'
 import type { SgCalls } from './linux-sg.ts'
 import {
   CANNOT_BE_SENT,
@@ -62,12 +62,12 @@ export class SgUnit implements Bridge {
    * `fd` is the open file of `path`, and the unit's from now on. More than `depth` commands are not given to the kernel: a call with one
    * that has no room would wait on its thread.
    */
-  constructor(calls: SgCalls, path: string, fd: number, find: FindUnit, depth: number = MOST_COMMANDS) {
+  constructor(calls: SgCalls, path: string, fd: number, find: FindUnit, depth: number) {
     this.#calls = calls
     this.#path = path
     this.#fd = fd
     this.#find = find
-    this.#slots = makeSlots(Math.min(depth, MOST_COMMANDS), calls)
+    this.#slots = makeSlots(depth, calls)
     this.#free = [...this.#slots].reverse()
     this.#ended = this.#slots.map(() => Buffer.allocUnsafeSlow(HEADER_LENGTH))
     calls.watch(fd, this.#ready)

@@ -40,6 +40,7 @@ const TAPE = {
   model: 'LTO             \n',
   rev: '0001\n',
   vpd_pg80: '\0\x80\0\x04T123',
+  queue_depth: '1\n',
 }
 
 /** A tape, a disk with two parts, and a processor device without a name of its own. */
