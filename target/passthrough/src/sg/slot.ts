@@ -12,7 +12,7 @@ const VECTORS = 100
 const SLOT_LENGTH = VECTORS_AT + VECTORS * VECTOR_LENGTH
 
 /** The kernel ends a command that is out of time by aborts and resets, which take time themselves, ms. */
-const PATIENCE = 3000
+const PATIENCE = 2000
 
 export class Slot {
   readonly id: number

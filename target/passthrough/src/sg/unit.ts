@@ -58,6 +58,7 @@ export class SgUnit implements Bridge {
   #looked = 0
   #timer: NodeJS.Timeout | undefined
   readonly #clock: NodeJS.Timeout
+  #wasLate = false
   /**
    * `fd` is the open file of `path`, and the unit's from now on. More than `depth` commands are not given to the kernel: a call with one
    * that has no room would wait on its thread.
@@ -238,13 +239,13 @@ export class SgUnit implements Bridge {
   }
 
   #lookForLate(now: number): void {
-    // The kernel should have ended them: the unit or its adapter hangs.
-    if (this.#slots.some(({ request, deadline }) => request !== null && now > deadline)) {
-      this.#giveUp('a command hangs in its host adapter')
-    }
+    // The kernel should have ended them: looked at twice, since it may be this process that had no time
+    const late = this.#slots.some(({ request, deadline }) => request !== null && now > deadline)
+    if (late && this.#wasLate) this.#giveUp('a command hangs in its host adapter')
+    this.#wasLate = late
     const inTime = this.#waiting.findIndex(({ timeout }, i) => now - this.#since[i]! <= timeout)
-    const late = this.#takeWaiting(inTime < 0 ? this.#waiting.length : inTime)
-    for (const request of late) this.#tell(request, TOO_LONG_BEHIND)
+    const tooLong = this.#takeWaiting(inTime < 0 ? this.#waiting.length : inTime)
+    for (const request of tooLong) this.#tell(request, TOO_LONG_BEHIND)
   }
 
   // ---- Reset ----
