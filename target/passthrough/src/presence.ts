@@ -134,7 +134,9 @@ export class Presence {
     return new Promise((resolve, reject) => {
       const data = Buffer.alloc(room)
       const owner: PassageOwner = {
-        misbehaved: what => this.#device.misbehaved(what),
+        misbehaved: what => {
+          if (!this.#closed) this.#device.misbehaved(what)
+        },
         ended: (one, answer) => {
           clearTimeout(timer)
           this.#questions.delete(one)

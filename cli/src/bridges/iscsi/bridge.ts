@@ -49,10 +49,12 @@ class IscsiBridge implements Bridge {
   readonly #lun: number
   readonly #options: ConnectOptions
   #session: Session | null = null
+  /** Why there is none. */
+  #loss = 'its session has ended'
   /** A login or a reset is under way: what comes meanwhile goes after it. */
   #busy = false
   readonly #held: BridgeRequest[] = []
-  #closed = false
+  readonly #end = new AbortController()
 
   constructor({ portal, target, lun }: UnitUrl, login: ConnectOptions) {
     this.identity = formatUrl(portal, target, lun)
@@ -63,26 +65,40 @@ class IscsiBridge implements Bridge {
       target,
       queueDepth: QUEUE_DEPTH,
       loginTimeoutMs: LOGIN_MS,
+      signal: this.#end.signal,
       // Pass-through looks for a unit that is away, for every kind of bridge alike.
       reconnect: { attempts: 0, delays: [0] },
       onEvent: event => {
-        if (event.type === 'gave-up') this.#session = null
+        if (event.type !== 'gave-up') return
+        this.#session = null
+        this.#loss = event.error.message
       },
     }
   }
 
   async open(): Promise<void> {
     const session = await openSession(this.#options)
-    if (this.#closed) await session.close()
+    if (this.#end.signal.aborted) await session.close()
     else this.#session = session
   }
 
   execute(request: BridgeRequest): void {
-    if (this.#busy) this.#held.push(request)
+    if (this.#busy) this.#hold(request)
     else if (this.#session !== null) this.#send(this.#session, request)
     else {
-      this.#held.push(request)
+      // What comes next waits for the login: pass-through's question whether the unit is there.
       this.#occupy(this.open())
+      request.finish(unanswered('lost', this.#loss))
+    }
+  }
+
+  #hold(request: BridgeRequest): void {
+    this.#held.push(request)
+    request.cancel = () => {
+      const at = this.#held.indexOf(request)
+      if (at < 0) return
+      this.#held.splice(at, 1)
+      request.finish(unanswered('ended', 'it was cancelled'))
     }
   }
 
@@ -152,7 +168,8 @@ class IscsiBridge implements Bridge {
   }
 
   async close(): Promise<void> {
-    this.#closed = true
+    // A login under way is given up: nobody waits for it.
+    this.#end.abort()
     await this.#session?.close()
   }
 }
