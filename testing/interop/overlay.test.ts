@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Overlays end to end over iSCSI: who sees which changes, what an operator does with them, and that the image stays as it was.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,6 +13,7 @@ import { cdbOf } from '../kit/device-bench.ts'
 import { scratch } from '../kit/scratch.ts'
 import { serve } from '../kit/serve-process.ts'
 import { pattern } from '../kit/store-exchange.ts'
+import { absent } from '../peers.ts'
 
 const MIB = 1 << 20
 const ONE = 'iqn.2026-11.test:one'
@@ -203,12 +205,17 @@ test('where the disk of the changes is full, only the write that needs room fail
   const small = join(folder, 'small')
   mkdirSync(small)
   // A file system of its own, which goes with the process.
-  const words = ['unshare', ...(process.getuid?.() === 0 ? [] : ['--map-root-user']), '--mount', 'sh', '-c']
+  const words = ['unshare', ...(process.getuid?.() === 0 ? [] : ['--map-root-user']), '--mount']
+  const [program, ...rest] = [...words, 'mount', '-t', 'tmpfs', 'none', small]
+  if (spawnSync(program!, rest).status !== 0) {
+    absent(t, 'the right to mount a file system of its own')
+    return
+  }
   const script = `mount -t tmpfs -o size=256k none ${small} && exec "$0" "$@"`
   const target = await started(
     t,
     [`overlay:${path},file.readonly=yes,upper=${small}/upper`],
-    [...words, script],
+    [...words, 'sh', '-c', script],
   )
   const disk = await attach(target.ready.luns[0]!.url)
   const base = readFileSync(path)
