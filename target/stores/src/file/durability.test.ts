@@ -133,10 +133,12 @@ test('room that was taken in advance is there, and stays', async t => {
   const { path, exchange } = await opened(t, { preallocate: true })
   const taken = async (): Promise<number> => (await stat(path)).blocks * 512
   assert.ok((await taken()) >= SIZE)
-  assert.deepEqual([exchange.store.discards, exchange.store.writesZeroes], ['none', 'native'])
+  assert.deepEqual([exchange.store.discards, exchange.store.anchor], ['none', undefined])
   assert.ok((await exchange.bytes(0, MIB)).equals(Buffer.alloc(MIB)))
   await exchange.wrote(0, pattern(MIB, 1))
-  assert.equal((await exchange.range('writeZeroes', 0, MIB)).error, StoreError.none)
+  if (exchange.store.writesZeroes === 'native') {
+    assert.equal((await exchange.range('writeZeroes', 0, MIB)).error, StoreError.none)
+  }
   assert.ok((await taken()) >= SIZE)
   await exchange.store.resize!(2 * SIZE)
   assert.ok((await taken()) >= 2 * SIZE)

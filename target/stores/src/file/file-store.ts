@@ -73,7 +73,8 @@ export class FileStore implements BackingStore, TransferEnd {
     this.preferredBlock = file.preferredBlock
     this.canWrite = file.canWrite
     this.volatileCache = file.canWrite && !file.sync
-    const zeroes = file.canWrite && file.space !== null
+    // Where zeros might be holes, room that was taken would be lost.
+    const zeroes = file.canWrite && file.space !== null && (file.takeRoom === null || file.anchors)
     const punches = zeroes && file.takeRoom === null
     this.discards = punches ? 'native' : 'none'
     this.writesZeroes = zeroes ? 'native' : file.canWrite ? 'emulated' : 'none'
@@ -166,12 +167,11 @@ export class FileStore implements BackingStore, TransferEnd {
   async resize(size: number): Promise<void> {
     this.#insist()
     const { takeRoom, direct } = this.#file
-    const old = this.size
     if (direct !== null) wholeBlocks(this.#file.realPath, size, direct.block)
     await this.#during(resizeFile(this.#file, this.#calls, size))
     if (takeRoom !== null) {
-      await this.#during(takeRoom(old, size)).catch(async error => {
-        await this.#during(resizeFile(this.#file, this.#calls, old))
+      await this.#during(takeRoom(this.size, size)).catch(async error => {
+        await this.#during(resizeFile(this.#file, this.#calls, this.size))
         throw error
       })
     }
