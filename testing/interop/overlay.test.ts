@@ -6,7 +6,18 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { FORMAT_UNIT, POPULATE_TOKEN, READ_10, readSense, Status } from '@lunkit/spec'
+import {
+  BLOCK_TO_BLOCK_SEGMENT,
+  CopyDescriptor,
+  EXTENDED_COPY_HEADER,
+  EXTENDED_COPY_LID1,
+  FORMAT_UNIT,
+  IDENTIFICATION_CSCD,
+  POPULATE_TOKEN,
+  READ_10,
+  readSense,
+  Status,
+} from '@lunkit/spec'
 import { connect } from 'lunkit/initiator'
 import { createTarget, file, memory, overlay } from 'lunkit/target'
 import { cdbOf } from '../kit/device-bench.ts'
@@ -288,5 +299,43 @@ test('with changes of each initiator, a format stays with who asked for it, and 
   assert.ok((await two.read(0, 2048)).equals(seen))
   const token = await two.execute(cdbOf(POPULATE_TOKEN))
   assert.equal(readSense(token.sense)!.asc, 0x24)
+  assert.equal(hashOf(path), before)
+})
+
+test('with changes of each initiator, a third-party copy reads and writes what its sender sees', async t => {
+  const { path } = await image(t)
+  const before = hashOf(path)
+  await using target = await createTarget({ luns: [overlay(file(path), { per: 'initiator' })] })
+  await using one = await attach(target.url)
+  await using two = await attach(target.url, TWO)
+  await one.write(0, Buffer.alloc(512, 1))
+  await two.write(0, Buffer.alloc(512, 2))
+  const there = await two.read(100, 1)
+  const naa = Buffer.from(target.luns[0]!.naa, 'hex')
+  const cscd = IDENTIFICATION_CSCD.write({
+    type: CopyDescriptor.identification,
+    codeSet: 1,
+    designatorType: 3,
+    designatorLength: naa.length,
+    designator: Buffer.concat([naa, Buffer.alloc(20 - naa.length)]),
+    blockLength: 512,
+  })
+  const segment = BLOCK_TO_BLOCK_SEGMENT.write({
+    type: CopyDescriptor.blockToBlock,
+    length: BLOCK_TO_BLOCK_SEGMENT.length - 4,
+    blocks: 1,
+    sourceLba: 0,
+    destinationLba: 100,
+  })
+  const header = EXTENDED_COPY_HEADER.write({
+    listId: 7,
+    cscdLength: cscd.length,
+    segmentLength: segment.length,
+  })
+  const dataOut = Buffer.concat([header, cscd, segment])
+  const copy = await one.execute(cdbOf(EXTENDED_COPY_LID1, { parameterLength: dataOut.length }), { dataOut })
+  assert.equal(copy.status, Status.good, JSON.stringify(readSense(copy.sense)))
+  assert.ok((await one.read(100, 1)).equals(Buffer.alloc(512, 1)))
+  assert.ok((await two.read(100, 1)).equals(there))
   assert.equal(hashOf(path), before)
 })
