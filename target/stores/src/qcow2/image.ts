@@ -52,6 +52,8 @@ export class OpenedImage {
   readonly compressed: CompressedClusters
   /** Bytes of the guest's disk. */
   size: number
+  /** Whether the header has changed is not known: nothing may be read or written any more until it is opened anew. */
+  broken = false
 
   constructor(facts: ImageFacts) {
     const { header, file, tables } = facts
@@ -130,14 +132,20 @@ export class OpenedImage {
 
   /** Changes these bytes of the header, which lie in one sector: whole or not at all. Rejects with Fault. */
   async writeHeader(at: number, bytes: Buffer): Promise<void> {
-    await this.file.write(at, [bytes])
-    await this.file.flush()
+    try {
+      await this.file.write(at, [bytes])
+      await this.file.flush()
+    } catch (cause) {
+      this.broken = true
+      throw cause
+    }
   }
 
   /** Rejects with OperatorError QCOW2_LOST if what was not flushed could not be written. */
   async close(): Promise<void> {
     const { store } = this.file
     try {
+      if (this.broken) throw new Error('a change of its header may have failed')
       if (this.canWrite) {
         await this.settle()
         const end = this.refcounts.end * this.geometry.clusterSize

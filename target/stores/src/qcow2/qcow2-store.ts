@@ -91,7 +91,8 @@ export class Qcow2Store implements BackingStore, GatherEnd {
   }
 
   flush(io: StoreIo): void {
-    if (!this.canWrite || this.#closed) io.finish(this.#closed ? StoreError.gone : StoreError.none)
+    const gone = this.#closed || this.#image.broken
+    if (!this.canWrite || gone) io.finish(gone ? StoreError.gone : StoreError.none)
     else if (this.#held !== null) this.#held.push({ io, call: 'flush' })
     else if (this.#image.commits.isClean) this.#image.file.store.flush(io)
     else this.#commit(io)
@@ -163,6 +164,10 @@ export class Qcow2Store implements BackingStore, GatherEnd {
   /** False: it is answered, or waits. */
   #admits(io: StoreIo, call: Call, data: boolean): boolean {
     const outside = io.offset < 0 || io.offset + io.length > this.#image.size
+    if (this.#image.broken) {
+      io.finish(StoreError.gone)
+      return false
+    }
     if (this.#closed || outside || (data && !sumsUp(io))) {
       io.finish(this.#closed ? StoreError.gone : StoreError.internal)
       return false
@@ -245,6 +250,15 @@ export class Qcow2Store implements BackingStore, GatherEnd {
   /** Runs it while no request is under way; those that come wait. One at a time. */
   async alone<T>(act: () => Promise<T>): Promise<T> {
     while (this.#held !== null) await new Promise(resolve => setImmediate(resolve))
+    if (this.#image.broken) {
+      throw new OperatorError(
+        'QCOW2_LOST',
+        `Image '${this.#image.path}': a change of its header may have failed`,
+        {
+          hint: 'open it anew',
+        },
+      )
+    }
     const held: { io: StoreIo; call: Call }[] = []
     this.#held = held
     try {

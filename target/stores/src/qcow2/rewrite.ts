@@ -108,7 +108,13 @@ export async function rewriteTables(image: OpenedImage, wanted: NewTables): Prom
     bytes.writeUInt32BE((bytes.readUInt32BE(low) & ~DIRTY) >>> 0, low)
   }
   await image.writeHeader(0, bytes)
-  await image.reload()
+  try {
+    await image.reload()
+  } catch (cause) {
+    // The header leads to tables that are not known here.
+    image.broken = true
+    throw cause
+  }
   await giveBack(image, counts, base)
 }
 

@@ -119,6 +119,6 @@ async function changed(image: OpenedImage, change: (counts: Counts) => Promise<C
     await rewriteTables(image, { counts, l1, snapshotTable: table, snapshotCount: count, size, dropsL1 })
   } catch (cause) {
     if (!(cause instanceof Fault)) throw cause
-    throw failed(image, cause.message, 'the image is as it was', cause)
+    throw failed(image, cause.message, image.broken ? 'open it anew' : 'the image is as it was', cause)
   }
 }
