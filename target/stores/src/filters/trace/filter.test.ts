@@ -12,6 +12,7 @@ import { pattern, StoreExchange } from '@lunkit/testing/kit/store-exchange.ts'
 import { storeSuite } from '@lunkit/testing/kit/store-suite.ts'
 import { MemoryStore } from '../../memory/store.ts'
 import { filter } from './filter.ts'
+import { openTraceLog } from './trace-log.ts'
 
 storeSuite('trace', async t =>
   filter.open(new MemoryStore(1 << 20), { tracefile: join(await scratch(t), 'trace') }),
@@ -91,6 +92,14 @@ test('lines that nobody takes in time are dropped and counted', async t => {
   const lost = Number(/^(\d+) lines are lost$/.exec(first!)![1])
   assert.equal(lost + rest.length, 30_000)
   assert.ok((await stat(tracefile)).size < 1.1 * 2 ** 20)
+})
+
+test('a reader that never reads holds up neither requests nor the end', async () => {
+  const log = await openTraceLog(null, 4096, () => new Promise(() => {}))
+  log.line('first')
+  await new Promise(resolve => setTimeout(resolve, 100))
+  for (let i = 0; i < 100_000; i++) log.line(`line ${i}`)
+  await log.close()
 })
 
 test('places that cannot be written, and limits that are none, are refused', async () => {

@@ -5,6 +5,8 @@ import { OperatorError } from '@lunkit/target-api'
 
 /** Lines are written together, this long after the first of them. */
 const GATHER_MS = 50
+/** The end of a unit waits no longer for its last lines. */
+const CLOSE_MS = 1000
 /** More waiting characters are dropped, and counted: a slow disk is not to fill the memory. */
 const MOST_WAITING = 2 ** 20
 
@@ -13,12 +15,18 @@ export interface TraceLog {
   close(): Promise<void>
 }
 
-/** Appends to the file; one that would become longer than `most` bytes is renamed to `PATH.1` first. Rejects with OperatorError. */
-export async function openTraceLog(path: string | null, most: number): Promise<TraceLog> {
-  if (path === null) return { line: text => void process.stderr.write(`${text}\n`), close: async () => {} }
+/** Puts lines somewhere; rejects if that cannot be. */
+type Put = (text: string) => Promise<void>
+
+/**
+ * Appends to the file; one that would become longer than `most` bytes is renamed to `PATH.1` first. Without a path it is standard
+ * error, on a thread: a reader that does not read takes that thread and nothing else. Rejects with OperatorError.
+ */
+export async function openTraceLog(path: string | null, most: number, put?: Put): Promise<TraceLog> {
+  if (path === null) return new GatheredLog(put ?? (text => toStandardError(text)))
   try {
     await fs.promises.appendFile(path, '')
-    return new FileLog(path, most)
+    return new GatheredLog(text => append(path, most, text))
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     throw new OperatorError('TRACE_FILE', `The trace cannot be written: ${why}`, {
@@ -28,18 +36,31 @@ export async function openTraceLog(path: string | null, most: number): Promise<T
   }
 }
 
-class FileLog implements TraceLog {
-  readonly #path: string
-  readonly #most: number
+async function append(path: string, most: number, text: string): Promise<void> {
+  const size = await fs.promises.stat(path).then(
+    stats => stats.size,
+    () => 0,
+  )
+  if (size > 0 && size + text.length > most) await fs.promises.rename(path, `${path}.1`)
+  await fs.promises.appendFile(path, text)
+}
+
+function toStandardError(text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fs.write(process.stderr.fd, text, error => (error === null ? resolve() : reject(error)))
+  })
+}
+
+class GatheredLog implements TraceLog {
+  readonly #put: Put
   #waiting: string[] = []
   #characters = 0
   #lost = 0
   #timer: NodeJS.Timeout | null = null
   #writing: Promise<void> | null = null
 
-  constructor(path: string, most: number) {
-    this.#path = path
-    this.#most = most
+  constructor(put: Put) {
+    this.#put = put
   }
 
   line(text: string): void {
@@ -54,8 +75,11 @@ class FileLog implements TraceLog {
 
   async close(): Promise<void> {
     if (this.#timer !== null) clearTimeout(this.#timer)
-    await this.#writing
-    await this.#write()
+    const last = (this.#writing ?? Promise.resolve()).then(() => this.#write())
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>(resolve => (timer = setTimeout(resolve, CLOSE_MS)))
+    await Promise.race([last, late])
+    clearTimeout(timer)
   }
 
   #go(): void {
@@ -78,12 +102,7 @@ class FileLog implements TraceLog {
     this.#lost = 0
     const text = `${lines.join('\n')}\n`
     try {
-      const size = await fs.promises.stat(this.#path).then(
-        stats => stats.size,
-        () => 0,
-      )
-      if (size > 0 && size + text.length > this.#most) await fs.promises.rename(this.#path, `${this.#path}.1`)
-      await fs.promises.appendFile(this.#path, text)
+      await this.#put(text)
     } catch {
       this.#lost += lost > 0 ? lost + lines.length - 1 : lines.length
     }
