@@ -4,6 +4,7 @@ import { OperatorError } from '@lunkit/target-api'
 import { corrupt } from './header.ts'
 import type { OpenedImage } from './image.ts'
 import { DIRTY } from './layout.ts'
+import { othersTurn } from './parts.ts'
 import { compareCounts, countReferences, MOST_CLUSTERS } from './references.ts'
 import { rewriteTables } from './rewrite.ts'
 
@@ -46,6 +47,9 @@ export async function checkImage(image: OpenedImage): Promise<void> {
   }
   // A kill leaves them; other things of the image might be in them only where it has what is not known here.
   if (!header.known || bad > 0) return
-  for (const cluster of leaked) await refcounts.set(cluster, 0)
+  for (const [i, cluster] of leaked.entries()) {
+    if (i % 1024 === 0) await othersTurn()
+    await refcounts.set(cluster, 0)
+  }
   if (leaked.length > 0) await image.settle()
 }

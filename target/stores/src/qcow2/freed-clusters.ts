@@ -3,7 +3,11 @@
 import type { Generations } from './generations.ts'
 import type { HostFile } from './host-file.ts'
 import type { MetadataClusters } from './metadata-clusters.ts'
+import { othersTurn } from './parts.ts'
 import type { Refcounts } from './refcounts.ts'
+
+/** Clusters between two turns of others. */
+const STEP = 1024
 
 interface Run {
   readonly first: number
@@ -88,6 +92,7 @@ export class FreedClusters {
     let free: Run | null = null
     for (const { first, count } of runs) {
       for (let cluster = first; cluster < first + count; cluster++) {
+        if (cluster % STEP === 0) await othersTurn()
         const now = await refcounts.count(cluster)
         if (now > 1) await refcounts.set(cluster, now - 1)
         else if (now === 1 && free !== null && free.first + free.count === cluster) free.count++
@@ -104,6 +109,7 @@ export class FreedClusters {
   async #free({ first, count }: Run): Promise<void> {
     await this.#file.discard(first * this.#clusterSize, count * this.#clusterSize)
     for (let cluster = first; cluster < first + count; cluster++) {
+      if (cluster % STEP === 0) await othersTurn()
       this.#metadata.delete(cluster)
       this.onFree(cluster * this.#clusterSize)
       await this.#refcounts!.set(cluster, 0)

@@ -92,4 +92,7 @@ export function ask(
   })
 }
 
+/** Others have their turn: what walks all tables is made of many steps that do not wait. */
+export const othersTurn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
+
 function nobody(): void {}

@@ -5,7 +5,7 @@ import { CachedTable, TableCache } from './cached-tables.ts'
 import type { HostFile } from './host-file.ts'
 import { type Geometry, write64 } from './layout.ts'
 import type { MetadataClusters } from './metadata-clusters.ts'
-import { Fault } from './parts.ts'
+import { Fault, othersTurn } from './parts.ts'
 import { countAt, setCount } from './refcount-widths.ts'
 
 export interface ClusterRun {
@@ -136,6 +136,7 @@ export class Refcounts {
     const { blockEntries, refcountBits } = this.#geometry
     for (let index = 0; index < this.#table.length; index++) {
       if (this.#table[index] === 0) continue
+      await othersTurn()
       const { bytes } = await this.#loaded(index)
       for (let slot = 0; slot < blockEntries; slot++)
         tell(index * blockEntries + slot, countAt(bytes, slot, refcountBits))

@@ -4,6 +4,7 @@ import { CachedTable } from './cached-tables.ts'
 import { Kind } from './clusters.ts'
 import type { OpenedImage } from './image.ts'
 import { COPIED, offsetIn } from './layout.ts'
+import { othersTurn } from './parts.ts'
 import type { Snapshot } from './snapshot-table.ts'
 
 /** Clusters of a file that are looked at in memory, of four bytes each. */
@@ -34,6 +35,7 @@ export async function walk(image: OpenedImage, l1: Buffer, step: 1 | -1, counts:
     }
     counts[offset / clusterSize]! += step
     await file.read(offset, bytes)
+    await othersTurn()
     const table = new CachedTable(index, offset, bytes)
     for (let slot = 0; slot < l2Entries; slot++) {
       const kind = image.clusters.kindAt(table, slot)
@@ -106,6 +108,7 @@ async function falseFlags(image: OpenedImage, counts: Counts): Promise<number> {
     if (offset === 0 || !(counts[cluster]! > 0)) continue
     if (counts[cluster]! > 1 && (mapping.l1.readUInt32BE(index * 8) & COPIED) !== 0) wrong++
     await file.read(offset, bytes)
+    await othersTurn()
     const table = new CachedTable(index, offset, bytes)
     for (let slot = 0; slot < geometry.l2Entries; slot++) {
       const kind = image.clusters.kindAt(table, slot)

@@ -5,7 +5,7 @@ import { CachedTable } from './cached-tables.ts'
 import { Kind } from './clusters.ts'
 import type { OpenedImage } from './image.ts'
 import { At, COPIED, DIRTY, HEADER_LENGTH, offsetIn, write64 } from './layout.ts'
-import { Fault } from './parts.ts'
+import { Fault, othersTurn } from './parts.ts'
 import { mostOf, setCount } from './refcount-widths.ts'
 import type { Counts } from './references.ts'
 
@@ -90,6 +90,7 @@ export async function rewriteTables(image: OpenedImage, wanted: NewTables): Prom
       if (count > 0) setCount(block, slot, refcountBits, count)
     }
     write64(table, i * 8, await put(block))
+    await othersTurn()
   }
   const tableOffset = await put(table)
   await file.flush()
@@ -135,6 +136,7 @@ async function flagEntries(
     let offset = offsetIn(l1, index * 8)
     if (offset === 0) continue
     await file.read(offset, bytes)
+    await othersTurn()
     const table = new CachedTable(index, offset, bytes)
     const counts = countsOf()
     let differs = false
