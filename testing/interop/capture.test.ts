@@ -204,6 +204,21 @@ test('what cannot be captured is refused at the start', async () => {
   await assert.rejects(serve(['memory:1M', '--capture-files', '3']), /--capture-files needs --capture/)
 })
 
+test('a disk is not overwritten by a capture of its name', async t => {
+  const folder = await scratch(t)
+  const disk = join(folder, 'x.img')
+  const looksLikeOne = join(folder, 'y.img')
+  const bytes = Buffer.alloc(8192, 7)
+  writeFileSync(disk, bytes)
+  bytes.writeUInt32LE(0x0a0d0d0a)
+  writeFileSync(looksLikeOne, bytes)
+  await assert.rejects(serve([disk, '--capture', disk]), /is the storage of a LUN/)
+  await assert.rejects(serve([looksLikeOne, '--capture', looksLikeOne]), /is the storage of a LUN/)
+  await assert.rejects(serve(['memory:1M', '--capture', disk]), /other than a capture/)
+  assert.deepEqual(readFileSync(looksLikeOne), bytes)
+  assert.deepEqual(readFileSync(disk), Buffer.alloc(8192, 7))
+})
+
 test('a portal with TLS is captured as iSCSI, with its addresses', async t => {
   if (!need(t, 'tshark', 'openssl')) return
   const folder = await scratch(t)

@@ -129,7 +129,7 @@ export async function openTarget(
       target.addGroup(group, [])
       for (const { lun, as, readonly } of places) target.map(as, target.unitAt(lun)!, group, readonly)
     }
-    const watch = await openWatch(options.watch ?? {}, limits, observe)
+    const watch = await openWatch(options.watch ?? {}, limits, observe, opened)
     capture = watch.capture
     const grouping = accessOptions([...groups.keys()], options.portGroups)
     if (grouping !== null) target.setPortGroups(grouping)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a target is to show of what goes on, as the driver takes it.
-import type { Observer } from '@lunkit/target-api'
+import { realpath } from 'node:fs/promises'
+import { type Observer, OperatorError } from '@lunkit/target-api'
 import { Capture, type CaptureOptions, type IscsiOptions } from '@lunkit/target-driver-iscsi'
 
 export interface WatchOptions {
@@ -19,14 +20,16 @@ export interface WatchOptions {
 
 type WatchSettings = Pick<IscsiOptions, 'slowMs' | 'trace' | 'limits' | 'capture'>
 
-/** `limits` are others that hold as well. The capture is to begin when the ports listen, and to be closed after them. Rejects with OperatorError. */
+/** `served` is the storage of the LUNs, `limits` are others that hold as well. The capture is to begin when the ports listen, and to be closed after them. Rejects with OperatorError. */
 export async function openWatch(
   { responseTimeoutMs, capture, ...rest }: WatchOptions,
   limits: IscsiOptions['limits'],
   observe: Observer,
+  served: readonly { readonly storage: string }[] = [],
 ): Promise<{ readonly settings: WatchSettings; readonly capture: Capture | null }> {
   const warn = (reason: string): void => observe({ type: 'warning', reason })
   const opened = capture === undefined ? null : await Capture.prepare(capture, warn)
+  if (typeof capture?.file === 'string') await refuseServed(capture.file, served)
   return {
     settings: {
       ...rest,
@@ -35,4 +38,13 @@ export async function openWatch(
     },
     capture: opened,
   }
+}
+
+/** A disk may hold what looks like a capture, since initiators decide what is in it. */
+async function refuseServed(file: string, served: readonly { readonly storage: string }[]): Promise<void> {
+  const path = await realpath(file).catch(() => null)
+  if (path === null || !served.some(({ storage }) => storage.endsWith(`:${path}`))) return
+  throw new OperatorError('CAPTURE_FILE', `Capture ${file} is the storage of a LUN`, {
+    hint: 'name a new file',
+  })
 }

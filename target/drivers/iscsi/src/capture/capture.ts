@@ -139,6 +139,7 @@ async function named(file: string, act: () => Promise<void>): Promise<void> {
   try {
     await act()
   } catch (error) {
+    if (error instanceof OperatorError) throw error
     throw new OperatorError(
       'CAPTURE_FILE',
       `Capture ${file} cannot be written: ${(error as Error).message}`,

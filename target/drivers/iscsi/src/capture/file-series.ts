@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // One capture file and those that follow it when it is full: written behind the traffic, never faster than the disk takes it.
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { join, parse } from 'node:path'
 import type { FileList } from './file-list.ts'
+import { openCaptureFile } from './open-file.ts'
 import { fileHead, fileStatistics, setDrops } from './pcapng.ts'
 
 /** What waits to be written, in bytes, for all files of a capture together. */
@@ -16,8 +17,6 @@ export class WriteBudget {
 
 /** Most bytes of one write. */
 const BATCH_BYTES = 1024 * 1024
-/** For its owner only: it holds what was on the wire. */
-const MODE = 0o600
 
 export interface SeriesHost {
   readonly budget: WriteBudget
@@ -55,7 +54,7 @@ export class FileSeries {
     this.#after = after
   }
 
-  /** Opens the first file. Rejects with the system's error. */
+  /** Opens the first file. Rejects with OperatorError or the system's error. */
   async open(): Promise<void> {
     try {
       await this.#next()
@@ -137,7 +136,7 @@ export class FileSeries {
       this.#host.warn(`Capture ${this.#path} is left out: there are ${this.#host.files} files already`)
       return
     }
-    this.#file = await open(this.#current, 'w', MODE)
+    this.#file = await openCaptureFile(this.#current)
     const head = fileHead()
     await this.#file.appendFile(head)
     this.#size = head.length

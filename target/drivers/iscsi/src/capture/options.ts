@@ -14,7 +14,7 @@ export interface CaptureOptions {
   /**
    * File in pcapng format. With `%s` in its name each session has its own, named by portal group and number; `%i` is the
    * initiator's name. Connections whose login failed are together, with the number 0 and the name `nobody`. A function decides for each session, and for each connection whose login failed: a path, or null for
-   * none. A file that is there is overwritten.
+   * none. An older capture that is there is overwritten, any other file never.
    */
   readonly file: string | ((facts: CaptureFacts) => string | null)
   /** Only initiators with such names, `*` and `?` match any; all if not given. */
