@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What `lunkit serve --control` takes from standard input: one command a line, each with an answer.
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { type ControlAnswer, OperatorError } from '@lunkit/target-api'
 import type { InitiatorSelection } from './target-face/initiators.ts'
 import type { Lun } from './target-face/lun.ts'
@@ -109,9 +110,12 @@ const COMMANDS: Readonly<Record<string, ControlCommand>> = {
     run: (target, { all: [place = '', what, ...words] }) => tellLun(lunAt(target, place), what, words),
   },
   help: {
-    usage: '',
-    words: 0,
-    run: () => Object.fromEntries(Object.entries(COMMANDS).map(([name, { usage }]) => [name, usage])),
+    usage: '[COMMAND]',
+    words: 1,
+    run: (_target, { plain: [name] }) =>
+      name === undefined
+        ? Object.fromEntries(Object.entries(COMMANDS).map(([name, { usage }]) => [name, usage]))
+        : { [name]: commandOf(name).usage },
   },
 }
 
@@ -120,37 +124,49 @@ export const CONTROL_HELP = Object.entries(COMMANDS)
   .map(([name, { usage }]) => `  ${name} ${usage}`.trimEnd())
   .join('\n')
 
+/** A line that is only to be read, and what stands behind a command; `disc#2.iso` and `#2.iso` are names. */
+const COMMENT = /^\s*#.*|\s#(\s.*)?$/
+
 /**
- * Obeys the lines of standard input. `answered` hears of each what came of it, or the error. Returns how to stop listening.
+ * Obeys the lines of standard input (or `input`), one after another. `answered` hears of each what came of it, or the error.
+ * What stands behind `#` and a blank, and lines that begin with `#`, are comments. Returns how to stop listening.
  */
 export function takeCommands(
   target: RunningTarget,
   answered: (line: string, answer: ControlAnswer | Error) => void,
+  input: Readable = process.stdin,
 ): () => void {
   const rehearsals: Rehearsals = new Map()
-  const lines = createInterface({ input: process.stdin })
-  lines.on('line', async line => {
-    if (line.trim() === '') return
-    try {
-      answered(line, await obey(target, line, rehearsals))
-    } catch (error) {
-      answered(line, error instanceof Error ? error : new Error(String(error)))
+  const lines = createInterface({ input })
+  let stopped = false
+  const listen = async (): Promise<void> => {
+    // Not by events: a line would overtake the one before it.
+    for await (const line of lines) {
+      if (stopped) return
+      const command = line.replace(COMMENT, '').trim()
+      if (command !== '') answered(line, await obey(target, command, rehearsals).catch(errorOf))
     }
-  })
+  }
+  void listen().catch(error => answered('', errorOf(error)))
   return () => {
+    stopped = true
     lines.close()
-    process.stdin.destroy()
+    input.destroy()
   }
 }
 
+const errorOf = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
+
+function commandOf(name: string): ControlCommand {
+  if (Object.hasOwn(COMMANDS, name)) return COMMANDS[name]!
+  throw new OperatorError('CONTROL', `'${name}' is no command`, {
+    hint: `known are ${Object.keys(COMMANDS).join(', ')}`,
+  })
+}
+
 async function obey(target: RunningTarget, line: string, rehearsals: Rehearsals): Promise<ControlAnswer> {
-  const [name = '', ...rest] = line.trim().split(/\s+/)
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
-  if (command === undefined) {
-    throw new OperatorError('CONTROL', `'${name}' is no command`, {
-      hint: `known are ${Object.keys(COMMANDS).join(', ')}`,
-    })
-  }
+  const [name = '', ...rest] = line.split(/\s+/)
+  const command = commandOf(name)
   if (command.words === 'all')
     return command.run(target, { keys: new Map(), plain: [], all: rest }, rehearsals)
   const keys = new Map<string, string>()

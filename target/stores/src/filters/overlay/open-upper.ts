@@ -212,7 +212,7 @@ function checkState(path: string, header: Header, state: string, wanted: string 
   }
   if (wanted === ANY && state !== 'frozen') {
     throw new OperatorError('OVERLAY_FROZEN', `Overlay '${path}' is not frozen: it may still be written to`, {
-      hint: 'serve it, and tell it to make a snapshot first',
+      hint: 'name the file that was written to before the snapshot; where there is none yet, serve this one and make a snapshot',
     })
   }
   if (wanted !== null && ((wanted !== ANY && header.id !== wanted) || state !== 'frozen'))
