@@ -102,17 +102,19 @@ type Kind = Pick<
   'isFile' | 'isDirectory' | 'isBlockDevice' | 'isCharacterDevice' | 'isFIFO'
 >
 
-function refuseSpecial(path: string, stats: Kind): void {
-  if (stats.isFile()) return
-  const kind = stats.isDirectory()
-    ? 'a directory'
-    : stats.isBlockDevice()
-      ? 'a block device'
-      : stats.isCharacterDevice()
-        ? 'a character device'
-        : stats.isFIFO()
-          ? 'a FIFO'
-          : 'a socket'
+/** What it is, or empty for a regular file. */
+export function kindOf(stats: Kind): string {
+  if (stats.isFile()) return ''
+  if (stats.isDirectory()) return 'a directory'
+  if (stats.isBlockDevice()) return 'a block device'
+  if (stats.isCharacterDevice()) return 'a character device'
+  return stats.isFIFO() ? 'a FIFO' : 'a socket'
+}
+
+/** Throws OperatorError FILE_NOT_REGULAR. */
+export function refuseSpecial(path: string, stats: Kind): void {
+  const kind = kindOf(stats)
+  if (kind === '') return
   throw new OperatorError('FILE_NOT_REGULAR', `'${path}' is ${kind}, not a regular file`, {
     hint: stats.isBlockDevice() ? `write block:${path}` : 'name a disk image',
   })
@@ -205,7 +207,7 @@ async function openFd(
 }
 
 /** Open flags that lock, where Linux's way is missing: O_EXLOCK and O_SHLOCK of the BSDs, libuv's own on Windows. */
-function exclusionFlag(canWrite: boolean): number {
+export function exclusionFlag(canWrite: boolean): number {
   if (process.platform === 'win32') return canWrite ? 0x10000000 : 0
   const bsd = ['darwin', 'freebsd', 'openbsd', 'netbsd'].includes(process.platform)
   if (bsd) return canWrite ? 0x20 : 0x10

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The filter checksum against the contract: damage is told, good blocks never refused, whatever came in between.
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { copyFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -9,6 +10,7 @@ import { scratch } from '@lunkit/testing/kit/scratch.ts'
 import { StandInStore } from '@lunkit/testing/kit/stand-in-store.ts'
 import { pattern, StoreExchange } from '@lunkit/testing/kit/store-exchange.ts'
 import { storeSuite } from '@lunkit/testing/kit/store-suite.ts'
+import { openFile } from '../../file/open-file.ts'
 import { MemoryStore } from '../../memory/store.ts'
 import { filter } from './filter.ts'
 
@@ -154,4 +156,21 @@ test('files that are no checksums, or of other blocks, are refused and left alon
   await assert.rejects(filter.open(new MemoryStore(2 ** 41), {}), { code: 'CHECKSUM_SIZE' })
   const own = Object.assign(new MemoryStore(MIB), { perNexus: true })
   await assert.rejects(filter.open(own, {}), { code: 'CHECKSUM_SHARED' })
+})
+
+test('a file of checksums belongs to one filter, and is no image and no FIFO', async t => {
+  const folder = await scratch(t)
+  const checksums = join(folder, 'sums')
+  const refused = (path: string, code: string): Promise<void> =>
+    assert.rejects(filter.open(new MemoryStore(MIB), { checksums: path }), { name: 'OperatorError', code })
+  const first = await filter.open(new MemoryStore(MIB), { checksums })
+  await refused(checksums, 'FILE_IN_USE')
+  await first.close()
+  await (await filter.open(new MemoryStore(MIB), { checksums })).close()
+  const image = await openFile({ path: join(folder, 'disk'), size: 4096 })
+  await refused(join(folder, 'disk'), 'FILE_IN_USE')
+  await image.close()
+  if (process.platform === 'win32') return
+  execFileSync('mkfifo', [join(folder, 'fifo')])
+  await refused(join(folder, 'fifo'), 'FILE_NOT_REGULAR')
 })

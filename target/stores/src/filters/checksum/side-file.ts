@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The file that keeps checksums from one run to the next, and knows which of them a crash has made worthless.
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { OperatorError } from '@lunkit/target-api'
+import { type OwnFile, openOwnFile } from '../../file/own-file.ts'
 import { ChecksumTable, GROUP } from './table.ts'
 
 const MAGIC = 'lunkit checksums 1'
@@ -20,24 +21,26 @@ export class SideFile {
   readonly table: ChecksumTable
   /** Groups that a crash has made unknown. */
   readonly lost: number
+  readonly #own: OwnFile
   readonly #file: FileHandle
   readonly #marked = new Set<number>()
   #marking: Promise<void> = Promise.resolve()
 
-  private constructor(file: FileHandle, table: ChecksumTable, lost: number) {
-    this.#file = file
+  private constructor(own: OwnFile, table: ChecksumTable, lost: number) {
+    this.#own = own
+    this.#file = own.file
     this.table = table
     this.lost = lost
   }
 
-  /** Makes the file where there is none. Rejects with OperatorError CHECKSUM_FILE. */
+  /** Makes the file where there is none. Rejects with OperatorError CHECKSUM_FILE, FILE_IN_USE or FILE_NOT_REGULAR. */
   static async open(path: string, block: number): Promise<SideFile> {
     try {
-      const file = await openOrMake(path)
+      const own = await openOwnFile(path, { parameter: 'checksums', mode: 0o600 })
       try {
-        return await SideFile.#read(path, file, block)
+        return await SideFile.#read(path, own, block)
       } catch (error) {
-        await file.close()
+        await own.close()
         throw error
       }
     } catch (error) {
@@ -46,7 +49,8 @@ export class SideFile {
     }
   }
 
-  static async #read(path: string, file: FileHandle, block: number): Promise<SideFile> {
+  static async #read(path: string, own: OwnFile, block: number): Promise<SideFile> {
+    const { file } = own
     const { size } = await file.stat()
     const head = Buffer.alloc(HEAD)
     if (size === 0) {
@@ -73,7 +77,7 @@ export class SideFile {
       if (record[0] === 0 && sums.some(sum => sum !== 0)) table.groups.set((at - HEAD) / RECORD, sums)
       if (record[0] !== 0) table.changed.add((at - HEAD) / RECORD)
     }
-    return new SideFile(file, table, lost)
+    return new SideFile(own, table, lost)
   }
 
   /** All of these groups are marked durably: nobody has to wait for `mark`. */
@@ -122,19 +126,13 @@ export class SideFile {
       for (const group of this.#marked) await this.#file.write(Buffer.of(0), 0, 1, HEAD + group * RECORD)
       await this.#file.datasync()
     } finally {
-      await this.#file.close()
+      await this.#own.close()
     }
   }
 }
 
 const refused = (path: string, why: string, hint: string, cause?: unknown): OperatorError =>
   new OperatorError('CHECKSUM_FILE', `The file of checksums '${path}' ${why}`, { hint, cause })
-
-const openOrMake = (path: string): Promise<FileHandle> =>
-  open(path, 'r+').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return open(path, 'wx+', 0o600)
-    throw error
-  })
 
 /** What lies behind the file's end is zeros. */
 async function readAll(file: FileHandle, into: Buffer, at: number): Promise<void> {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The filter encrypt against the contract and a vector of IEEE 1619, and the keys that it refuses.
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { createDecipheriv, randomBytes } from 'node:crypto'
 import { chmod, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -135,4 +136,13 @@ test('a key file that others can read is told of', async t => {
   await chmod(keyfile, 0o644)
   const open = await filter.open(new MemoryStore(512), { keyfile })
   assert.match(open.note!, /can be read or written by others/)
+})
+
+test('a FIFO is refused, and not waited for', { skip: process.platform === 'win32' }, async t => {
+  const keyfile = join(await scratch(t), 'fifo')
+  execFileSync('mkfifo', [keyfile])
+  await assert.rejects(filter.open(new MemoryStore(1 << 20), { keyfile }), {
+    code: 'ENCRYPT_KEY',
+    message: /is a FIFO/,
+  })
 })

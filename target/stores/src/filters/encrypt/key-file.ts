@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The key of an encrypted storage, read from a file: 64 bytes that chance made, or the same as hex digits.
 import { createSecretKey, type KeyObject } from 'node:crypto'
-import { open } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open, stat } from 'node:fs/promises'
 import { OperatorError } from '@lunkit/target-api'
+import { kindOf } from '../../file/open-file.ts'
 
 /** Two keys of AES-256: one for the data, one for the places. */
 const KEY_BYTES = 64
@@ -36,18 +38,26 @@ export async function readKey(path: string): Promise<Key> {
 const refused = (path: string, why: string, cause?: unknown): OperatorError =>
   new OperatorError('ENCRYPT_KEY', `The key file '${path}' ${why}`, { hint: WAY, cause })
 
+function refuseSpecial(path: string, kind: string): void {
+  if (kind !== '') throw refused(path, `is ${kind}, not a regular file`)
+}
+
 async function readStart(path: string): Promise<{ bytes: Buffer; mode: number }> {
   try {
-    const file = await open(path)
+    // A FIFO would block, now or if it comes in place of what was looked at.
+    refuseSpecial(path, kindOf(await stat(path)))
+    const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
     try {
-      const { mode } = await file.stat()
+      const stats = await file.stat()
+      refuseSpecial(path, kindOf(stats))
       const bytes = Buffer.alloc(MOST_READ)
       const { bytesRead } = await file.read(bytes, 0, MOST_READ, 0)
-      return { bytes: bytes.subarray(0, bytesRead), mode }
+      return { bytes: bytes.subarray(0, bytesRead), mode: stats.mode }
     } finally {
       await file.close()
     }
   } catch (error) {
+    if (error instanceof OperatorError) throw error
     throw refused(path, `cannot be read: ${error instanceof Error ? error.message : error}`, error)
   }
 }

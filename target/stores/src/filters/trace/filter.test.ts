@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The filter trace against the contract, and its lines: what, where, how long, and no more of them than allowed.
 import assert from 'node:assert/strict'
-import fs from 'node:fs'
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { StoreError } from '@lunkit/target-api'
@@ -10,6 +10,7 @@ import { scratch } from '@lunkit/testing/kit/scratch.ts'
 import { StandInStore } from '@lunkit/testing/kit/stand-in-store.ts'
 import { pattern, StoreExchange } from '@lunkit/testing/kit/store-exchange.ts'
 import { storeSuite } from '@lunkit/testing/kit/store-suite.ts'
+import { openFile } from '../../file/open-file.ts'
 import { MemoryStore } from '../../memory/store.ts'
 import { filter } from './filter.ts'
 import { openTraceLog } from './trace-log.ts'
@@ -82,11 +83,9 @@ test('the file does not grow beyond its limit, and one older is kept', async t =
 test('lines that nobody takes in time are dropped and counted', async t => {
   const tracefile = join(await scratch(t), 'trace')
   const exchange = new StoreExchange(await filter.open(new MemoryStore(1 << 20), { tracefile }))
-  const append = t.mock.method(fs.promises, 'appendFile', () => Promise.reject(new Error('full')))
   const io = exchange.io()
   Object.assign(io, { length: 512, segments: [Buffer.alloc(512)] })
   for (let i = 0; i < 30_000; i++) exchange.store.read(io)
-  append.mock.restore()
   await exchange.close()
   const [first, ...rest] = await linesOf(tracefile)
   const lost = Number(/^(\d+) lines are lost$/.exec(first!)![1])
@@ -100,6 +99,64 @@ test('a reader that never reads holds up neither requests nor the end', async ()
   await new Promise(resolve => setTimeout(resolve, 100))
   for (let i = 0; i < 100_000; i++) log.line(`line ${i}`)
   await log.close()
+})
+
+const refuses = (tracefile: string, code: string): Promise<void> =>
+  assert.rejects(filter.open(new MemoryStore(512), { tracefile }), { name: 'OperatorError', code })
+
+test('no image becomes a trace, served or not, nor is replaced by an older one', async t => {
+  const folder = await scratch(t)
+  const image = join(folder, 'disk.1')
+  const served = await openFile({ path: image, size: 4096 })
+  await refuses(image, 'FILE_IN_USE')
+  await refuses(join(folder, 'disk'), 'FILE_IN_USE')
+  await served.close()
+  await refuses(image, 'TRACE_FILE')
+  await refuses(join(folder, 'disk'), 'TRACE_FILE')
+  assert.ok((await readFile(image)).equals(Buffer.alloc(4096)))
+})
+
+test('an image that comes to the place of the older one stays', async t => {
+  const tracefile = join(await scratch(t), 'trace')
+  const log = await openTraceLog(tracefile, 4096)
+  const line = '2026-11-29T10:00:00.000Z flush 0.001 ms none'
+  log.line(line)
+  await new Promise(resolve => setTimeout(resolve, 100))
+  await writeFile(`${tracefile}.1`, 'something dear')
+  for (let i = 0; i < 100; i++) log.line(line)
+  await log.close()
+  assert.equal(await readFile(`${tracefile}.1`, 'utf8'), 'something dear')
+  assert.ok((await linesOf(tracefile)).length <= 1)
+})
+
+test('a trace belongs to one filter until that is closed', async t => {
+  const tracefile = join(await scratch(t), 'trace')
+  const first = new StoreExchange(await filter.open(new MemoryStore(512), { tracefile, tracelimit: 4096 }))
+  await refuses(tracefile, 'FILE_IN_USE')
+  for (let i = 0; i < 60; i++) await first.flush()
+  await new Promise(resolve => setTimeout(resolve, 200))
+  for (let i = 0; i < 60; i++) await first.flush()
+  await new Promise(resolve => setTimeout(resolve, 200))
+  await refuses(tracefile, 'FILE_IN_USE')
+  await first.close()
+  assert.equal((await linesOf(`${tracefile}.1`)).length, 60)
+  await (await filter.open(new MemoryStore(512), { tracefile })).close()
+})
+
+test('a trace that was put away is begun anew', async t => {
+  const tracefile = join(await scratch(t), 'trace')
+  const exchange = new StoreExchange(await filter.open(new MemoryStore(512), { tracefile }))
+  await rename(tracefile, `${tracefile}.old`)
+  await exchange.flush()
+  await exchange.close()
+  assert.equal((await linesOf(tracefile)).length, 1)
+  assert.equal((await stat(`${tracefile}.old`)).size, 0)
+})
+
+test('a FIFO is refused, and not waited for', { skip: process.platform === 'win32' }, async t => {
+  const tracefile = join(await scratch(t), 'fifo')
+  execFileSync('mkfifo', [tracefile])
+  await refuses(tracefile, 'FILE_NOT_REGULAR')
 })
 
 test('places that cannot be written, and limits that are none, are refused', async () => {

@@ -2,6 +2,7 @@
 // Where lines of a trace go: a file of bounded length with one before it, or standard error; never waited for.
 import fs from 'node:fs'
 import { OperatorError } from '@lunkit/target-api'
+import { TraceFile } from './trace-file.ts'
 
 /** Lines are written together, this long after the first of them. */
 const GATHER_MS = 50
@@ -23,26 +24,21 @@ type Put = (text: string) => Promise<void>
  * error, on a thread: a reader that does not read takes that thread and nothing else. Rejects with OperatorError.
  */
 export async function openTraceLog(path: string | null, most: number, put?: Put): Promise<TraceLog> {
-  if (path === null) return new GatheredLog(put ?? (text => toStandardError(text)))
+  if (path === null) return new GatheredLog(put ?? toStandardError)
   try {
-    await fs.promises.appendFile(path, '')
-    return new GatheredLog(text => append(path, most, text))
+    const file = await TraceFile.open(path, most)
+    return new GatheredLog(
+      text => file.put(text),
+      () => file.close(),
+    )
   } catch (error) {
+    if (error instanceof OperatorError) throw error
     const why = error instanceof Error ? error.message : String(error)
     throw new OperatorError('TRACE_FILE', `The trace cannot be written: ${why}`, {
       hint: 'name a file in a folder that exists',
       cause: error,
     })
   }
-}
-
-async function append(path: string, most: number, text: string): Promise<void> {
-  const size = await fs.promises.stat(path).then(
-    stats => stats.size,
-    () => 0,
-  )
-  if (size > 0 && size + text.length > most) await fs.promises.rename(path, `${path}.1`)
-  await fs.promises.appendFile(path, text)
 }
 
 function toStandardError(text: string): Promise<void> {
@@ -58,9 +54,11 @@ class GatheredLog implements TraceLog {
   #lost = 0
   #timer: NodeJS.Timeout | null = null
   #writing: Promise<void> | null = null
+  readonly #end: () => Promise<void>
 
-  constructor(put: Put) {
+  constructor(put: Put, end: () => Promise<void> = async () => {}) {
     this.#put = put
+    this.#end = end
   }
 
   line(text: string): void {
@@ -75,7 +73,7 @@ class GatheredLog implements TraceLog {
 
   async close(): Promise<void> {
     if (this.#timer !== null) clearTimeout(this.#timer)
-    const last = (this.#writing ?? Promise.resolve()).then(() => this.#write())
+    const last = (this.#writing ?? Promise.resolve()).then(() => this.#write()).then(this.#end)
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<void>(resolve => (timer = setTimeout(resolve, CLOSE_MS)))
     await Promise.race([last, late])
