@@ -2,6 +2,7 @@
 // LUN arguments: layers, keys, and what cannot be one.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { OperatorError } from '@lunkit/target-api'
 import { parseLun } from './lun-spec.ts'
 import { resolveLun } from './resolve-lun.ts'
 
@@ -70,6 +71,20 @@ for (const [text, code] of [
   ['a.img,size', 'LUN_ARGUMENT'],
 ] as const) {
   test(`'${text}' is refused`, () => assert.throws(() => parseLun(text), { name: 'OperatorError', code }))
+}
+
+for (const text of [
+  'memory:1M,chap-secret=hunter2',
+  'memory:1M,chap-secret=a\\,hunter2',
+  'memory:1M,chap-secret=a,hunter2',
+  'nbd://me:hunter2@h/x,colour=red',
+  'nbdx://me:hunter2@h/x',
+]) {
+  test(`the secret in '${text}' is not repeated`, () =>
+    assert.rejects(
+      async () => resolveLun(parseLun(text)),
+      ({ message, hint }: OperatorError) => !`${message}${hint}`.includes('hunter2'),
+    ))
 }
 
 test('keys reach the layers that have them, or the one that is named', async t => {

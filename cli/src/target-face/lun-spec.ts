@@ -9,6 +9,7 @@ import {
   type ParameterTable,
   parseSize,
   type StoreType,
+  withoutSecrets,
 } from '@lunkit/target-api'
 import type { ObjectStorage } from '@lunkit/target-stores/object'
 import { DEVICES, KINDS, roleOf, SCHEMES } from './plug-ins.ts'
@@ -31,7 +32,7 @@ export interface LunSpec {
     readonly filters?: readonly FilterType[]
     readonly store?: StoreType
   }
-  /** What to call it in messages. */
+  /** What to call it in messages; without secrets. */
   readonly label: string
 }
 
@@ -58,7 +59,9 @@ export function parseLun(text: string): LunSpec {
   for (const part of rest) {
     const at = part.indexOf('=')
     if (at < 1) {
-      throw new OperatorError('LUN_ARGUMENT', `'${part}' in '${text}' is no key=value`, {
+      const shown = withoutSecrets(text)
+      const wrong = shown.includes(part) ? `'${part}'` : 'a part'
+      throw new OperatorError('LUN_ARGUMENT', `${wrong} in '${shown}' is no key=value`, {
         hint: 'separate keys with commas, as in disk.img,size=10G,readonly=yes',
       })
     }
@@ -73,7 +76,8 @@ function splitCommas(text: string): string[] {
 }
 
 /** A LUN of layers such as `cdrom:readonly:file:disk.iso` and keys. Throws OperatorError. */
-export function specOf(layers: string, keys: Readonly<Record<string, string>>, label: string): LunSpec {
+export function specOf(layers: string, keys: Readonly<Record<string, string>>, asWritten: string): LunSpec {
+  const label = withoutSecrets(asWritten)
   const filters: string[] = []
   let kind = 'disk'
   let store: string | null = null

@@ -8,6 +8,7 @@ import {
   type ParameterTable,
   type ParameterValues,
   readParameters,
+  withoutSecrets,
 } from '@lunkit/target-api'
 import { checkTags, openBeside } from './beside-store.ts'
 import { type LunSpec, UNIT_PARAMETERS } from './lun-spec.ts'
@@ -174,5 +175,8 @@ function deal(spec: LunSpec, layers: readonly Layer[], arguable: Layer): void {
 function argumentName({ name, table }: Layer, text: string): string {
   const found = Object.entries(table).find(([, parameter]) => parameter.argument)
   if (found !== undefined) return found[0]
-  throw new OperatorError('LUN_ARGUMENT', `'${name}' takes no argument, but '${text}' was given`)
+  throw new OperatorError(
+    'LUN_ARGUMENT',
+    `'${name}' takes no argument, but '${withoutSecrets(text)}' was given`,
+  )
 }

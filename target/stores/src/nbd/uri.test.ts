@@ -2,6 +2,7 @@
 // NBD URIs: the examples of their specification, and what cannot be one.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { OperatorError } from '@lunkit/target-api'
 import { identityOf, parseUri } from './uri.ts'
 
 const facts = (text: string): unknown[] => {
@@ -51,6 +52,19 @@ for (const [text, message] of [
 ] as const) {
   test(`'${text.slice(0, 40)}' is refused`, () =>
     assert.throws(() => parseUri(text), { name: 'OperatorError', code: 'NBD_URI', message }))
+}
+
+for (const text of [
+  'nbd://me:hunter2@a/x',
+  '//me:hunter2@a/x',
+  'nbd://a/x?password=hunter2',
+  'nbd://a/x?password=%zzhunter2',
+]) {
+  test(`the secret in '${text}' is not repeated`, () =>
+    assert.throws(
+      () => parseUri(text),
+      ({ code, message }: OperatorError) => code === 'NBD_URI' && !message.includes('hunter2'),
+    ))
 }
 
 test('a disk keeps its name whatever way it is written in', () => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // NBD URIs (github.com/NetworkBlockDevice/nbd, doc/uri.md): where a server is, and which of its exports is meant.
-import { OperatorError } from '@lunkit/target-api'
+import { OperatorError, withoutSecrets } from '@lunkit/target-api'
 import { DEFAULT_PORT, LONGEST_STRING } from './protocol.ts'
 
 export interface NbdPlace {
@@ -78,12 +78,12 @@ function decode(text: string, part: string): string {
   try {
     return decodeURIComponent(part)
   } catch {
-    throw wrong(text, `has '${part}', which cannot be decoded`)
+    throw wrong(text, 'has a part that cannot be decoded')
   }
 }
 
 const wrong = (uri: string, what: string): OperatorError =>
-  new OperatorError('NBD_URI', `'${uri}' as an NBD URI ${what}`, {
+  new OperatorError('NBD_URI', `'${withoutSecrets(uri)}' as an NBD URI ${what}`, {
     hint: 'write nbd://host:port/export, nbds://host/export or nbd+unix:///export?socket=/path',
   })
 
