@@ -143,6 +143,26 @@ test('if the blocks cannot be made durable, nothing is said of them', async t =>
   await again.close()
 })
 
+test('checksums of another image are refused, unless it is the same that has moved', async t => {
+  const checksums = join(await scratch(t), 'sums')
+  const named = (identity: string): MemoryStore => Object.assign(lasting(), { identity })
+  const open = (identity: string, checksumsmoved = false): Promise<BackingStore> =>
+    filter.open(named(identity), { checksums, checksumsmoved })
+  const other = { code: 'CHECKSUM_FILE', message: /belongs to "file:\/a\u00e4", not to "file:\/b"/ }
+  await (await open('')).close()
+  const first = new StoreExchange(await open('file:/a\u00e4'))
+  await first.wrote(0, pattern(4096, 1))
+  await first.close()
+  await assert.rejects(open('file:/b'), other)
+  const moved = new StoreExchange(await open('file:/b', true))
+  assert.equal((await moved.read(0, 4096)).error, StoreError.medium, 'and has the checksums')
+  await moved.close()
+  await (await open('file:/b')).close()
+  await (await open(`file:/${'long'.repeat(1000)}`, true)).close()
+  await (await open('file:/b')).close()
+  await assert.rejects(open('file:/a\u00e4'), { code: 'CHECKSUM_FILE' })
+})
+
 test('files that are no checksums, or of other blocks, are refused and left alone', async t => {
   const path = join(await scratch(t), 'other')
   await writeFile(path, 'something dear')

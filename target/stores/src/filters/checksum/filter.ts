@@ -191,6 +191,11 @@ export const filter: FilterType = {
       choices: [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536],
       initial: USUAL_BLOCK,
     },
+    checksumsmoved: {
+      type: 'boolean',
+      help: 'Take checksums= though the store below has another name now',
+      initial: false,
+    },
   },
   open: async (below, values) => {
     const block = Number(values['checksumblock'] ?? USUAL_BLOCK)
@@ -214,7 +219,13 @@ export const filter: FilterType = {
     return new CheckedStore(
       below,
       block,
-      path === undefined ? null : await SideFile.open(String(path), block),
+      path === undefined
+        ? null
+        : await SideFile.open(String(path), {
+            block,
+            of: below.identity,
+            moved: values['checksumsmoved'] === true,
+          }),
     )
   },
 }

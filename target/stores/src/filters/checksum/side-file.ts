@@ -7,10 +7,21 @@ import { ChecksumTable, GROUP } from './table.ts'
 
 const MAGIC = 'lunkit checksums 1'
 const HEAD = 4096
+/** Bytes of the name of what is below; a longer one is not kept, and not looked at. */
+const MOST_NAME = 4000
 /** A group's mark has a page of its own before the checksums, so that it is written alone. */
 const MARK = 4096
 const SUMS = GROUP * 4
 const RECORD = MARK + SUMS
+
+export interface SideOptions {
+  /** Bytes that have one checksum. */
+  readonly block: number
+  /** The identity of the store below; empty where it has none, and then it is not looked at. */
+  readonly of?: string
+  /** The store below has another identity now. */
+  readonly moved?: boolean
+}
 
 /**
  * A group is marked, durably, before the first of its blocks is written, and from then on its checksums here are old. They are
@@ -34,11 +45,11 @@ export class SideFile {
   }
 
   /** Makes the file where there is none. Rejects with OperatorError CHECKSUM_FILE, FILE_IN_USE or FILE_NOT_REGULAR. */
-  static async open(path: string, block: number): Promise<SideFile> {
+  static async open(path: string, options: SideOptions): Promise<SideFile> {
     try {
       const own = await openOwnFile(path, { parameter: 'checksums', mode: 0o600 })
       try {
-        return await SideFile.#read(path, own, block)
+        return await SideFile.#read(path, own, options)
       } catch (error) {
         await own.close()
         throw error
@@ -49,16 +60,14 @@ export class SideFile {
     }
   }
 
-  static async #read(path: string, own: OwnFile, block: number): Promise<SideFile> {
+  static async #read(path: string, own: OwnFile, options: SideOptions): Promise<SideFile> {
     const { file } = own
     const { size } = await file.stat()
+    const { block, of = '', moved = false } = options
     const head = Buffer.alloc(HEAD)
-    if (size === 0) {
-      head.write(`${MAGIC}\nblock ${block}\n`)
-      await file.write(head, 0, HEAD, 0)
-      await file.datasync()
-    } else await readAll(file, head, 0)
-    const found = new RegExp(`^${MAGIC}\nblock (\\d+)\n`).exec(head.toString('latin1'))
+    if (size > 0) await readAll(file, head, 0)
+    else head.write(`${MAGIC}\nblock ${block}\n`)
+    const found = new RegExp(`^${MAGIC}\nblock (\\d+)\n(?:of (".*")\n)?`).exec(head.toString())
     if (found === null) throw refused(path, 'is no file of checksums', 'name another one, or a new one')
     if (Number(found[1]) !== block) {
       throw refused(
@@ -66,6 +75,19 @@ export class SideFile {
         `is of blocks of ${found[1]} bytes`,
         `give checksumblock=${found[1]}, or a new file`,
       )
+    }
+    const name = JSON.stringify(of)
+    const other = of !== '' && found[2] !== name
+    if (other && found[2] !== undefined && !moved) {
+      const hint = 'name another file; if it is the same data at another place, add checksumsmoved=yes'
+      throw refused(path, `belongs to ${found[2]}, not to ${name}`, hint)
+    }
+    const line = other && Buffer.byteLength(name) <= MOST_NAME ? `of ${name}\n` : ''
+    if (size === 0 || line !== '') {
+      // Whatever is cut short here begins as before.
+      head.fill(0).write(`${MAGIC}\nblock ${block}\n${line}`)
+      await file.write(head, 0, HEAD, 0)
+      await file.datasync()
     }
     const table = new ChecksumTable()
     let lost = 0
