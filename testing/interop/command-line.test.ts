@@ -393,7 +393,7 @@ test('help names every key that a LUN takes', async () => {
   const help = (await lunkit(['help', 'serve'])).stdout.toString()
   for (const lun of [at('keys.img,nokey=1'), 'memory:1M,nokey=1']) {
     const { stderr } = await lunkit(['serve', lun])
-    const keys = /keys of \w+ are (.+)/
+    const keys = /its keys are ([^(]+) \(NAME\.key/
       .exec(stderr)![1]!
       .split(', ')
       .filter(key => key !== 'path')

@@ -53,6 +53,8 @@ Filters stand in front of any of them, the one next to the device first:
   cache:nbd://host/disk,cachesize=1G      what was read or written lately is read from memory
   checksum:disk.img,checksums=FILE        a block that is not what was written is an error (checksumblock)
   encrypt:disk.img,keyfile=FILE           AES-XTS, as dm-crypt's plain mode has it (cryptsector)
+Each kind has more keys: docs/cookbook/storage.md and its links list them. NAME.key=value is for the layer NAME alone, as
+in overlay:golden.img,file.readonly=yes.
 
 Keys of every disk (readonly=yes, for one; K, M, G and T are powers of 1024; a comma in a path is written '\\,'):
   readonly, removable          refuse every write; a medium that can be ejected

@@ -165,7 +165,7 @@ function deal(spec: LunSpec, layers: readonly Layer[], arguable: Layer): void {
     if (takers.length === 0) {
       const known = [...new Set(layers.flatMap(({ table }) => Object.keys(table)))]
       throw new OperatorError('LUN_KEY_UNKNOWN', `'${spec.label}' has the unknown key '${name}'`, {
-        hint: `keys of ${arguable.name} are ${known.join(', ')}`,
+        hint: `its keys are ${known.join(', ')} (NAME.key: for the layer of that name alone)`,
       })
     }
     for (const { texts } of takers) texts[own] = text

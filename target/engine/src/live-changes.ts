@@ -90,7 +90,7 @@ export async function controlUnit(
   if (control === undefined) {
     const known = Object.keys(controls).join(', ')
     throw new OperatorError('CONTROL_UNKNOWN', `The storage of ${nameOf(unit)} has no '${name}'`, {
-      hint: known === '' ? 'put a filter in front of it that has, such as overlay' : `it has ${known}`,
+      hint: `it has ${known === '' ? 'none' : known}; every LUN has resize and rescan, a drive insert and eject`,
     })
   }
   if (control.changes === 'medium') refuseOccupied(unit)

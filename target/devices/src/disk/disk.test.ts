@@ -167,6 +167,10 @@ test('stores and values that do not fit are refused with a way out', async () =>
   await reject('STORE_EMPTY', 0)
   await reject('STORE_SIZE', 1000)
   await reject('STORE_SIZE', 512 * 9, { block: 4096 })
+  const image = Object.assign(new StandInStore({ size: 1000 }), { note: 'it looks like an image' })
+  await assert.rejects(device.open(image, {}), {
+    hint: 'it looks like an image; if it is a disk as it is, make it 1024 bytes long',
+  })
   await reject('STORE_TOO_LARGE', 2 ** 53)
   await reject('PHYSICAL_BELOW_BLOCK', 4096, { block: 4096, physical: 512 })
   await reject('BLOCK_SIZE', 4096, { block: 520 })

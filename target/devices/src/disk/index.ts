@@ -264,11 +264,14 @@ function checkSize(store: BackingStore, { block }: DiskOptions): void {
     })
   }
   if (size % block !== 0) {
+    // Never shorter: what is behind the last block may be somebody's.
+    const longer = `make it ${size - (size % block) + block} bytes long`
+    const { note = '' } = store
     throw new OperatorError(
       'STORE_SIZE',
       `Disk: the ${size} bytes of ${identity} are no multiple of the block of ${block}`,
       {
-        hint: `make it ${size < block ? '' : `${size - (size % block)} or `}${size - (size % block) + block} bytes long`,
+        hint: note === '' ? longer : `${note}; if it is a disk as it is, ${longer}`,
       },
     )
   }

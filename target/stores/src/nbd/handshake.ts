@@ -266,6 +266,15 @@ class Handshake {
     const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : ''
     const listed = names.slice(0, MOST_NAMED).map(name => `'${name}'`)
     const known = last.type === OptionReply.ack && names.length > 0
+    if (names.includes(printable(Buffer.from(exportName)))) {
+      return new OperatorError(
+        'NBD_EXPORT',
+        `NBD server '${uri}' lists export '${exportName}' and refuses it`,
+        {
+          hint: 'what the server says itself, and what is behind the export, tell why',
+        },
+      )
+    }
     return new OperatorError('NBD_EXPORT', `NBD server '${uri}' has no export '${exportName}'`, {
       hint: known ? `it has ${listed.join(', ')}${more}` : 'it does not tell which it has',
     })

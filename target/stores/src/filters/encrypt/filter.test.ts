@@ -123,6 +123,7 @@ test('keys that are none, or that nobody made by chance, are refused without a w
   }
   await assert.rejects(filter.open(new MemoryStore(512), { keyfile: '/nowhere/key' }), {
     code: 'ENCRYPT_KEY',
+    hint: /> '\/nowhere\/key' && chmod 600 '\/nowhere\/key'$/,
   })
   await assert.rejects(filter.open(new MemoryStore(1000), { keyfile: await keyFile(t) }), {
     code: 'ENCRYPT_SIZE',

@@ -4,6 +4,7 @@ import { createSecretKey, type KeyObject } from 'node:crypto'
 import { constants } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { OperatorError } from '@lunkit/target-api'
+import { codeOf } from '../../errno.ts'
 import { kindOf } from '../../file/open-file.ts'
 
 /** Two keys of AES-256: one for the data, one for the places. */
@@ -11,7 +12,8 @@ const KEY_BYTES = 64
 /** Bytes of chance have fewer different values in one of 10^20 keys. */
 const LEAST_VALUES = 32
 const MOST_READ = 4096
-const WAY = 'make one with: head -c 64 /dev/urandom > key && chmod 600 key'
+const wayTo = (path: string): string =>
+  `make one with: head -c 64 /dev/urandom > ${path} && chmod 600 ${path}`
 
 export interface Key {
   readonly key: KeyObject
@@ -36,7 +38,11 @@ export async function readKey(path: string): Promise<Key> {
 }
 
 const refused = (path: string, why: string, cause?: unknown): OperatorError =>
-  new OperatorError('ENCRYPT_KEY', `The key file '${path}' ${why}`, { hint: WAY, cause })
+  new OperatorError('ENCRYPT_KEY', `The key file '${path}' ${why}`, {
+    // Nobody is told to write over a file that is there.
+    hint: codeOf(cause) === 'ENOENT' ? wayTo(`'${path}'`) : `name another file; ${wayTo('NEW.key')}`,
+    cause,
+  })
 
 function refuseSpecial(path: string, kind: string): void {
   if (kind !== '') throw refused(path, `is ${kind}, not a regular file`)
