@@ -14,7 +14,7 @@ export const ExitCode = Object.freeze({
 
 /** Codes of errors (OperatorError's and the initiator's) to exit codes, first match first. */
 const EXIT_OF: readonly (readonly [RegExp, number])[] = [
-  [/^(STORE_FLUSH|FILE_WRITE)/, ExitCode.failed],
+  [/^(STORE_FLUSH|QCOW2_LOST|FILE_WRITE)/, ExitCode.failed],
   [/^FILE_SIZE/, ExitCode.usage],
   [/^(LUN_MISSING|FILE_|PORTAL_IN_USE|PORT_IN_USE|ENOENT|EADDRINUSE|EACCES)/, ExitCode.missing],
   [/^LOGIN_(?!TIMEOUT)/, ExitCode.refused],

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // qcow2 images over iSCSI: QEMU's own tools judge them, also after lunkit was killed amid writes.
 import assert from 'node:assert/strict'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { connect } from 'lunkit/initiator'
@@ -54,6 +54,21 @@ test('snapshots inside an image, while an initiator uses it', async t => {
   }
   await sound(image)
   assert.match(await qemu('qemu-img', 'snapshot', '-l', image), /before/)
+})
+
+test('an image that is lost at the end is what the target says, and it ends', async t => {
+  const image = join(await scratch(t), 'disk.qcow2')
+  // Its standard input stays open.
+  const target = await serve([`qcow2:${image},size=16M`, '--control'])
+  t.after(() => target.stop('SIGKILL'))
+  {
+    await using disk = await connect(target.ready.luns[0]!.url)
+    await disk.write(0, pattern(65_536, 1))
+  }
+  await truncate(image, 0)
+  assert.equal(await target.stop(), 1)
+  assert.match(target.stderr(), /QCOW2_LOST/)
+  assert.doesNotMatch(target.stderr(), /in time/)
 })
 
 test('killed amid writes, the image is sound and has all that was flushed', async t => {

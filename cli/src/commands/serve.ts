@@ -175,8 +175,12 @@ async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> 
   const stopListening = flags.control
     ? takeCommands(serving, (line, answer) => tellAnswer(line, answer, flags.json === true))
     : null
-  await stopped
-  stopListening?.()
+  try {
+    await stopped
+  } finally {
+    // Standard input would keep the process.
+    stopListening?.()
+  }
 }
 
 function tellAnswer(line: string, answer: ControlAnswer | Error, json: boolean): void {
