@@ -389,6 +389,25 @@ test('help teaches', async () => {
   }
 })
 
+test('a LUN without a size ends read and write, and its session', async () => {
+  const empty = await serve(['cdrom:'])
+  try {
+    const { url } = empty.ready.luns[0]!
+    for (const words of [
+      ['read', url, '-o', at('none')],
+      ['write', url, at('disk.img')],
+    ]) {
+      const { code, stderr } = await lunkit(words)
+      // No code: it had to be ended.
+      assert.equal(typeof code, 'number', words[0])
+      assert.notEqual(code, 0)
+      assert.match(stderr, /medium not present/i)
+    }
+  } finally {
+    await empty.stop()
+  }
+})
+
 test('help names every key that a LUN takes', async () => {
   const help = (await lunkit(['help', 'serve'])).stdout.toString()
   for (const lun of [at('keys.img,nokey=1'), 'memory:1M,nokey=1']) {

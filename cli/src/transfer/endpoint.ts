@@ -42,7 +42,11 @@ export function requireLun(text: string): string {
 /** A LUN as source and sink; edges that are not whole blocks are read, changed and written back. */
 export async function openLun(url: string, options: ConnectOptions): Promise<Source & Sink> {
   const disk = await connect(url, options)
-  const { blockSize, bytes } = await disk.capacity()
+  const { blockSize, bytes } = await disk.capacity().catch(async error => {
+    // Without its end the session would go on, and the process with it.
+    await disk.close().catch(() => {})
+    throw error
+  })
   return {
     label: url,
     size: bytes,

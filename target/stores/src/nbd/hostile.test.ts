@@ -103,6 +103,17 @@ const HANDSHAKES: Record<string, [PeerOptions, string, RegExp]> = {
     /closed/,
   ],
   'no description of the export': [{ option: go(optionReply(7, 1)) }, 'NBD_PROTOCOL', /not describe/],
+  'an export that is listed and refused': [
+    {
+      option: (option, _, peer) => {
+        if (option === 7) peer.send(optionReply(7, 2 ** 31 + 6))
+        if (option === 3) peer.send(optionReply(3, 2, uint32(0)), optionReply(3, 1))
+        return option === 7 || option === 3
+      },
+    },
+    'NBD_EXPORT',
+    /lists export '' and refuses it/,
+  ],
   'a description of a wrong length': [
     { option: go(optionReply(7, 3, hex('000001'))) },
     'NBD_PROTOCOL',
