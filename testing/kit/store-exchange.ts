@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Puts requests to a store as a device would, and counts its answers.
 import assert from 'node:assert/strict'
-import { type BackingStore, BufferPool, StoreError, type StoreIo, Task } from '@lunkit/target-api'
+import { type BackingStore, BufferPool, StoreError, StoreIo, Task } from '@lunkit/target-api'
 
 export interface Answer {
   readonly error: StoreError
@@ -15,7 +15,6 @@ export interface ReadAnswer extends Answer {
 interface Pending {
   readonly call: string
   answers: number
-  readonly resolve: (answer: Answer) => void
 }
 
 /** Written where a store must fill, and around where it must not write. */
@@ -34,9 +33,11 @@ export class StoreExchange {
     this.store = store
   }
 
-  /** A request nobody has filled yet. */
+  /** A request nobody has filled yet; it is not its task's own, as none is that a filter makes: that one is nobody's to finish. */
   io(): StoreIo {
-    return new Task(this.#pool, () => assert.fail('a store ended a task itself')).io
+    const task = new Task(this.#pool, () => assert.fail('a store ended a task itself'))
+    task.io.onFinish = () => assert.fail("a store finished its task's own request, not the one it was given")
+    return new StoreIo(task)
   }
 
   /** Puts the request as it is; resolves with its first answer. */
@@ -89,10 +90,12 @@ export class StoreExchange {
 
   #ask(call: string, io: StoreIo, act: () => void): Promise<Answer> {
     return new Promise(resolve => {
-      const pending: Pending = { call: `${call} of ${io.length} at ${io.offset}`, answers: 0, resolve }
+      const pending: Pending = { call: `${call} of ${io.length} at ${io.offset}`, answers: 0 }
       this.#all.push(pending)
-      io.task.deviceData = pending
-      io.onFinish = answered
+      io.onFinish = () => {
+        pending.answers++
+        resolve({ error: io.error, failedAt: io.failedAt })
+      }
       act()
     })
   }
@@ -166,12 +169,6 @@ export class StoreExchange {
     for (let turn = 0; turn < 3; turn++) await new Promise(resolve => setImmediate(resolve))
     this.settled()
   }
-}
-
-function answered(task: Task): void {
-  const pending = task.deviceData as Pending
-  pending.answers++
-  pending.resolve({ error: task.io.error, failedAt: task.io.failedAt })
 }
 
 function untouched(guard: Buffer): boolean {

@@ -145,9 +145,9 @@ const READING: readonly Case[] = [
     io.length = 512
     io.segments.push(Buffer.alloc(512))
     await new Promise<void>((resolve, reject) => {
-      io.onFinish = ({ io: same }) => {
-        if (same.error !== StoreError.none) reject(new Error(`error ${same.error}`))
-        else if (left-- > 0) exchange.store.read(same)
+      io.onFinish = () => {
+        if (io.error !== StoreError.none) reject(new Error(`error ${io.error}`))
+        else if (left-- > 0) exchange.store.read(io)
         else resolve()
       }
       exchange.store.read(io)

@@ -136,7 +136,7 @@ class HandlerStore implements BackingStore, LinkUser {
 
   #ask(io: StoreIo, kind: number, offset: number, length: number, note = 0, place = 0): void {
     const request = this.#link.take()
-    request.task = io.task
+    request.io = io
     request.kind = kind
     request.bodyLength = RANGE.length
     request.note = note
@@ -168,7 +168,7 @@ class HandlerStore implements BackingStore, LinkUser {
     }
   }
 
-  roomFor({ kind, task, status, count, longestIn }: Request, bytes: number): readonly Buffer[] | null {
+  roomFor({ kind, io, status, count, longestIn }: Request, bytes: number): readonly Buffer[] | null {
     if (!Object.hasOwn(ERRORS, status))
       throw new HandlerFault(`it answered with the unknown status ${status}`)
     if (kind !== Kind.read) {
@@ -180,11 +180,10 @@ class HandlerStore implements BackingStore, LinkUser {
       return null
     }
     if (bytes !== longestIn) throw new HandlerFault(`it read ${bytes} bytes of ${longestIn}`)
-    return task.io.segments
+    return io.segments
   }
 
-  answered({ kind, task, status, count, flags, note }: Request): void {
-    const { io } = task
+  answered({ kind, io, status, count, flags, note }: Request): void {
     io.storeData = null
     const error = ERRORS[status]!
     if (error === StoreError.none) {
@@ -194,8 +193,7 @@ class HandlerStore implements BackingStore, LinkUser {
     io.finish(error)
   }
 
-  ended({ task }: Request, how: 'gone' | 'lost' | 'aborted'): void {
-    const { io } = task
+  ended({ io }: Request, how: 'gone' | 'lost' | 'aborted'): void {
     io.storeData = null
     io.finish(ENDS[how])
   }

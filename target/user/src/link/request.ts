@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One request to a handler, pooled: the message, its data, and what the handler said.
-import type { Task } from '@lunkit/target-api'
+import type { StoreIo, Task } from '@lunkit/target-api'
 import { EXECUTE, REQUEST } from './protocol.ts'
 
 export const HEADER = REQUEST.length
@@ -9,6 +9,9 @@ const NONE: readonly Buffer[] = []
 export class Request {
   /** Header and body; whoever asks fills the body, whose last eight bytes are the place of its data in shared memory, if they go there. */
   readonly frame = Buffer.alloc(HEADER + EXECUTE.length)
+  /** Of blocks: what is to be finished, which may be a filter's own and not that of its task. */
+  io: StoreIo = null as unknown as StoreIo
+  /** Of commands. */
   task: Task = null as unknown as Task
   kind = 0
   flags = 0
@@ -44,6 +47,7 @@ export class Request {
 
   /** Back to one that nobody has filled. */
   clear(): void {
+    this.io = null as unknown as StoreIo
     this.task = null as unknown as Task
     this.flags = 0
     this.session = 0
