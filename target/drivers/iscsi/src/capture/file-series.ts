@@ -85,7 +85,13 @@ export class FileSeries {
   }
 
   /** Writes what waits, ends the file, and says what is missing. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    const end = this.#close()
+    this.#host.list.ending(end)
+    return end
+  }
+
+  async #close(): Promise<void> {
     while (this.#writing !== null) await this.#writing
     if (this.#dropped > 0)
       this.#host.warn(`Capture ${this.#path} lacks ${this.#dropped} of ${this.#received} packets`)
