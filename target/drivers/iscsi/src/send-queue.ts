@@ -7,8 +7,9 @@ import type { ConnectionCounters } from './connection-counters.ts'
 /** Room for headers and small data segments: of an idle connection, and of one that has much to say at a time. */
 const LEAST_ARENA_BYTES = 1024
 const ARENA_BYTES = 16_384
-/** One write takes about this much, so that a slow peer's buffers come free as it reads. */
-const BATCH_BYTES = 1024 * 1024
+/** One write takes about this much: a slow peer's buffers come free as it reads, and a fast peer is woken seldom. */
+const SLOW_BATCH_BYTES = 1024 * 1024
+const FAST_BATCH_BYTES = 4 * 1024 * 1024
 const NOTHING = Buffer.alloc(0)
 
 /** Sees what is given to the socket. */
@@ -21,6 +22,8 @@ export interface WireTap {
 export interface SendOwner {
   /** A write is through; `queued` fell. */
   written(): void
+  /** The write was under way when the clock last ticked. */
+  readonly wasWriting: boolean
 }
 
 /**
@@ -35,6 +38,8 @@ export class SendQueue {
   tap: WireTap | null = null
   /** Writes that are through. */
   writes = 0
+  /** The last full write took long. So it is thought of every peer at first. */
+  slow = true
   /** What is sent is lost, as a rehearsal wants it. */
   muted = false
   readonly #socket: Socket
@@ -123,7 +128,8 @@ export class SendQueue {
     if (this.#head === this.#tail) return
     let bytes = 0
     let end = this.#head
-    while (end < this.#tail && bytes < BATCH_BYTES) bytes += this.#buffers[end++]!.length
+    const most = this.slow ? SLOW_BATCH_BYTES : FAST_BATCH_BYTES
+    while (end < this.#tail && bytes < most) bytes += this.#buffers[end++]!.length
     this.#writing = true
     this.#writingBytes = bytes
     this.#counters.bytesOut += bytes
@@ -206,6 +212,7 @@ export class SendQueue {
     if (this.#closed || error !== null) return
     this.writes++
     this.queued -= this.#writingBytes
+    if (this.#writingBytes >= SLOW_BATCH_BYTES) this.slow = this.#owner.wasWriting
     // Still writing, so that answers which come out of responseSent() go with the next batch.
     this.#release(this.#givenBuffers)
     this.#writing = false
