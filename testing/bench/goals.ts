@@ -96,6 +96,8 @@ export interface Outcome {
   readonly against: string
   readonly wanted: string
   readonly reached: string
+  /** What the bare limit reaches beside the same opponent: more than that no target can have here. */
+  readonly bare: string
   readonly verdict: 'met' | 'missed'
   readonly byCost: boolean
 }
@@ -118,6 +120,7 @@ export function outcomes(report: Report): Outcome[] {
         against: '',
         wanted: `${sign} ${wanted} ${unit}`.trim(),
         reached: value,
+        bare: '',
         verdict,
         byCost: false,
       },
@@ -133,31 +136,41 @@ function ratioOutcome(results: readonly Result[], goal: RatioGoal, opponent: Opp
   const rivals = OPPONENTS[opponent].names.flatMap(name => theirs?.[name] ?? [])
   if (own === undefined || rivals.length === 0) return []
   const wanted = goal.wanted[opponent]!
-  const rates = own.rate / Math.max(...rivals.map(rival => rival.rate))
-  const costs = own.cost / Math.min(...rivals.map((rival: Run) => rival.cost))
+  const best = Math.max(...rivals.map(rival => rival.rate))
+  const cheapest = Math.min(...rivals.map(rival => rival.cost))
+  const rates = own.rate / best
+  const costs = own.cost / cheapest
+  const bare = opponent === 'limit' ? undefined : theirs?.['limit']
+  const bareRatio = (figure: (run: Run) => number, rival: number): string =>
+    bare === undefined ? '' : (figure(bare) / rival).toFixed(2)
   const common = {
     label: `${goal.case}${goal.figure === 'cost' ? ', processor time a command' : ''}`,
     against: OPPONENTS[opponent].head,
   }
   if (goal.figure === 'cost') {
     const verdict = costs <= wanted ? 'met' : 'missed'
-    return [{ ...common, wanted: `≤ ${wanted}`, reached: costs.toFixed(2), verdict, byCost: false }]
+    const reached = costs.toFixed(2)
+    const bareCosts = bareRatio(run => run.cost, cheapest)
+    return [{ ...common, wanted: `≤ ${wanted}`, reached, bare: bareCosts, verdict, byCost: false }]
   }
   // A generator at its limit shows its own speed: then the target's work a command says what there is to say.
   const byCost = rates < wanted && own.client >= SATURATED
   const verdict = rates >= wanted || (byCost && 1 / costs >= wanted) ? 'met' : 'missed'
   const reached = byCost ? `${rates.toFixed(2)}† (${(1 / costs).toFixed(2)})` : rates.toFixed(2)
-  return [{ ...common, wanted: `≥ ${wanted}`, reached, verdict, byCost }]
+  const bareRates = bareRatio(run => run.rate, best)
+  return [{ ...common, wanted: `≥ ${wanted}`, reached, bare: bareRates, verdict, byCost }]
 }
+
+const HEADS = ['Goal', 'Beside', 'Wanted', 'Reached', 'The bare limit there', 'Verdict']
 
 export function goalsTable(report: Report): string {
   const all = outcomes(report)
   if (all.length === 0) return ''
   const met = all.filter(({ verdict }) => verdict === 'met').length
-  const rows = all.map(one => [one.label, one.against, one.wanted, one.reached, one.verdict])
+  const rows = all.map(one => [one.label, one.against, one.wanted, one.reached, one.bare, one.verdict])
   const note = all.some(({ byCost }) => byCost)
     ? '\n\n† The load generator is the limit: its core was full. In parentheses the ratio of processor time a command, ' +
       'the other target to lunkit, which decides.'
     : ''
-  return `${met} of ${all.length} met.\n\n${table(['Goal', 'Beside', 'Wanted', 'Reached', 'Verdict'], rows)}${note}`
+  return `${met} of ${all.length} met.\n\n${table(HEADS, rows)}${note}`
 }
