@@ -117,7 +117,7 @@ class Connection:
                 os.close(fd)
         except OSError:
             shared = None  # then data come behind the messages
-        mine = {'version': 1, 'identity': self.image.identity, 'depth': 64, 'shared': bool(shared)}
+        mine = {'version': min(2, wanted['version']), 'identity': self.image.identity, 'depth': 64, 'shared': bool(shared)}
         if wanted['level'] == 'blocks':
             mine |= {'size': self.image.size, 'block': 4096, 'cache': True, 'keeps': True}
         else:

@@ -6,6 +6,7 @@ import {
   INVALID_COMMAND_OPERATION_CODE,
   INVALID_FIELD_IN_CDB,
   LBA_OUT_OF_RANGE,
+  readSense,
   type SenseCode,
   Status,
   strayBit,
@@ -351,13 +352,14 @@ function answerOf(task: Task): Answer {
     assert.notEqual(task.senseCode, null)
     assert.equal(task.inLength, 0)
   }
+  const relayed = task.senseLength > 0 ? readSense(task.sense.subarray(0, task.senseLength)) : null
   return {
     status: task.status,
     sense: task.senseCode,
     data: Buffer.from(all.subarray(0, sent)),
     inLength: task.inLength,
     outLength: task.outLength,
-    information: task.information,
+    information: (relayed ?? task.senseExtra)?.information ?? task.information,
     progress: task.progress,
     field: task.fieldByte < 0 ? null : { byte: task.fieldByte, bit: task.fieldBit, inCdb: task.fieldInCdb },
   }

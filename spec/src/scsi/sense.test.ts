@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { readSense, SENSE_LENGTH_MAX, type SenseExtra, writeSense } from './sense.ts'
+import { readSense, SENSE_LENGTH_MAX, type SenseExtra, senseFault, writeSense } from './sense.ts'
 import { sense } from './sense-code.ts'
 import {
   FILEMARK_DETECTED,
@@ -45,6 +45,38 @@ test('golden fixed sense', () => {
     made(false, FILEMARK_DETECTED, { filemark: true, information: -1 }),
     'f00080ffffffff0a000000000001' + '00000000',
   )
+})
+
+test('sense data that are not whole are told by what is wrong', () => {
+  for (const [bytes, fault] of [
+    ['', /missing/],
+    ['7f', /code 7fh/],
+    ['7000030000000a000000001100', /after 13 bytes/],
+    ['7000030000000006000000001100', /^$/],
+    ['7203110000000000', /^$/],
+    ['720311000000000c000a80000000000000000001', /^$/],
+    ['720311000000000d000a80000000000000000001', /have 21 bytes/],
+    ['720311000000000c000b80000000000000000001', /does not fit/],
+    ['72031100000000020002', /does not fit/],
+    ['72031100000000020000', /^$/],
+  ] as const) {
+    assert.match(senseFault(Buffer.from(bytes, 'hex')), fault, bytes)
+  }
+})
+
+test('what is written is whole, and no bytes make the check fail', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 300 }), bytes => {
+      bytes[0] = 0x70 | (bytes[0]! & 3)
+      assert.equal(typeof senseFault(bytes), 'string')
+    }),
+  )
+  for (const descriptor of [false, true]) {
+    const into = new Uint8Array(64)
+    const extra = { information: 1, commandSpecific: 2, filemark: true, fieldPointer: pointer }
+    const length = writeSense(into, descriptor, INVALID_FIELD_IN_CDB, extra)
+    assert.equal(senseFault(into.subarray(0, length)), '')
+  }
 })
 
 test('golden descriptor sense', () => {

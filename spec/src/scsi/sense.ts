@@ -232,6 +232,27 @@ export function readSense(bytes: Uint8Array): SenseReport | null {
   return null
 }
 
+/** SPC-4, sense data: longest. */
+export const LONGEST_SENSE_DATA = 252
+
+/** Why these bytes are not whole sense data of either format, as the end of a sentence; empty if they are. What is only vendor specific is theirs. */
+export function senseFault(bytes: Uint8Array): string {
+  if (bytes.length === 0) return 'are missing'
+  if (bytes.length > LONGEST_SENSE_DATA) return `are ${bytes.length} bytes long`
+  const response = bytes[0]! & 0x7f
+  if (response < 0x70 || response > 0x73) return `have the response code ${response.toString(16)}h`
+  const isFixed = response < 0x72
+  if (bytes.length < (isFixed ? 14 : DESCRIPTOR_SENSE.length)) return `end after ${bytes.length} bytes`
+  const end = 8 + bytes[7]!
+  if (end > bytes.length) return `say that they have ${end} bytes, and have ${bytes.length}`
+  if (isFixed) return end < 14 ? 'end before the additional sense code' : ''
+  for (let at = DESCRIPTOR_SENSE.length; at < end; at += 2 + bytes[at + 1]!) {
+    const fits = at + 2 <= end && at + 2 + bytes[at + 1]! <= end
+    if (!fits) return 'have a descriptor that does not fit'
+  }
+  return ''
+}
+
 function readFixed(bytes: Uint8Array): SenseReport | null {
   if (bytes.length < 3) return null
   const f = FIXED_SENSE.field

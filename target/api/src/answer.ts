@@ -4,6 +4,7 @@ import {
   INTERNAL_TARGET_FAILURE,
   LOGICAL_UNIT_NOT_READY_CAUSE_NOT_REPORTABLE,
   type SenseCode,
+  type SenseExtra,
   SPACE_ALLOCATION_FAILED_WRITE_PROTECT,
   Status,
   UNRECOVERED_READ_ERROR,
@@ -50,7 +51,18 @@ export function fail(task: Task, code: SenseCode, place: FieldPlace | null = nul
   failed(task, code)
 }
 
-/** The same for a parameter list: byte and bit count from the list's start. */
+/**
+ * Ends the task with CHECK CONDITION and all that sense data can say (SPC-4, sense data): INFORMATION, FILEMARK, EOM, ILI, a deferred error
+ * … Data-in stays, as SSC wants it of a READ that meets a block of another length: `segments` and `inLength` say what there is of it.
+ */
+export function failWith(task: Task, code: SenseCode, extra: SenseExtra): void {
+  task.senseExtra = extra
+  task.status = Status.checkCondition
+  task.senseCode = code
+  task.done()
+}
+
+/** As `fail`, for a parameter list: byte and bit count from the list's start. */
 export function failParameter(task: Task, code: SenseCode, byte = -1, bit = -1): void {
   task.fieldByte = byte
   task.fieldBit = bit
@@ -103,10 +115,12 @@ const SENSE_OF: Readonly<Record<StoreError, SenseCode>> = {
 
 /** Ends the task with the status or sense for its store's error; the failing LBA, where known, becomes INFORMATION. */
 export function failStore(task: Task, blockSize: number, writing: boolean): void {
-  const { error, failedAt, sense } = task.io
+  const { error, failedAt, sense, senseExtra } = task.io
   if (failedAt >= 0) task.information = Math.floor(failedAt / blockSize)
   if (error === StoreError.busy) refuse(task, Status.busy)
   else if (error === StoreError.protection && task.senseCode !== null) fail(task, task.senseCode)
-  else if (error === StoreError.sense && sense !== null) fail(task, sense)
-  else fail(task, writing && error === StoreError.medium ? WRITE_ERROR : SENSE_OF[error])
+  else if (error === StoreError.sense && sense !== null) {
+    task.senseExtra = senseExtra
+    fail(task, sense)
+  } else fail(task, writing && error === StoreError.medium ? WRITE_ERROR : SENSE_OF[error])
 }

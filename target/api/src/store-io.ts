@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A store's view of a task: bytes at an offset, never SCSI.
-import type { SenseCode } from '@lunkit/spec'
+import type { SenseCode, SenseExtra } from '@lunkit/spec'
 import type { Task } from './task.ts'
 
 /** Why a store could not do it. The device maps it to sense in one table (`failStore`). */
@@ -21,7 +21,7 @@ export const StoreError = Object.freeze({
   protection: 7,
   /** It cannot take the request now, and the same may be asked for again: the initiator is answered BUSY. */
   busy: 8,
-  /** None of the others says it: the sense data is in `io.sense`. */
+  /** None of the others says it: the sense data is in `io.sense` and `io.senseExtra`. */
   sense: 9,
 } as const)
 export type StoreError = (typeof StoreError)[keyof typeof StoreError]
@@ -48,6 +48,8 @@ export class StoreIo {
   failedAt = -1
   /** What to tell the initiator where `error` is `sense`. A store made of others hands it up. */
   sense: SenseCode | null = null
+  /** What the sense data say besides, or null. INFORMATION is what it says here; else the block of `failedAt`. */
+  senseExtra: SenseExtra | null = null
   /** Answer of `map`: the bytes are held (written to), not a hole. */
   held = true
   /** The same: they are not held, but room is kept for them. Only of stores that have `anchor`. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The task: one SCSI command from arrival to answer, pooled, with fixed fields.
 
-import type { SenseCode } from '@lunkit/spec'
+import { LONGEST_SENSE_DATA, type SenseCode, type SenseExtra } from '@lunkit/spec'
 import { type BufferPool, LARGEST, type PooledBuffer } from './buffer-pool.ts'
 import type { Binding } from './device.ts'
 import type { InnerCall } from './inner-commands.ts'
@@ -31,8 +31,7 @@ export const TaskState = Object.freeze({
 export type TaskState = (typeof TaskState)[keyof typeof TaskState]
 
 export const LONGEST_CDB = 32
-/** SPC-4, sense data: longest. */
-export const LONGEST_SENSE = 252
+export const LONGEST_SENSE = LONGEST_SENSE_DATA
 
 /**
  * One SCSI command. OWNER: the driver until `submit()`, then the engine; the driver for the data between
@@ -112,6 +111,8 @@ export class Task {
   commandSpecific = -1
   /** PROGRESS INDICATION of the sense data, or -1. */
   progress = -1
+  /** What else the sense data say (filemark, end of medium, incorrect length …); it comes before the fields above. */
+  senseExtra: SenseExtra | null = null
   /** Sense bytes, written by the engine just before sendResponse(), unless a device has them from somebody else (`relay`). */
   readonly sense: Buffer = Buffer.alloc(LONGEST_SENSE)
   senseLength = 0
@@ -207,6 +208,7 @@ export class Task {
     this.information = -1
     this.commandSpecific = -1
     this.progress = -1
+    this.senseExtra = null
     this.senseLength = 0
     this.driverData = null
     this.deviceData = null
@@ -215,6 +217,7 @@ export class Task {
     this.io.failedAt = -1
     this.io.reason = ''
     this.io.sense = null
+    this.io.senseExtra = null
     this.io.storeData = null
   }
 }

@@ -112,6 +112,7 @@ function writeOwnSense(task: Task, code: SenseCode): void {
     ...(task.fieldByte >= 0 && {
       fieldPointer: { byte: task.fieldByte, bit: task.fieldBit, inCdb: task.fieldInCdb },
     }),
+    ...task.senseExtra,
   })
 }
 

@@ -32,6 +32,7 @@ export class InnerIo extends StoreIo {
     this.anchored = false
     this.reason = ''
     this.sense = null
+    this.senseExtra = null
     this.storeData = null
     outer.storeData = this
   }
@@ -42,6 +43,7 @@ export class InnerIo extends StoreIo {
     outer.failedAt = this.failedAt
     outer.reason = this.reason
     outer.sense = this.sense
+    outer.senseExtra = this.senseExtra
     outer.held = this.held
     outer.anchored = this.anchored
     outer.storeData = null

@@ -23,7 +23,15 @@ import {
 } from '@lunkit/target-api'
 import { InquiryMemory } from './inquiry-memory.ts'
 import { Link, type LinkUser } from './link/link.ts'
-import { ATTENTION, CAPACITY, EXECUTE, HandlerFault, type HandlerHello, Kind } from './link/protocol.ts'
+import {
+  ATTENTION,
+  CAPACITY,
+  DATA_WITH_SENSE,
+  EXECUTE,
+  HandlerFault,
+  type HandlerHello,
+  Kind,
+} from './link/protocol.ts'
 import { HEADER, type Request } from './link/request.ts'
 import { linkOptions, nameOf } from './link/ways.ts'
 import { codeOf, endWithSense } from './sense.ts'
@@ -40,6 +48,9 @@ const ENDS = {
   lost: LOGICAL_UNIT_COMMUNICATION_TIME_OUT,
   aborted: LOGICAL_UNIT_COMMUNICATION_TIME_OUT,
 } as const
+
+/** What a handler that comes back cannot have changed. */
+const FIXED = ['type', 'block', 'identity', 'reservations', 'readonly', 'maxTransfer'] as const
 
 /** Statuses without data and sense (SAM-5). */
 const PLAIN: ReadonlySet<number> = new Set([
@@ -67,6 +78,8 @@ export class UserDevice implements Device, LinkUser {
   readonly #timeout: number
   #unit: LogicalUnit | null = null
   #hello: UnitHello | null = null
+  /** What the handler speaks that is there now. */
+  #version = 0
   /** Sessions that the handler knows. */
   readonly #sessions = new Map<Nexus, number>()
   #lastSession = 0
@@ -148,6 +161,7 @@ export class UserDevice implements Device, LinkUser {
   greeted(hello: HandlerHello): void {
     const given = checkUnitHello(hello)
     const before = this.#hello
+    this.#version = given.version
     if (before === null) {
       this.#hello = given
       this.blockSize = given.block ?? 0
@@ -158,7 +172,7 @@ export class UserDevice implements Device, LinkUser {
       Object.assign(this.policies, given.policies)
       return
     }
-    for (const name of ['type', 'block', 'identity', 'reservations', 'readonly', 'maxTransfer'] as const) {
+    for (const name of FIXED) {
       if (given[name] !== before[name]) throw new HandlerFault(`it came back with another ${name}`)
     }
     this.#unit?.warn(`handler ${this.#where} is back`)
@@ -166,12 +180,17 @@ export class UserDevice implements Device, LinkUser {
     this.#resize(given.blocks ?? 0)
   }
 
-  roomFor({ task, status, longestIn }: Request, bytes: number): readonly Buffer[] | null {
-    if (status !== Status.good && status !== Status.checkCondition && !PLAIN.has(status)) {
+  roomFor(request: Request, bytes: number): readonly Buffer[] | null {
+    const { task, status, count, longestIn } = request
+    const failed = status === Status.checkCondition
+    if (status !== Status.good && !failed && !PLAIN.has(status)) {
       throw new HandlerFault(`it answered with the unknown status ${status}`)
     }
+    if (status === Status.good && count !== bytes) throw new HandlerFault('it says two lengths of one answer')
+    request.count = bytes
     if (bytes === 0) return null
-    if (status !== Status.good || longestIn === 0) {
+    const mayBring = status === Status.good || (failed && this.#version >= DATA_WITH_SENSE)
+    if (!mayBring || longestIn === 0) {
       throw new HandlerFault('it answered with data that nobody asked for')
     }
     task.releaseData()
@@ -186,7 +205,7 @@ export class UserDevice implements Device, LinkUser {
       task.inLength = count
       this.#inquiries.keep(task, count)
       succeed(task)
-    } else if (status === Status.checkCondition) endWithSense(task, sense)
+    } else if (status === Status.checkCondition) endWithSense(task, sense, count)
     else refuse(task, status)
   }
 

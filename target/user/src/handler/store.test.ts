@@ -57,7 +57,7 @@ test('a handler that is not there, or is none, is told apart when the store is o
     {},
     { size: 0 },
     { size: 'big' },
-    { size: 512, version: 2 },
+    { size: 512, version: 3 },
     { size: 512, depth: 0 },
     { size: 512, depth: 5000 },
     { size: 512, block: 1000 },
@@ -73,7 +73,7 @@ test('it says which unit it wants, and its error, place and FUA pass', async con
   const handler = await blocksHandler(context, MIB)
   const exchange = new StoreExchange(await open(handler.path, { unit: 'b', shared: 'no' }))
   const hello = JSON.parse(handler.asked[0]!.body.toString()) as Record<string, unknown>
-  assert.deepEqual([hello['level'], hello['unit'], hello['version']], ['blocks', 'b', 1])
+  assert.deepEqual([hello['level'], hello['unit'], hello['version']], ['blocks', 'b', 2])
   assert.equal(exchange.store.identity, `handler:${handler.path}#b`)
   await exchange.wrote(0, pattern(512, 1), [], true)
   assert.equal(handler.asked.at(-1)!.flags, 2)

@@ -129,8 +129,9 @@ export class Link implements ConnectionUser {
   }
 
   greeted(hello: HandlerHello): void {
-    if (hello.version !== VERSION) {
-      throw new HandlerFault(`it speaks version ${String(hello.version).slice(0, 20)}, not ${VERSION}`)
+    const { version } = hello
+    if (!Number.isInteger(version) || version < 1 || version > VERSION) {
+      throw new HandlerFault(`it speaks version ${String(version).slice(0, 20)}, not 1 to ${VERSION}`)
     }
     this.#user.greeted(hello)
     this.#up = true

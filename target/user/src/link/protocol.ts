@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The framing between lunkit and a handler, version 1, as data: docs/how-to/write-a-handler.md tells it to people.
+// The framing between lunkit and a handler as data: docs/how-to/write-a-handler.md tells it to people.
 import { layout, u8, u16, u32, u64 } from '@lunkit/spec'
 
-export const VERSION = 1
+/** The newest that lunkit speaks; a handler answers with the one that it wants to speak, from 1 on. */
+export const VERSION = 2
+
+/** From this version on, an answer to a command may have data-in beside CHECK CONDITION. */
+export const DATA_WITH_SENSE = 2
 
 /** What a message is. Numbers below 80h are lunkit's, the others the handler's. */
 export const Kind = Object.freeze({

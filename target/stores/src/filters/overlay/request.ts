@@ -321,6 +321,7 @@ export class OverlayRequest implements Held, Waiter {
     part.failedAt = -1
     part.reason = ''
     part.sense = null
+    part.senseExtra = null
     part.forceUnitAccess = false
     part.onFinish = this.#partDone
     part.segments.length = 0
@@ -335,6 +336,7 @@ export class OverlayRequest implements Held, Waiter {
       const io = this.#io
       io.reason = part.reason
       io.sense = part.sense
+      io.senseExtra = part.senseExtra
       const began = this.#run.end - part.length
       if (part.failedAt >= 0) io.failedAt = this.#inside(began + part.failedAt - this.#run.at)
     }
