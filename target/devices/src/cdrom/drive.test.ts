@@ -6,6 +6,7 @@ import { OperatorError, type StoreWatcher } from '@lunkit/target-api'
 import { type Answer, Bench } from '../../../../testing/kit/device-bench.ts'
 import { StandInStore } from '../../../../testing/kit/stand-in-store.ts'
 import { BD, CD, disc, openDrive } from './drive.test-kit.ts'
+import type { Drive } from './drive.ts'
 import { device } from './index.ts'
 
 const READY = [0, 0, 0, 0, 0, 0]
@@ -189,6 +190,22 @@ test('reset leaves the tray as it is', async () => {
   await ended(EJECT)
   drive.reset()
   assert.equal(await ended(READY), '2/3a/02')
+})
+
+test('an operator who lets it look again makes another disc of an image that has another size', async () => {
+  const store = Object.assign(disc(CD), { rescan: async () => {} })
+  const bench = await Bench.open(device, store)
+  const drive = bench.device as Drive
+  assert.equal(drive.resized(), false)
+  Object.assign(store, { size: 2048 * 600 })
+  assert.equal(drive.resized(), true)
+  assert.equal((await bench.run(READY)).sense?.asc, 0x28)
+  assert.equal(await capacity({ run: cdb => bench.run(cdb) }), 600)
+  Object.assign(store, { size: 2047 })
+  assert.throws(() => drive.resized(), { code: 'STORE_SIZE' })
+  assert.equal(await capacity({ run: cdb => bench.run(cdb) }), 600)
+  drive.openTray()
+  assert.equal(drive.resized(), false)
 })
 
 test('a store that was away, or has grown, is a disc that may have changed', async () => {

@@ -167,6 +167,17 @@ export class Drive implements Device, PrimaryDevice, MediumDrive {
     if (disc === this.disc) this.#arrived(null)
   }
 
+  /** The image has another size: another disc. Throws OperatorError if it is none any more; what is behind its end cannot be read then. */
+  resized(): boolean {
+    const { disc } = this
+    if (disc === null) return false
+    const { sectors } = disc
+    Object.assign(disc, discOf(disc.store))
+    if (disc.sectors === sectors) return false
+    this.#arrived(null)
+    return true
+  }
+
   // ---- the tray ----
 
   openTray(): void {

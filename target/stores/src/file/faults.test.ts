@@ -61,6 +61,43 @@ function writesBy(take: (data: Buffer, at: number) => number): FileCalls {
   })
 }
 
+const ROADS: Readonly<Record<string, Partial<FileOptions>>> = {
+  readSync: { reads: 'readSync' },
+  threads: { reads: 'threads' },
+  'best road': {},
+  ...(process.platform === 'linux' && { direct: { direct: true }, durable: { sync: true } }),
+}
+
+for (const [road, options] of Object.entries(ROADS)) {
+  test(`a read beyond the end that a file has now brings no zeros, looked at or not (${road})`, async context => {
+    const { path, exchange } = await open(context, options)
+    const model = pattern(SIZE, 1)
+    // Whole blocks stay, where a direct file is read by them.
+    const end = 12_288
+    await truncate(path, end)
+    for (const [offset, length] of [
+      [end, 512],
+      [end - 512, 1024],
+      [0, SIZE],
+      [300_000, 300_000],
+      [SIZE - 512, 512],
+    ] as const) {
+      const { error, failedAt, bytes } = await exchange.read(offset, length)
+      assert.deepEqual([error, failedAt], [StoreError.medium, Math.max(offset, end)], `${offset}+${length}`)
+      const there = Math.max(0, end - offset)
+      assert.ok(bytes.subarray(0, there).every((byte, at) => byte === model[offset + at] || byte === 0xa5))
+      assert.ok(!bytes.subarray(there).some(byte => byte === 0))
+    }
+    assert.ok((await exchange.bytes(0, end)).equals(model.subarray(0, end)))
+    // What it grows by again is not what was there.
+    await truncate(path, SIZE)
+    for (const offset of [end, SIZE - 512]) {
+      assert.equal((await exchange.read(offset, 512)).error, StoreError.medium)
+    }
+    await exchange.close()
+  })
+}
+
 for (const reads of ['readSync', 'threads', undefined] as const) {
   test(`a file that is cut fails where it is cut (${reads ?? 'best road'})`, async context => {
     const { path, exchange } = await open(context, reads === undefined ? {} : { reads })

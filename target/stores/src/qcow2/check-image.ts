@@ -10,14 +10,17 @@ import { rewriteTables } from './rewrite.ts'
 
 /**
  * Clusters with too low a count would be given to somebody else, and their bytes lost. Rejects with OperatorError QCOW2_DIRTY or
- * QCOW2_CORRUPT, or with Fault.
+ * QCOW2_CORRUPT, or with Fault. Resolves to what was not looked at, in a sentence for the operator, or to an empty text.
  */
-export async function checkImage(image: OpenedImage): Promise<void> {
+export async function checkImage(image: OpenedImage): Promise<string> {
   const { path, header, geometry, file, refcounts, tables } = image
   const isDirty = (header.incompatible & DIRTY) !== 0
   const repair = `repair it with qemu-img check -r all '${path}', or open it with readonly=yes`
   if (file.size / geometry.clusterSize > MOST_CLUSTERS) {
-    if (!isDirty) return
+    if (!isDirty) {
+      const clusters = Math.ceil(file.size / geometry.clusterSize)
+      return `its ${clusters} clusters are too many to hold their counts against its tables: qemu-img check '${path}' does that`
+    }
     throw new OperatorError(
       'QCOW2_DIRTY',
       `Image '${path}' was not closed, and is too large to be repaired here`,
@@ -33,7 +36,7 @@ export async function checkImage(image: OpenedImage): Promise<void> {
     const { snapshotTable, snapshots } = tables
     const snapshotCount = snapshots.length
     await rewriteTables(image, { counts, l1, snapshotTable, snapshotCount, size: image.size, dropsL1: true })
-    return
+    return ''
   }
   const { wrong, leaked } = await compareCounts(image, counts)
   if (wrong > 0) {
@@ -46,10 +49,11 @@ export async function checkImage(image: OpenedImage): Promise<void> {
     )
   }
   // A kill leaves them; other things of the image might be in them only where it has what is not known here.
-  if (!header.known || bad > 0) return
+  if (!header.known || bad > 0) return ''
   for (const [i, cluster] of leaked.entries()) {
     if (i % 1024 === 0) await othersTurn()
     await refcounts.set(cluster, 0)
   }
   if (leaked.length > 0) await image.settle()
+  return ''
 }

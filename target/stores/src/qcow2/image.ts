@@ -32,7 +32,7 @@ export interface ImageFacts {
 export class OpenedImage {
   readonly path: string
   readonly identity: string
-  readonly note: string
+  note: string
   readonly canWrite: boolean
   /** As it is in the file, but for places and lengths of tables that have grown since. */
   header: Header

@@ -235,6 +235,7 @@ async function load(
   if (header.hasAutoclear) await image.writeHeader(At.autoclear, Buffer.alloc(8))
   // Who wrote it last may have been killed: what was read is made durable before it is built upon.
   await file.flush()
-  await checkImage(image)
+  const unchecked = await checkImage(image)
+  image.note = [image.note, unchecked].filter(text => text !== '').join('; ')
   return image
 }

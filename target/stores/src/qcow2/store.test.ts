@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The qcow2 store against the contract, with clusters of several sizes and files behind it.
 import assert from 'node:assert/strict'
-import { stat, writeFile } from 'node:fs/promises'
+import { stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { OperatorError, readParameters, StoreError } from '@lunkit/target-api'
@@ -9,6 +9,7 @@ import { scratch } from '@lunkit/testing/kit/scratch.ts'
 import { pattern, StoreExchange } from '@lunkit/testing/kit/store-exchange.ts'
 import { storeSuite } from '@lunkit/testing/kit/store-suite.ts'
 import { fileCalls } from '../file/file-calls.ts'
+import type { Qcow2Store } from './qcow2-store.ts'
 import { openImage, store } from './store.ts'
 
 const SIZE = 8 * 2 ** 20
@@ -48,6 +49,25 @@ test('an image is made as its keys say, sparse, and opened with the same keys ag
     await assert.rejects(openImage({ path: `${path}.2`, ...options }), { name: 'OperatorError', code })
   }
   await assert.rejects(stat(`${path}.2`), { code: 'ENOENT' })
+})
+
+test('an image of too many clusters to be checked says so', async t => {
+  const path = join(await scratch(t), 'disk.qcow2')
+  const made = await openImage({ path, size: SIZE, cluster: 512 })
+  assert.equal(made.note.includes('too many'), false)
+  await made.close()
+  await truncate(path, 512 * (2 ** 24 + 1))
+  const exchange = new StoreExchange(await openImage({ path }))
+  assert.match(
+    (exchange.store as Qcow2Store).note,
+    /its 16777217 clusters are too many .* qemu-img check '.*disk.qcow2'/,
+  )
+  await exchange.wrote(0, pattern(4096, 1))
+  assert.ok((await exchange.bytes(0, 4096)).equals(pattern(4096, 1)))
+  await exchange.close()
+  const reader = await openImage({ path, readonly: true })
+  assert.equal(reader.note.includes('too many'), false, 'nothing is checked for reading')
+  await reader.close()
 })
 
 test('one writer, or several readers', async t => {
