@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Captures as Wireshark reads them: every PDU found, with its opcode, LUN and CDB, nothing malformed, over IPv4 and IPv6.
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { linkSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { connect } from '@lunkit/initiator-driver-iscsi'
@@ -23,7 +23,7 @@ import { Authority } from '../kit/certificates.ts'
 import { BLOCK, IscsiBench, read10, TARGET, testUnitReady, write10 } from '../kit/iscsi-bench.ts'
 import { fieldsOf, RawPeer, text } from '../kit/raw-peer.ts'
 import { scratch } from '../kit/scratch.ts'
-import { serve } from '../kit/serve-process.ts'
+import { run, serve } from '../kit/serve-process.ts'
 import { dissect } from '../kit/tshark.ts'
 import { need } from '../peers.ts'
 
@@ -217,6 +217,43 @@ test('a disk is not overwritten by a capture of its name', async t => {
   await assert.rejects(serve(['memory:1M', '--capture', disk]), /other than a capture/)
   assert.deepEqual(readFileSync(looksLikeOne), bytes)
   assert.deepEqual(readFileSync(disk), Buffer.alloc(8192, 7))
+})
+
+test('nor by one of another name: a hard link, a pattern, a LUN of another target of the file, or one that comes later', async t => {
+  const folder = await scratch(t)
+  const at = (name: string): string => join(folder, name)
+  const bytes = Buffer.alloc(1 << 20, 7)
+  bytes.writeUInt32LE(0x0a0d0d0a)
+  writeFileSync(at('disk.img'), bytes)
+  linkSync(at('disk.img'), at('hard-link'))
+  await assert.rejects(serve([at('disk.img'), '--capture', at('hard-link')]), /is the storage of a LUN/)
+  const readonly = `${at('disk.img')},readonly=yes`
+  await assert.rejects(serve([readonly, '--capture', at('hard-link')]), /is the storage of a LUN/)
+
+  const initiatorName = 'iqn.2026-11.test:reader'
+  linkSync(at('disk.img'), at(`${initiatorName}.pcapng`))
+  const target = await serve([at('disk.img'), '--capture', at('%i.pcapng')])
+  t.after(() => target.stop())
+  for (const name of [initiatorName, 'iqn.2026-11.test:other']) {
+    await using unit = await connect(target.ready.luns[0]!.url, { initiatorName: name })
+    assert.ok((await unit.read(0, 2048)).equals(bytes))
+  }
+  assert.equal(await target.stop(), 0)
+  assert.ok(readFileSync(at('disk.img')).equals(bytes))
+  assert.match(target.stderr() + JSON.stringify(target.events), /is the storage of a LUN/)
+  assert.ok(readFileSync(at('iqn.2026-11.test:other.pcapng')).length > 1000)
+
+  const plan = `portal: 127.0.0.1:0
+state: ${at('state')}
+targets:
+  - { name: 'iqn.2026-11.test:a', luns: ['memory:1M'], capture: '${at('hard-link')}' }
+  - { name: 'iqn.2026-11.test:b', luns: ['${at('disk.img')}'] }
+`
+  writeFileSync(at('targets.yaml'), plan)
+  for (const processes of ['1', '2']) {
+    await assert.rejects(run([at('targets.yaml'), '--processes', processes]), /is the storage of a LUN/)
+    assert.ok(readFileSync(at('disk.img')).equals(bytes))
+  }
 })
 
 test('a portal with TLS is captured as iSCSI, with its addresses', async t => {

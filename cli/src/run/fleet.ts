@@ -9,6 +9,7 @@ import { parseGuard } from '../target-face/guard.ts'
 import { Front } from './front.ts'
 import { OwnProcess } from './own-process.ts'
 import type { Plan } from './plan.ts'
+import { refuseCaptures } from './refuse-captures.ts'
 import type { Serving } from './serving.ts'
 import type { Portals, ServedLun } from './share.ts'
 import { ThisProcess } from './this-process.ts'
@@ -42,6 +43,7 @@ export class Fleet {
 
   /** Rejects with OperatorError or UsageError, and then nothing is left. */
   static async open(plan: Plan, say: Say): Promise<Fleet> {
+    await refuseCaptures(plan)
     let front: Front | null = null
     const portals = (): Portals => front!.portals
     const servings = servingsOf(plan, portals, say)

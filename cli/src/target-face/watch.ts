@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a target is to show of what goes on, as the driver takes it.
-import { realpath } from 'node:fs/promises'
 import { type Observer, OperatorError } from '@lunkit/target-api'
-import { Capture, type CaptureOptions, type IscsiOptions } from '@lunkit/target-driver-iscsi'
+import {
+  Capture,
+  type CaptureFile,
+  type CaptureOptions,
+  type IscsiOptions,
+} from '@lunkit/target-driver-iscsi'
 
 export interface WatchOptions {
   /** Each command that takes this long, in milliseconds, is a `slow-command` event. */
@@ -20,16 +24,14 @@ export interface WatchOptions {
 
 type WatchSettings = Pick<IscsiOptions, 'slowMs' | 'trace' | 'limits' | 'capture'>
 
-/** `served` is the storage of the LUNs, `limits` are others that hold as well. The capture is to begin when the ports listen, and to be closed after them. Rejects with OperatorError. */
+/** `limits` are others that hold as well. The capture is to begin when the ports listen, and to be closed after them. Rejects with OperatorError. */
 export async function openWatch(
   { responseTimeoutMs, capture, ...rest }: WatchOptions,
   limits: IscsiOptions['limits'],
   observe: Observer,
-  served: readonly { readonly storage: string }[] = [],
 ): Promise<{ readonly settings: WatchSettings; readonly capture: Capture | null }> {
   const warn = (reason: string): void => observe({ type: 'warning', reason })
-  const opened = capture === undefined ? null : await Capture.prepare(capture, warn)
-  if (typeof capture?.file === 'string') await refuseServed(capture.file, served)
+  const opened = capture === undefined ? null : await Capture.prepare(capture, warn, openUnserved)
   return {
     settings: {
       ...rest,
@@ -40,11 +42,16 @@ export async function openWatch(
   }
 }
 
-/** A disk may hold what looks like a capture, since initiators decide what is in it. */
-async function refuseServed(file: string, served: readonly { readonly storage: string }[]): Promise<void> {
-  const path = await realpath(file).catch(() => null)
-  if (path === null || !served.some(({ storage }) => storage.endsWith(`:${path}`))) return
-  throw new OperatorError('CAPTURE_FILE', `Capture ${file} is the storage of a LUN`, {
-    hint: 'name a new file',
-  })
+/** Locked as images are, by device and inode: no disk is taken for a capture, whatever it is called and whoever serves it. */
+async function openUnserved(path: string, mode: number): Promise<CaptureFile> {
+  const { openOwnFile } = await import('@lunkit/target-stores/file')
+  try {
+    return await openOwnFile(path, { parameter: 'capture', mode })
+  } catch (error) {
+    if (!(error instanceof OperatorError) || error.code !== 'FILE_IN_USE') throw error
+    throw new OperatorError('CAPTURE_FILE', `Capture ${path} is the storage of a LUN, or another capture`, {
+      hint: 'name a new file',
+      cause: error,
+    })
+  }
 }

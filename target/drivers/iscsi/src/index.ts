@@ -14,6 +14,7 @@ export type {
 export type { AccessQuestion, SessionChange } from './access/port-access.ts'
 export { AccessTable } from './access/table.ts'
 export { Capture } from './capture/capture.ts'
+export type { CaptureFile } from './capture/open-file.ts'
 export type { CaptureFacts, CaptureOptions } from './capture/options.ts'
 export type { PortControl, VendorEvent } from './control/control.ts'
 export type { Drained } from './control/drain.ts'

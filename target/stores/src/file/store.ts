@@ -5,6 +5,7 @@ import { openFile, type Readahead } from './open-file.ts'
 
 export { FileStore } from './file-store.ts'
 export { type FileOptions, openFile } from './open-file.ts'
+export { openOwnFile } from './own-file.ts'
 
 export const store: StoreType = {
   apiVersion: 1,

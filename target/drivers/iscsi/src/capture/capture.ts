@@ -7,6 +7,7 @@ import type { Connection } from '../connection.ts'
 import { ConnectionCapture } from './connection-capture.ts'
 import { FileList } from './file-list.ts'
 import { FileSeries, type SeriesHost, WriteBudget } from './file-series.ts'
+import type { OpenCaptureFile } from './open-file.ts'
 import { type CaptureFacts, type CaptureOptions, type CaptureSettings, settleCapture } from './options.ts'
 
 /** Packets that wait to be written, in bytes: beyond that they are left out. */
@@ -17,6 +18,7 @@ export class Capture implements SeriesHost {
   readonly settings: CaptureSettings
   readonly budget: WriteBudget = new WriteBudget(WAITING_BYTES)
   readonly list: FileList
+  readonly opener: OpenCaptureFile | undefined
   readonly #warn: (reason: string) => void
   /** By path, with the connections that write there. */
   readonly #series: Map<string, { readonly series: FileSeries; users: number }> = new Map()
@@ -26,8 +28,14 @@ export class Capture implements SeriesHost {
   readonly #isPattern: boolean
   #flows = 0
 
-  private constructor(settings: CaptureSettings, isPattern: boolean, warn: (reason: string) => void) {
+  private constructor(
+    settings: CaptureSettings,
+    isPattern: boolean,
+    warn: (reason: string) => void,
+    opener: OpenCaptureFile | undefined,
+  ) {
     this.settings = settings
+    this.opener = opener
     this.#isPattern = isPattern
     this.list = new FileList(settings.files)
     this.#warn = warn
@@ -42,13 +50,17 @@ export class Capture implements SeriesHost {
 
   /**
    * The same, but what is in the files stays until `begin`: a target that cannot be started must not cost the capture of
-   * another one.
+   * another one. `opener` keeps its files and those of others apart.
    */
-  static async prepare(options: CaptureOptions, warn: (reason: string) => void): Promise<Capture> {
+  static async prepare(
+    options: CaptureOptions,
+    warn: (reason: string) => void,
+    opener?: OpenCaptureFile,
+  ): Promise<Capture> {
     const settings = settleCapture(options)
     const { file } = options
     if (typeof file === 'string') await named(file, () => access(dirname(file), constants.W_OK))
-    return new Capture(settings, typeof file === 'string', warn)
+    return new Capture(settings, typeof file === 'string', warn, opener)
   }
 
   /** Opens the file that all connections share, if there is one; it is new then. Rejects with OperatorError. */

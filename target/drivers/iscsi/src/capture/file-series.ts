@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One capture file and those that follow it when it is full: written behind the traffic, never faster than the disk takes it.
-import type { FileHandle } from 'node:fs/promises'
 import { join, parse } from 'node:path'
 import type { FileList } from './file-list.ts'
-import { openCaptureFile } from './open-file.ts'
+import { type CaptureFile, type OpenCaptureFile, openCaptureFile } from './open-file.ts'
 import { fileHead, fileStatistics, setDrops } from './pcapng.ts'
 
 /** What waits to be written, in bytes, for all files of a capture together. */
@@ -23,6 +22,7 @@ export interface SeriesHost {
   readonly list: FileList
   readonly fileBytes: number
   readonly files: number
+  readonly opener?: OpenCaptureFile | undefined
   warn(reason: string): void
 }
 
@@ -34,7 +34,7 @@ export class FileSeries {
   readonly #path: string
   readonly #after: Promise<void>
   #queue: Buffer[] = []
-  #file: FileHandle | null = null
+  #file: CaptureFile | null = null
   #current = ''
   #size = 0
   /** Files so far, with those of earlier series of this name. */
@@ -122,7 +122,7 @@ export class FileSeries {
     }
     const batch = this.#queue.splice(0, count)
     try {
-      await this.#file!.appendFile(batch.length === 1 ? batch[0]! : Buffer.concat(batch))
+      await this.#file!.file.appendFile(batch.length === 1 ? batch[0]! : Buffer.concat(batch))
     } finally {
       this.#host.budget.left += bytes
     }
@@ -142,9 +142,9 @@ export class FileSeries {
       this.#host.warn(`Capture ${this.#path} is left out: there are ${this.#host.files} files already`)
       return
     }
-    this.#file = await openCaptureFile(this.#current)
+    this.#file = await openCaptureFile(this.#current, this.#host.opener)
     const head = fileHead()
-    await this.#file.appendFile(head)
+    await this.#file.file.appendFile(head)
     this.#size = head.length
   }
 
@@ -153,7 +153,7 @@ export class FileSeries {
     this.#file = null
     if (file === null) return
     try {
-      await file.appendFile(fileStatistics(microseconds(), this.#received, this.#dropped))
+      await file.file.appendFile(fileStatistics(microseconds(), this.#received, this.#dropped))
     } finally {
       await file.close()
       this.#host.list.end(this.#current)

@@ -18,10 +18,10 @@ test('new files, empty ones and older captures are taken, and are empty then', a
   writeFileSync(empty, '')
   writeFileSync(older, Buffer.concat([fileHead(), Buffer.alloc(100)]))
   for (const path of [none, empty, older]) {
-    const file = await openCaptureFile(path)
-    await file.appendFile('a')
-    await file.appendFile('b')
-    await file.close()
+    const opened = await openCaptureFile(path)
+    await opened.file.appendFile('a')
+    await opened.file.appendFile('b')
+    await opened.close()
     assert.equal(readFileSync(path, 'latin1'), 'ab')
   }
   assert.equal(statSync(none).mode & 0o777, 0o600)

@@ -9,21 +9,42 @@ const MODE = 0o600
 /** Type of the Section Header Block, with which each pcapng file begins, in either byte order. */
 const MAGIC = Buffer.of(0x0a, 0x0d, 0x0d, 0x0a)
 
-/** The file, empty, or a pipe. Rejects with OperatorError CAPTURE_FILE for what is neither empty nor a capture, or with the system's error. */
-export async function openCaptureFile(path: string): Promise<FileHandle> {
+/** A file to read and write, which is nobody else's until `close`. */
+export interface CaptureFile {
+  readonly file: FileHandle
+  close(): Promise<void>
+}
+
+/** Opens it, or makes it with these permissions. Rejects with OperatorError where it is somebody's, or with the system's error. */
+export type OpenCaptureFile = (path: string, mode: number) => Promise<CaptureFile>
+
+const openAlone: OpenCaptureFile = async (path, mode) => {
+  const file = await open(path, constants.O_RDWR | constants.O_CREAT, mode)
+  return { file, close: () => file.close() }
+}
+
+/**
+ * The file, empty, or a pipe. Rejects with OperatorError CAPTURE_FILE for what is neither empty nor a capture, or with what `opener` and the
+ * system reject with. An initiator decides what is in a disk, so it may well look like a capture: `opener` knows which files are served.
+ */
+export async function openCaptureFile(path: string, opener = openAlone): Promise<CaptureFile> {
   const there = await stat(path).catch(absent)
   checkKind(path, there)
-  if (there?.isFIFO()) return await open(path, 'w')
-  const file = await open(path, constants.O_RDWR | constants.O_CREAT, MODE)
+  if (there?.isFIFO()) {
+    const file = await open(path, 'w')
+    return { file, close: () => file.close() }
+  }
+  const opened = await opener(path, MODE)
+  const { file } = opened
   try {
     // What was opened may be another than what was there.
-    const opened = await file.stat()
-    checkKind(path, opened)
-    if (opened.size > 0) await checkContent(path, file)
+    const stats = await file.stat()
+    checkKind(path, stats)
+    if (stats.size > 0) await checkContent(path, file)
     await file.truncate(0)
-    return file
+    return opened
   } catch (error) {
-    await file.close()
+    await opened.close()
     throw error
   }
 }

@@ -2,7 +2,7 @@
 // The filter checksum against the contract: damage is told, good blocks never refused, whatever came in between.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { copyFile, readFile, writeFile } from 'node:fs/promises'
+import { copyFile, link, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type BackingStore, StoreError, type StoreWatcher } from '@lunkit/target-api'
@@ -189,6 +189,8 @@ test('a file of checksums belongs to one filter, and is no image and no FIFO', a
   await (await filter.open(new MemoryStore(MIB), { checksums })).close()
   const image = await openFile({ path: join(folder, 'disk'), size: 4096 })
   await refused(join(folder, 'disk'), 'FILE_IN_USE')
+  await link(join(folder, 'disk'), join(folder, 'another-name'))
+  await refused(join(folder, 'another-name'), 'FILE_IN_USE')
   await image.close()
   if (process.platform === 'win32') return
   execFileSync('mkfifo', [join(folder, 'fifo')])

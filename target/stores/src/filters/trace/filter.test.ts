@@ -2,7 +2,7 @@
 // The filter trace against the contract, and its lines: what, where, how long, and no more of them than allowed.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { link, readdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { StoreError } from '@lunkit/target-api'
@@ -110,6 +110,10 @@ test('no image becomes a trace, served or not, nor is replaced by an older one',
   const served = await openFile({ path: image, size: 4096 })
   await refuses(image, 'FILE_IN_USE')
   await refuses(join(folder, 'disk'), 'FILE_IN_USE')
+  await link(image, join(folder, 'another-name'))
+  await symlink(image, join(folder, 'symbolic'))
+  await refuses(join(folder, 'another-name'), 'FILE_IN_USE')
+  await refuses(join(folder, 'symbolic'), 'FILE_IN_USE')
   await served.close()
   await refuses(image, 'TRACE_FILE')
   await refuses(join(folder, 'disk'), 'TRACE_FILE')
