@@ -16,7 +16,10 @@ export const ExitCode = Object.freeze({
 const EXIT_OF: readonly (readonly [RegExp, number])[] = [
   [/^(STORE_FLUSH|QCOW2_LOST|FILE_WRITE)/, ExitCode.failed],
   [/^FILE_SIZE/, ExitCode.usage],
-  [/^(LUN_MISSING|FILE_|PORTAL_IN_USE|PORT_IN_USE|ENOENT|EADDRINUSE|EACCES)/, ExitCode.missing],
+  [
+    /^(LUN_MISSING|FILE_|STORAGE_IN_USE|PORTAL_IN_USE|PORT_IN_USE|ENOENT|EADDRINUSE|EACCES)/,
+    ExitCode.missing,
+  ],
   [/^LOGIN_(?!TIMEOUT)/, ExitCode.refused],
   [/^(TRANSPORT_|LOGIN_TIMEOUT)/, ExitCode.unreachable],
   [/^ABORT_ERR/, ExitCode.interrupted],

@@ -248,7 +248,10 @@ export interface IscsiLogin {
 }
 
 /** The bytes of a disk of an iSCSI target, `iscsi://host/target/lun`. */
-export function iscsi(url: string, options: DiskOptions & IscsiLogin & { wait?: number } = {}): LunSpec {
+export function iscsi(
+  url: string,
+  options: DiskOptions & IscsiLogin & { wait?: number; timeout?: number } = {},
+): LunSpec {
   return { kind: 'disk', store: 'iscsi', keys: dashed({ url, ...options }), label: url }
 }
 

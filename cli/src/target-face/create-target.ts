@@ -23,8 +23,9 @@ import { type GuardOptions, guardLimits } from './guard.ts'
 import { checkTargetName, defaultTargetName } from './identity.ts'
 import { type IscsiKeys, iscsiOptions } from './iscsi-keys.ts'
 import { type LunSource, type OpenedLun, openLun } from './open-lun.ts'
+import type { Here } from './own-portals.ts'
 import { accessOptions, byTag, type PortGroupSettings } from './port-groups.ts'
-import { type PortalGiven, portalOptions, reachable, settlePortals } from './portal-settings.ts'
+import { type PortalGiven, placesOf, portalOptions, reachable, settlePortals } from './portal-settings.ts'
 import { RunningTarget } from './running-target.ts'
 import { openWatch, type WatchOptions } from './watch.ts'
 
@@ -114,10 +115,11 @@ export async function openTarget(
   const { limits, ...negotiated } = guarded(options)
   if (options.state) await checkStateFolder(options.state)
   const absent = await openAbsent()
-  const opened = await openLuns(options, name, observe)
+  const ports: IscsiPort[] = []
+  const here = { name, portals: () => [...portals.flatMap(placesOf), ...ports.flatMap(port => port.portals)] }
+  const opened = await openLuns(options, here, observe)
   const engine = new TargetEngine({ observe, absent })
   const groups = byTag(portals)
-  const ports: IscsiPort[] = []
   let capture: Capture | null = null
   let isns: IsnsRegistration | null = null
   try {
@@ -129,7 +131,7 @@ export async function openTarget(
       target.addGroup(group, [])
       for (const { lun, as, readonly } of places) target.map(as, target.unitAt(lun)!, group, readonly)
     }
-    const watch = await openWatch(options.watch ?? {}, limits, observe, opened)
+    const watch = await openWatch(options.watch ?? {}, limits, observe)
     capture = watch.capture
     const grouping = accessOptions([...groups.keys()], options.portGroups)
     if (grouping !== null) target.setPortGroups(grouping)
@@ -162,6 +164,7 @@ export async function openTarget(
       capture,
       place,
       isns,
+      here,
       opened,
       state,
       observe,
@@ -224,12 +227,13 @@ function tell(target: RunningTarget, event: TargetEvent): void {
   emitter.emit(event.type, event)
 }
 
-async function openLuns(options: TargetOptions, target: string, observe: Observer): Promise<OpenedLun[]> {
+async function openLuns(options: TargetOptions, here: Here, observe: Observer): Promise<OpenedLun[]> {
   const opened: OpenedLun[] = []
+  const state = options.state ?? null
   try {
     for (const [lun, given] of options.luns.entries()) {
-      const label = `${target} LUN ${lun}`
-      opened.push(await openLun(given, { label, state: options.state ?? null, others: opened, observe }))
+      const label = `${here.name} LUN ${lun}`
+      opened.push(await openLun(given, { label, state, here, others: opened, observe }))
     }
   } catch (error) {
     // What made the opening fail is the error to tell; closing the others must not hide it or stop half-way.

@@ -12,6 +12,7 @@ import type { MediumOptions, ResizeOptions, Unit } from '@lunkit/target-engine'
 import { makeIdentity } from './identity.ts'
 import { keysOf, parseSizeOf, UNIT_PARAMETERS } from './lun-spec.ts'
 import { type LunSource, type OpenedLun, openSource, refuseTwin } from './open-lun.ts'
+import type { Here } from './own-portals.ts'
 import { type AccessStateName, stateOf } from './port-groups.ts'
 
 /** The plain facts of a LUN. */
@@ -54,6 +55,7 @@ export interface LunHost {
   others(unit: Unit): readonly OpenedLun[]
   /** Ids of its target port groups. */
   readonly groupIds: readonly number[]
+  readonly here: Here
 }
 
 export class Lun implements LunView {
@@ -125,7 +127,7 @@ export class Lun implements LunView {
    */
   async insert(source: LunSource, options: MediumOptions = {}): Promise<void> {
     this.#needDrive()
-    const { spec, store } = await openSource(source, `medium of LUN ${this.lun}`)
+    const { spec, store } = await openSource(source, `medium of LUN ${this.lun}`, this.#host.here)
     try {
       await this.#host.change(() => this.#host.insert(this.#unit, store, options))
     } catch (error) {

@@ -12,8 +12,10 @@ import {
 } from '@lunkit/target-api'
 import { openRecords } from '@lunkit/target-state'
 import type { ObjectStorage } from '@lunkit/target-stores/object'
+import { openHeld } from './held.ts'
 import { makeIdentity } from './identity.ts'
 import { type LunSpec, parseLun } from './lun-spec.ts'
+import { type Here, refuseLoop } from './own-portals.ts'
 import { openMedium, resolveLun } from './resolve-lun.ts'
 
 /** A LUN argument (`disk.img,size=1G`), what `file()`, `lun()` and their kin give, a store, or an object with size and read. */
@@ -35,6 +37,8 @@ export interface OpenPlace {
   readonly label: string
   /** Folder of the records, or null: nothing is kept. */
   readonly state: string | null
+  /** The target that it is for. */
+  readonly here: Here
   /** What is served beside it. */
   readonly others: readonly OpenedLun[]
   readonly observe: Observer
@@ -45,13 +49,15 @@ export async function openLun(given: LunSource, place: OpenPlace): Promise<Opene
   const { label, observe } = place
   const spec = toSpec(given, label)
   refuseShared(spec, place.others)
+  await refuseLoop(spec, place.here)
   const { deviceType, store, beside, deviceValues, unitValues } = await resolveLun(spec)
   let device: Device | null = null
   try {
     // Only a device without a store tells itself what it is.
     // A medium comes and goes, its drive stays where it is.
     const stays = deviceType.changesMedium === true
-    if (store === null || stays) device = await deviceType.open(store, deviceValues, beside)
+    const open = (): Promise<Device> => deviceType.open(store, deviceValues, beside)
+    if (store === null || stays) device = await openHeld(spec.label, deviceType, deviceValues, open)
     const known = stays ? '' : (store?.identity ?? device?.identity)
     const storage = known || `${stays ? spec.kind : (spec.store ?? spec.kind)}:${label.replace(' LUN ', '/')}`
     const identity = makeIdentity(storage, unitValues, device?.names)
@@ -60,8 +66,8 @@ export async function openLun(given: LunSource, place: OpenPlace): Promise<Opene
     const lasts = Boolean(known) || stays || NAMING.some(key => Object.hasOwn(unitValues, key))
     const warn = (reason: string): void => observe({ type: 'warning', reason: `${spec.label}: ${reason}` })
     const records = lasts && place.state !== null ? await openRecords(place.state, identity.naa, warn) : null
-    device ??= await deviceType.open(store, deviceValues, beside)
-    for (const text of listOf(deviceValues['next'])) await stack(device, text)
+    device ??= await open()
+    for (const text of listOf(deviceValues['next'])) await stack(device, text, place.here)
     if (store?.note) warn(store.note)
     return { spec, storage, device, names: unitValues, identity, records }
   } catch (error) {
@@ -76,8 +82,8 @@ export async function openLun(given: LunSource, place: OpenPlace): Promise<Opene
 }
 
 /** Puts a medium beside the drive. */
-async function stack({ drive }: Device, text: string): Promise<void> {
-  const store = await openMedium(parseLun(text))
+async function stack({ drive }: Device, text: string, here: Here): Promise<void> {
+  const { store } = await openSource(text, text, here)
   try {
     drive!.stack(store)
   } catch (error) {
@@ -90,8 +96,10 @@ async function stack({ drive }: Device, text: string): Promise<void> {
 export async function openSource(
   given: LunSource,
   label: string,
+  here: Here,
 ): Promise<{ readonly spec: LunSpec; readonly store: BackingStore }> {
   const spec = toSpec(given, label)
+  await refuseLoop(spec, here)
   return { spec, store: await openMedium(spec) }
 }
 

@@ -60,6 +60,16 @@ export function portalOptions({ host, port, advertise, source }: SettledPortal):
   return { host, port, ...(source !== null && { tls: source }), ...(advertise !== null && { advertise }) }
 }
 
+/** Where it is reached: itself, and what initiators are told. */
+export function placesOf({ host, port, advertise }: Portal): { host: string; port: number }[] {
+  return advertise === null
+    ? [{ host, port }]
+    : [
+        { host, port },
+        { port, ...advertise },
+      ]
+}
+
 /** The first portal at which a stranger from another machine would need no certificate; undefined if there is none. */
 export async function findExposed(portals: readonly SettledPortal[]): Promise<SettledPortal | undefined> {
   for (const portal of portals) {

@@ -11,6 +11,7 @@ import {
   withoutSecrets,
 } from '@lunkit/target-api'
 import { checkTags, openBeside } from './beside-store.ts'
+import { openHeld } from './held.ts'
 import { type LunSpec, UNIT_PARAMETERS } from './lun-spec.ts'
 import { DEVICES, FILTERS, STORES, type StoreModule } from './plug-ins.ts'
 
@@ -130,10 +131,13 @@ const read = ({ label }: LunSpec, { table, texts }: Layer): ParameterValues =>
   readParameters(label, table, texts)
 
 const openStore = async (
-  { object }: LunSpec,
+  { object, label }: LunSpec,
   module: StoreModule,
   values: ParameterValues,
-): Promise<BackingStore> => (object === undefined ? module.store.open(values) : module.fromGiven!(object))
+): Promise<BackingStore> =>
+  object === undefined
+    ? openHeld(label, module.store, values, () => module.store.open(values))
+    : module.fromGiven!(object)
 
 function plugIn<T>({ label }: LunSpec, table: Readonly<Record<string, T>>, name: string): T {
   if (Object.hasOwn(table, name)) return table[name]!

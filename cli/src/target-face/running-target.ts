@@ -20,6 +20,7 @@ import { checkGroups, type GroupPlace, hasGroup, placeGroups, settleGroups } fro
 import { Initiators, sum } from './initiators.ts'
 import { Lun, type LunHost } from './lun.ts'
 import { type LunSource, type OpenedLun, openLun } from './open-lun.ts'
+import type { Here } from './own-portals.ts'
 import { type AccessStateName, type PortGroupView, stateOf, viewOf } from './port-groups.ts'
 import { formatPortal, parsePortal } from './portal.ts'
 
@@ -50,6 +51,7 @@ export interface TargetParts {
   /** Where this machine reaches it. */
   readonly place: { readonly host: string; readonly port: number }
   readonly isns: IsnsRegistration | null
+  readonly here: Here
   readonly opened: readonly OpenedLun[]
   /** Folder of the units' records, or null. */
   readonly state: string | null
@@ -93,6 +95,7 @@ export class RunningTarget extends EventEmitter<EventsByName> {
       insert: (unit, medium, options) => engine.insertMedium(unit, medium, options),
       eject: (unit, options) => engine.ejectMedium(unit, options),
       others: unit => this.#openedBeside(unit),
+      here: parts.here,
       get groupIds() {
         return device.portGroups?.all.map(({ id }) => id) ?? []
       },
@@ -331,9 +334,9 @@ export class RunningTarget extends EventEmitter<EventsByName> {
   }
 
   #open(given: LunSource, lun: number, instead: Unit | null = null): Promise<OpenedLun> {
-    const { state, observe } = this.#parts
+    const { state, observe, here } = this.#parts
     const others = this.#openedBeside(instead)
-    return openLun(given, { label: `${this.name} LUN ${lun}`, state, others, observe })
+    return openLun(given, { label: `${this.name} LUN ${lun}`, state, here, others, observe })
   }
 
   #openedBeside(unit: Unit | null): readonly OpenedLun[] {

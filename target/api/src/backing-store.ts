@@ -8,11 +8,24 @@ import type { StoreIo } from './store-io.ts'
 /** none: refused; emulated: the device builds it from the others; native: the store does it. */
 export type Ability = 'none' | 'emulated' | 'native'
 
+/** What has one user at a time, or only readers. */
+export interface Hold {
+  /** The same for all ways that lead to it, and for nothing else, such as `nbd:10.0.0.1:10809/disk`. */
+  readonly name: string
+  /** It is only read: others may read it, too. */
+  readonly shared: boolean
+}
+
 /** A kind of store. One value per plug-in, stateless. */
 export interface StoreType {
   readonly apiVersion: 1
   readonly name: string
   readonly parameters: ParameterTable
+  /**
+   * MAY. Storage that has no lock of its own, and that two units would spoil for each other. Asked before `open`: whoever serves it holds it
+   * until it is closed, against all lunkits of this machine. Rejects with OperatorError.
+   */
+  hold?(values: ParameterValues): Promise<Hold>
   /** Rejects with OperatorError: file missing, locked, wrong size, unknown value. */
   open(values: ParameterValues): Promise<BackingStore>
 }

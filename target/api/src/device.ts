@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The contract of a SCSI device type: its command set as bindings, its pages, and the opened device.
 import type { Command, Field, FieldRows, SenseCode } from '@lunkit/spec'
-import type { BackingStore } from './backing-store.ts'
+import type { BackingStore, Hold } from './backing-store.ts'
 import type { ControlPolicies } from './control-policies.ts'
 import type { Controls } from './controls.ts'
 import type { MediumDrive } from './medium-drive.ts'
@@ -93,6 +93,8 @@ export interface DeviceType {
   readonly bindings: readonly Binding[]
   /** MAY. Takes every command that no binding names (pass-through, absent units). */
   readonly otherwise?: (task: Task, device: Device) => void
+  /** MAY, of a device without a store: as a store's. */
+  hold?(values: ParameterValues): Promise<Hold>
   /** MAY. Bytes of a second store that a device of these values wants for what it keeps beside the blocks; or 0. */
   besideBytes?(store: BackingStore, values: ParameterValues): number
   /**

@@ -16,7 +16,7 @@ import {
   reserveReleases,
   targetPortGroups,
 } from '@lunkit/target-devices/per-nexus'
-import { WAYS } from './link/ways.ts'
+import { holdOf, WAYS } from './link/ways.ts'
 import { forward, UserDevice } from './user-device.ts'
 
 const DISK = 0
@@ -54,6 +54,7 @@ export const device: DeviceType = {
   parameters,
   bindings: bindingsOf(DISK, false),
   otherwise: forward,
+  hold: holdOf,
   async open(store, values) {
     if (store !== null) {
       throw new OperatorError('LUN_ARGUMENT', 'A user device has no store', {

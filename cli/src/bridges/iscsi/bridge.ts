@@ -10,7 +10,13 @@ import {
   TransportError,
 } from '@lunkit/initiator-driver-iscsi'
 import { OperatorError, type ParameterValues } from '@lunkit/target-api'
-import { type Bridge, type BridgeRequest, type OpenedBridge, unanswered } from '@lunkit/target-passthrough'
+import {
+  type Bridge,
+  type BridgeAnswer,
+  type BridgeRequest,
+  type OpenedBridge,
+  unanswered,
+} from '@lunkit/target-passthrough'
 import { loginOptions } from './keys.ts'
 import { type UnitUrl, urlOf } from './unit-url.ts'
 
@@ -55,6 +61,8 @@ class IscsiBridge implements Bridge {
   #busy = false
   readonly #held: BridgeRequest[] = []
   readonly #end = new AbortController()
+  /** What ends each request under way. */
+  readonly #under = new Set<AbortController>()
 
   constructor({ portal, target, lun }: UnitUrl, login: ConnectOptions) {
     this.identity = formatUrl(portal, target, lun)
@@ -136,6 +144,11 @@ class IscsiBridge implements Bridge {
     const { cdb, direction, dataIn, dataOut, timeout } = request
     const cancel = new AbortController()
     request.cancel = () => cancel.abort()
+    this.#under.add(cancel)
+    const end = (answer: BridgeAnswer): void => {
+      this.#under.delete(cancel)
+      request.finish(answer)
+    }
     session
       .execute({
         lun: this.#lun,
@@ -147,7 +160,7 @@ class IscsiBridge implements Bridge {
       })
       .then(
         ({ status, sense, dataIn: filled, underflow, overflow }) =>
-          request.finish({
+          end({
             outcome: 'done',
             status,
             sense,
@@ -156,7 +169,7 @@ class IscsiBridge implements Bridge {
             outResidual: direction === 'out' ? underflow : 0,
             reason: '',
           }),
-        (error: unknown) => request.finish(unanswered(this.#outcomeOf(error), messageOf(error))),
+        (error: unknown) => end(unanswered(this.#outcomeOf(error), messageOf(error))),
       )
   }
 
@@ -170,6 +183,7 @@ class IscsiBridge implements Bridge {
   async close(): Promise<void> {
     // A login under way is given up: nobody waits for it.
     this.#end.abort()
+    for (const cancel of this.#under) cancel.abort()
     await this.#session?.close()
   }
 }

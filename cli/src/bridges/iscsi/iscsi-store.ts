@@ -41,8 +41,10 @@ export class IscsiStore implements BackingStore, BlockCalls {
   readonly #disk: IscsiDisk
   readonly #blockwise: Blockwise
   #told: StoreWatcher = () => {}
-  /** Fires when the target has been away for too long. */
-  #limit = newLimit()
+  /** What ends each request under way. */
+  readonly #under = new Map<StoreIo, AbortController>()
+  /** Why there is nobody to ask: the target has been away for too long. */
+  #lost: Error | null = null
   #timer: NodeJS.Timeout | null = null
 
   constructor(disk: IscsiDisk) {
@@ -64,18 +66,23 @@ export class IscsiStore implements BackingStore, BlockCalls {
   heard(event: SessionEvent): void {
     if (event.type === 'lost' && this.#timer === null) {
       this.#told('away', event.error.message)
-      const giveUp = (): void => this.#limit.abort(new Error(`${this.identity} is away`))
+      const giveUp = (): void => this.#giveUp(new Error(`${this.identity} is away`))
       this.#timer = setTimeout(giveUp, this.#disk.patienceMs)
     } else if (event.type === 'reconnected') {
       this.#settle()
       this.#told('returned')
-    } else if (event.type === 'gave-up') this.#limit.abort(event.error)
+    } else if (event.type === 'gave-up') this.#giveUp(event.error)
+  }
+
+  #giveUp(why: Error): void {
+    this.#lost = why
+    for (const limit of this.#under.values()) limit.abort(why)
   }
 
   #settle(): void {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
-    if (this.#limit.signal.aborted) this.#limit = newLimit()
+    this.#lost = null
   }
 
   read(io: StoreIo): void {
@@ -101,15 +108,20 @@ export class IscsiStore implements BackingStore, BlockCalls {
   discard(io: StoreIo): void {
     if (!this.canWrite) io.finish(StoreError.readOnly)
     else if (this.discards === 'none' || !this.#isInside(io)) io.finish(StoreError.internal)
-    else this.#blockwise.inner(io, whole => this.#run(whole, () => this.#discard(whole)))
+    else this.#blockwise.inner(io, whole => this.#run(whole, signal => this.#discard(whole, signal)))
   }
 
   readBlocks(io: StoreIo): void {
-    this.#run(io, () => this.#read(io))
+    this.#run(io, signal => this.#read(io, signal))
   }
 
   writeBlocks(io: StoreIo): void {
-    this.#run(io, () => this.#write(io))
+    this.#run(io, signal => this.#write(io, signal))
+  }
+
+  /** ABORT TASK at the target, too: what nobody waits for must not go on there, least of all in a circle. */
+  abortBlocks(io: StoreIo): void {
+    this.#under.get(io)?.abort(new Aborted())
   }
 
   abort(io: StoreIo): void {
@@ -117,9 +129,8 @@ export class IscsiStore implements BackingStore, BlockCalls {
   }
 
   /** Pieces of whole blocks are filled where they are; others by way of one that is. */
-  async #read({ offset, length, segments }: StoreIo): Promise<void> {
+  async #read({ offset, length, segments }: StoreIo, signal: AbortSignal): Promise<void> {
     const { unit, blockSize } = this.#disk
-    const { signal } = this.#limit
     const isWhole = segments.every(segment => segment.length % blockSize === 0)
     const pieces = isWhole ? segments.slice() : [Buffer.allocUnsafe(length)]
     const reads: Promise<void>[] = []
@@ -134,36 +145,46 @@ export class IscsiStore implements BackingStore, BlockCalls {
     for (const segment of segments) from += pieces[0]!.copy(segment, 0, from, from + segment.length)
   }
 
-  async #write({ offset, length, segments }: StoreIo): Promise<void> {
+  async #write({ offset, length, segments }: StoreIo, signal: AbortSignal): Promise<void> {
     const { unit, blockSize, mode } = this.#disk
-    const { signal } = this.#limit
     const data = segments.length === 1 ? segments[0]! : Buffer.concat(segments, length)
     await unit.write(offset / blockSize, data, { signal, fua: mode === 'fua' })
     if (mode === 'flush') await unit.flush({ signal })
   }
 
-  async #discard({ offset, length }: StoreIo): Promise<void> {
+  async #discard({ offset, length }: StoreIo, signal: AbortSignal): Promise<void> {
     const { unit, blockSize } = this.#disk
-    await unit.discard(offset / blockSize, length / blockSize, { signal: this.#limit.signal })
+    await unit.discard(offset / blockSize, length / blockSize, { signal })
   }
 
-  #run(io: StoreIo, work: () => Promise<void>): void {
-    if (this.#limit.signal.aborted) {
-      io.reason = String(this.#limit.signal.reason)
+  #run(io: StoreIo, work: (signal: AbortSignal) => Promise<void>): void {
+    if (this.#lost !== null) {
+      io.reason = this.#lost.message
       io.finish(StoreError.gone)
       return
     }
-    work().then(
-      () => io.finish(StoreError.none),
+    const limit = new AbortController()
+    // As many as there are pieces.
+    setMaxListeners(0, limit.signal)
+    this.#under.set(io, limit)
+    work(limit.signal).then(
+      () => this.#end(io, StoreError.none),
       (error: unknown) => {
         io.reason = error instanceof Error ? error.message : String(error)
-        io.finish(storeErrorOf(error))
+        this.#end(io, storeErrorOf(error))
       },
     )
   }
 
+  #end(io: StoreIo, error: StoreError): void {
+    this.#under.delete(io)
+    io.finish(error)
+  }
+
+  /** What is under way yet has no initiator any more. */
   async close(): Promise<void> {
     this.#settle()
+    this.#giveUp(new Error(`${this.identity} is closed`))
     await this.#disk.session.close()
   }
 }
@@ -171,12 +192,8 @@ export class IscsiStore implements BackingStore, BlockCalls {
 const sumsUp = ({ segments, length }: StoreIo): boolean =>
   segments.reduce((sum, segment) => sum + segment.length, 0) === length
 
-function newLimit(): AbortController {
-  const limit = new AbortController()
-  // As many as there are requests.
-  setMaxListeners(0, limit.signal)
-  return limit
-}
+/** Nobody waits for the request. */
+class Aborted extends Error {}
 
 /** Waits for all, as their memory is in use until the last has ended; rejects with the first failure. */
 async function all(works: readonly Promise<void>[]): Promise<void> {
@@ -193,6 +210,7 @@ const ERRORS: Readonly<Record<number, StoreError>> = {
 
 /** What the target said, or that it said nothing. */
 function storeErrorOf(error: unknown): StoreError {
+  if (error instanceof Aborted) return StoreError.aborted
   if (!(error instanceof ScsiError)) return StoreError.gone
   return ERRORS[error.senseKey] ?? StoreError.internal
 }

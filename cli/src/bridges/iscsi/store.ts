@@ -2,12 +2,14 @@
 // The plug-in `iscsi`: a disk of an iSCSI target as bytes, so that filters, other block lengths and lunkit's own disk stand in front of it.
 import { formatUrl, InitiatorError, openSession, type Session, Unit } from '@lunkit/initiator-driver-iscsi'
 import { CACHING, MODE_HEADER_6, MODE_SENSE_6, ModeCode, Status } from '@lunkit/spec'
-import { OperatorError, type StoreType } from '@lunkit/target-api'
+import { OperatorError, type ParameterValues, type StoreType } from '@lunkit/target-api'
 import { type IscsiDisk, IscsiStore, type WriteMode } from './iscsi-store.ts'
 import { ISCSI_KEYS, loginOptions } from './keys.ts'
-import { urlOf } from './unit-url.ts'
+import { placeOf, type UnitUrl, urlOf } from './unit-url.ts'
 
 const LOGIN_MS = 10_000
+/** For a command, in seconds. */
+const LONGEST = 1_000_000
 /** Tries go on for as long as the store is open. */
 const FOR_EVER = 1_000_000
 const DELAYS = [0, 100, 250, 500, 1000]
@@ -24,12 +26,14 @@ export const store: StoreType = {
       argument: true,
     },
     wait: { type: 'integer', help: 'Seconds that commands wait for a target that is away', initial: 20 },
+    timeout: { type: 'integer', help: 'Seconds that the target may take for a command', initial: 60 },
     readonly: { type: 'boolean', help: 'Refuse every write', initial: false },
     ...ISCSI_KEYS,
   },
+  hold: async values => ({ name: await placeOf(urlIn(values)), shared: values['readonly'] === true }),
   async open(values) {
-    const text = String(values['url'])
-    const url = urlOf(text.startsWith('//') ? `iscsi:${text}` : text)
+    const url = urlIn(values)
+    const timeoutMs = timeoutOf(values)
     const login = await loginOptions(values, url)
     const identity = formatUrl(url.portal, url.target, url.lun)
     // Events come before there is a store to hear them.
@@ -42,6 +46,7 @@ export const store: StoreType = {
         target: url.target,
         queueDepth: QUEUE_DEPTH,
         loginTimeoutMs: LOGIN_MS,
+        commandTimeoutMs: timeoutMs,
         reconnect: { attempts: FOR_EVER, delays: DELAYS },
         onEvent: event => opened?.heard(event),
       })
@@ -74,6 +79,19 @@ export const store: StoreType = {
       })
     }
   },
+}
+
+function urlIn({ url }: ParameterValues): UnitUrl {
+  const text = String(url)
+  return urlOf(text.startsWith('//') ? `iscsi:${text}` : text)
+}
+
+function timeoutOf({ timeout = 60 }: ParameterValues): number {
+  const seconds = Number(timeout)
+  if (seconds >= 1 && seconds <= LONGEST) return seconds * 1000
+  throw new OperatorError('PARAMETER_VALUE', `iscsi: '${timeout}' is no value for 'timeout'`, {
+    hint: `give 1 to ${LONGEST} seconds`,
+  })
 }
 
 const noDisk = (identity: string): OperatorError =>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The URL of a unit that is used: whole, and without a secret.
-import { type IscsiUrl, parseUrl, RequestError } from '@lunkit/initiator-driver-iscsi'
+import { lookup } from 'node:dns/promises'
+import { formatUrl, type IscsiUrl, parseUrl, RequestError } from '@lunkit/initiator-driver-iscsi'
 import { OperatorError } from '@lunkit/target-api'
 
 export type UnitUrl = IscsiUrl & { readonly target: string; readonly lun: number }
@@ -23,4 +24,13 @@ export function urlOf(where: string): UnitUrl {
   throw new OperatorError('URL_INVALID', `'${where}' names no unit`, {
     hint: 'write iscsi://HOST/TARGET/LUN; lunkit ls iscsi://HOST lists them',
   })
+}
+
+/** The same for all names of the portal's address; a unit with several portals has several. */
+export async function placeOf({ portal, target, lun }: UnitUrl): Promise<string> {
+  const host = await lookup(portal.host).then(
+    ({ address }) => (address === '::1' ? '127.0.0.1' : address),
+    () => portal.host.toLowerCase(),
+  )
+  return formatUrl({ ...portal, host }, target, lun)
 }

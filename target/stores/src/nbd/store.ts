@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { OperatorError, type ParameterValues, type StoreType } from '@lunkit/target-api'
 import { openExport } from './handshake.ts'
 import { NbdStore } from './nbd-store.ts'
-import { parseUri } from './uri.ts'
+import { parseUri, placeOf } from './uri.ts'
 import type { NbdTls } from './wire.ts'
 
 const MOST_CONNECTIONS = 16
@@ -36,6 +36,10 @@ export const store: StoreType = {
     'tls-key': { type: 'path', help: 'Its private key, PEM' },
     readonly: { type: 'boolean', help: 'Refuse every write', initial: false },
   },
+  hold: async values => ({
+    name: await placeOf(parseUri(String(values['uri']))),
+    shared: values['readonly'] === true,
+  }),
   open: async values => {
     const place = parseUri(String(values['uri']))
     const connections = within('connections', Number(values['connections']), MOST_CONNECTIONS)

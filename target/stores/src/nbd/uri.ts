@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // NBD URIs (github.com/NetworkBlockDevice/nbd, doc/uri.md): where a server is, and which of its exports is meant.
+import { lookup } from 'node:dns/promises'
+import { realpath } from 'node:fs/promises'
 import { OperatorError, withoutSecrets } from '@lunkit/target-api'
 import { DEFAULT_PORT, LONGEST_STRING } from './protocol.ts'
 
@@ -91,4 +93,14 @@ const wrong = (uri: string, what: string): OperatorError =>
 export function identityOf({ host, port, socket, exportName }: NbdPlace): string {
   const server = socket === null ? `${host.toLowerCase()}:${port}` : `unix:${socket}`
   return `nbd:${server}/${exportName}`
+}
+
+/** The same for all names of one address and of one socket; a server that listens at several has several. */
+export async function placeOf({ host, port, socket, exportName }: NbdPlace): Promise<string> {
+  if (socket !== null) return `nbd:unix:${await realpath(socket).catch(() => socket)}/${exportName}`
+  const address = await lookup(host).then(
+    found => (found.address === '::1' ? '127.0.0.1' : found.address),
+    () => host.toLowerCase(),
+  )
+  return `nbd:${address}:${port}/${exportName}`
 }

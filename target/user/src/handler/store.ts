@@ -19,7 +19,7 @@ import {
   RANGE,
 } from '../link/protocol.ts'
 import { HEADER, type Request } from '../link/request.ts'
-import { linkOptions, nameOf, WAYS } from '../link/ways.ts'
+import { holdOf, linkOptions, nameOf, WAYS } from '../link/ways.ts'
 
 /** What a handler says of its blocks. */
 interface BlocksHello extends HandlerHello {
@@ -286,6 +286,7 @@ export const store: StoreType = {
   apiVersion: 1,
   name: 'handler',
   parameters: WAYS,
+  hold: holdOf,
   async open(values) {
     const opened = new HandlerStore(values)
     await opened.open()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The keys of everything that has a handler behind it, and what they are to the link.
-import type { ParameterTable, ParameterValues } from '@lunkit/target-api'
+import { realpath } from 'node:fs/promises'
+import type { Hold, ParameterTable, ParameterValues } from '@lunkit/target-api'
 import type { LinkOptions } from './link.ts'
 
 export const WAYS = {
@@ -26,3 +27,9 @@ export const linkOptions = (values: ParameterValues, level: LinkOptions['level']
 
 /** How it is called in messages, and known from others. */
 export const nameOf = ({ path, unit }: LinkOptions): string => (unit === '' ? path : `${path}#${unit}`)
+
+/** A second connection would take the place of the first, and the first that of the second, without end. */
+export async function holdOf({ socket, unit }: ParameterValues): Promise<Hold> {
+  const path = await realpath(String(socket)).catch(() => String(socket))
+  return { name: `handler:${path}#${unit ?? ''}`, shared: false }
+}
