@@ -6,6 +6,7 @@ import {
   type ControlAnswer,
   type Controls,
   type Device,
+  type DeviceType,
   type Engine,
   type Identity,
   type InitiatorPort,
@@ -92,6 +93,10 @@ export class TargetEngine implements Engine {
   readonly #ports: TargetPort[] = []
   readonly #absent: Unit
   readonly #inner: EngineInnerCommands
+  /** Units of one device type share one: it is most of what a unit would take. */
+  readonly #dispatches = new WeakMap<DeviceType, Dispatch>()
+  readonly #warn = (reason: string): void => this.#core.report({ type: 'warning', reason })
+  readonly #preempt: AbortPreempted = (one, nexuses, over) => abortPreempted(this.#core, one, nexuses, over)
 
   constructor({ observe, absent, limits = {} }: EngineOptions) {
     this.observe = observe
@@ -205,23 +210,26 @@ export class TargetEngine implements Engine {
         hint: `it has apiVersion ${type.apiVersion}, this lunkit takes 1`,
       })
     }
-    const dispatch = new Dispatch(type, present)
-    const warn = (reason: string): void => this.#core.report({ type: 'warning', reason })
-    const abort: AbortPreempted = (one, nexuses, over) => abortPreempted(this.#core, one, nexuses, over)
     const { managementMs } = this.#core.limits
     const unit = new Unit(
       device,
       identity,
-      dispatch,
+      present ? this.#dispatchOf(type) : new Dispatch(type, false),
       records,
       this.#inner,
-      warn,
-      abort,
+      this.#warn,
+      this.#preempt,
       managementMs,
       this.#core,
     )
     device.attach(unit)
     return unit
+  }
+
+  #dispatchOf(type: DeviceType): Dispatch {
+    const known = this.#dispatches.get(type) ?? new Dispatch(type, true)
+    this.#dispatches.set(type, known)
+    return known
   }
 
   openPort(port: TargetPort): void {

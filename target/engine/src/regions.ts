@@ -9,20 +9,28 @@ const MASK = SLOTS - 1
 /** Commands in more regions than this are counted as being everywhere. */
 const SPAN = 8
 
+/** Of a unit that nobody has written to: most of a large target's are that for long. Never written into. */
+const UNTOUCHED = new Uint16Array(SLOTS)
+
 /** May say "somebody is there" when nobody is; never the other way round. */
 export class Regions {
   /** Commands in all, and those that are everywhere. */
   length = 0
   #everywhere = 0
-  readonly #slots = new Uint16Array(SLOTS)
+  #slots = UNTOUCHED
 
   /** The low 32 bits of an LBA are enough: regions of different parts share slots in any case. */
   add(lba: number, end: number, sign: 1 | -1): void {
     this.length += sign
     const first = lba >>> REGION
     const count = spanOf(lba, end)
-    if (count > SPAN) this.#everywhere += sign
-    else for (let at = first; at < first + count; at++) this.#slots[at & MASK]! += sign
+    if (count > SPAN) {
+      this.#everywhere += sign
+      return
+    }
+    if (this.#slots === UNTOUCHED) this.#slots = new Uint16Array(SLOTS)
+    const slots = this.#slots
+    for (let at = first; at < first + count; at++) slots[at & MASK]! += sign
   }
 
   isFree(lba: number, end: number): boolean {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Flushes that no task waits for: one at a time, and an error is kept for the next that asks.
-import { type BackingStore, BufferPool, StoreError, Task } from '@lunkit/target-api'
+import { type BackingStore, BufferPool, StoreError, type StoreIo, Task } from '@lunkit/target-api'
 
 export class BackgroundFlush {
   readonly #store: BackingStore
-  /** Only there to carry a store request; it never meets the engine. */
-  readonly #carrier = new Task(new BufferPool(0), () => {})
+  /** Only there to carry a store request; it never meets the engine. Null: none was made yet. */
+  #carrier: Task | null = null
   #running = false
   #again = false
   #error: StoreError = StoreError.none
@@ -13,7 +13,14 @@ export class BackgroundFlush {
 
   constructor(store: BackingStore) {
     this.#store = store
-    this.#carrier.io.onFinish = () => this.#finished()
+  }
+
+  get #io(): StoreIo {
+    if (this.#carrier === null) {
+      this.#carrier = new Task(new BufferPool(0), () => {})
+      this.#carrier.io.onFinish = () => this.#finished()
+    }
+    return this.#carrier.io
   }
 
   /** Flushes what is written by now; where a flush is under way, once more after it. */
@@ -23,7 +30,7 @@ export class BackgroundFlush {
       return
     }
     this.#running = true
-    this.#store.flush(this.#carrier.io)
+    this.#store.flush(this.#io)
   }
 
   /** The error of a flush that nobody has been told of, which is thereby told; or none. */
@@ -40,14 +47,14 @@ export class BackgroundFlush {
   }
 
   #finished(): void {
-    const { error } = this.#carrier.io
+    const { error } = this.#io
     if (error !== StoreError.none) this.#error = error
     this.#running = false
     if (this.#again) {
       this.#again = false
       // Not inside this call: the store may finish in its own, and the stack would grow.
       this.#running = true
-      setImmediate(() => this.#store.flush(this.#carrier.io))
+      setImmediate(() => this.#store.flush(this.#io))
       return
     }
     for (const resolve of this.#waiting.splice(0)) resolve()

@@ -55,6 +55,14 @@ import { Turns, Walk } from './walk.ts'
 /** What a short block descriptor says where the number of blocks does not fit. */
 const BEYOND = 0xffff_ffff
 
+const VERSIONS = [
+  VersionDescriptor.sam5,
+  VersionDescriptor.spc4,
+  VersionDescriptor.sbc3,
+  VersionDescriptor.sbc4,
+  VersionDescriptor.iscsi,
+] as const
+
 /** What a disk is opened with, checked. Sizes in bytes. */
 export interface DiskOptions {
   readonly block: number
@@ -86,13 +94,7 @@ export class Disk implements Device, PrimaryDevice {
   readonly removable: boolean
   readonly rotation: number
   readonly maxTransfer: number
-  readonly versions = [
-    VersionDescriptor.sam5,
-    VersionDescriptor.spc4,
-    VersionDescriptor.sbc3,
-    VersionDescriptor.sbc4,
-    VersionDescriptor.iscsi,
-  ]
+  readonly versions = VERSIONS
   readonly vpdPages = diskVpdPages
   readonly modePages: ModePages
   readonly power: PowerConditions | null

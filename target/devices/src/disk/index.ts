@@ -156,18 +156,33 @@ export const device: DeviceType = {
   open,
 }
 
-/** The commands that a disk on this store can keep the promise of: no UNMAP where nothing is taken back, for example. */
-function commandsOn(store: BackingStore, values: ParameterValues): readonly Binding[] {
+/** Commands whose promise a disk on some stores cannot keep: no UNMAP where nothing is taken back, for example. */
+const IMPOSSIBLE: readonly {
+  readonly on: (store: BackingStore) => boolean
+  readonly commands: readonly Binding[]
+}[] = [
+  { on: store => !canUnmap(store), commands: [unmap] },
+  { on: store => !canErase(store), commands: [sanitizeBlockErase] },
+  { on: store => !canDestroy(store), commands: [sanitizeCryptographicErase] },
+  { on: store => (store.atomicWrite ?? 0) === 0, commands: atomicWrites },
+  // A token would name one initiator's data to another, who has others at the same place.
+  { on: store => store.perNexus === true, commands: [...tokenCopies, receiveRodTokenInformation] },
+]
+
+/** By what is left out of them: disks with the same commands are of one type, and share what the engine makes of it. */
+const types = new Map<string, DeviceType>()
+
+function typeOn(store: BackingStore, values: ParameterValues, tagged: boolean): DeviceType {
   const longest = Number(values['cdb'] ?? parameters.cdb.initial)
-  const impossible = new Set<Binding>([
-    ...(canUnmap(store) ? [] : [unmap]),
-    ...(canErase(store) ? [] : [sanitizeBlockErase]),
-    ...(canDestroy(store) ? [] : [sanitizeCryptographicErase]),
-    ...((store.atomicWrite ?? 0) > 0 ? [] : atomicWrites),
-    // A token would name one initiator's data to another, who has others at the same place.
-    ...(store.perNexus === true ? [...tokenCopies, receiveRodTokenInformation] : []),
-  ])
-  return device.bindings.filter(one => !impossible.has(one) && one.command.length <= longest)
+  const left = IMPOSSIBLE.map(({ on }) => on(store))
+  const key = [longest, tagged, ...left].join()
+  const known = types.get(key)
+  if (known !== undefined) return known
+  const impossible = new Set(IMPOSSIBLE.flatMap(({ commands }, row) => (left[row] ? commands : [])))
+  const bindings = device.bindings.filter(one => !impossible.has(one) && one.command.length <= longest)
+  const type = { ...device, bindings: tagged ? withProtection(bindings) : bindings }
+  types.set(key, type)
+  return type
 }
 
 async function open(
@@ -182,11 +197,9 @@ async function open(
   }
   const options = optionsOf(values)
   checkSize(store, options)
-  if (values['protection'] === undefined)
-    return new Disk({ ...device, bindings: commandsOn(store, values) }, store, options)
+  if (values['protection'] === undefined) return new Disk(typeOn(store, values, false), store, options)
   const guarded = await guard(store, tags, options.block, values['protection'] as ProtectionType)
-  const bindings = withProtection(commandsOn(guarded, values))
-  return new Disk({ ...device, bindings }, guarded, options, guarded.protection)
+  return new Disk(typeOn(guarded, values, true), guarded, options, guarded.protection)
 }
 
 async function guard(

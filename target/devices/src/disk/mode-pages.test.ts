@@ -98,6 +98,24 @@ test('each field of the control page becomes a policy, and reserved values are r
   }
 })
 
+test('disks that are alike do not change each other', async () => {
+  const all = async (bench: Bench, pageControl: number): Promise<string> =>
+    (await page(bench, 0x3f, pageControl, 0xff)).toString('hex')
+  const [one, other] = [await openDisk(), await openDisk()]
+  const [before, defaults] = [await all(other.bench, 0), await all(other.bench, PageControl.defaults)]
+  assert.equal((await set(one.bench, CONTROL, 0x0a, 'swp', 1)).status, Status.good)
+  assert.notEqual(await all(one.bench, 0), before)
+  assert.equal(one.disk.resized(3 * 1024 * 1024), true)
+  assert.notEqual(await all(one.bench, PageControl.defaults), defaults)
+  assert.equal(CONTROL.read(await page(one.bench, 0x0a)).swp, 1, 'a change of size leaves what was selected')
+  assert.deepEqual(
+    [await all(other.bench, 0), await all(other.bench, PageControl.defaults)],
+    [before, defaults],
+  )
+  one.disk.reset()
+  assert.equal(await all(one.bench, 0), await all(one.bench, PageControl.defaults))
+})
+
 test('what cannot be changed is refused, bit by bit', async () => {
   const { bench } = await openDisk()
   const current = Buffer.from(await page(bench, 8))

@@ -41,6 +41,8 @@ function pageOf(descriptors: readonly Parameters<typeof PROVISIONING_THRESHOLD.w
   return page
 }
 
+const INITIAL = pageOf(DESCRIPTORS)
+
 /** Where thresholds count from is page B2h: THRESHOLD EXPONENT. SITUA stays zero: every initiator is told. */
 export const provisioningThresholds: ModePageRow = Object.freeze({
   code: ModeCode.exceptions,
@@ -62,7 +64,7 @@ export const thresholdExponent = (disk: Disk): number => (present(disk) ? THRESH
 export class ProvisioningThresholds {
   readonly #disk: Disk
   #unit: LogicalUnit | null = null
-  #page: Uint8Array = pageOf(DESCRIPTORS)
+  #page: Uint8Array = INITIAL
   #reports = false
   readonly #reached: boolean[] = DESCRIPTORS.map(() => false)
   #timer: ReturnType<typeof setInterval> | null = null
@@ -85,7 +87,7 @@ export class ProvisioningThresholds {
       const same = page.subarray(at, at + size).every((byte, i) => byte === this.#page[at + i])
       if (!same) this.#reached[index] = false
     })
-    this.#page = Uint8Array.from(page)
+    this.#page = page
     this.#reports = ERROR_RECOVERY.field.lbpere.get(modes.get(ModeCode.errorRecovery), 0) === 1
     if (!this.#isSet()) {
       this.stop()

@@ -9,11 +9,15 @@ import {
   WARNING,
 } from '@lunkit/spec'
 import type { LogicalUnit } from '@lunkit/target-api'
+import { isSame } from './mode-pages.ts'
 
 /** METHOD OF REPORTING INFORMATIONAL EXCEPTIONS, as far as this target does them. */
 export const Mrie = Object.freeze({ none: 0, unitAttention: 2, onRequest: 6 } as const)
 
 const { dexcpt, test, ewasc, mrie, interval, reportCount } = EXCEPTIONS.field
+
+/** Before the mode page is taken over. */
+const NO_PAGE = new Uint8Array(EXCEPTIONS.length)
 
 /** INTERVAL TIMER counts 100 ms; zero and all ones leave it to the device. */
 const UNIT_MS = 100
@@ -23,7 +27,7 @@ export class InformationalExceptions {
   /** The last exception, for page 2Fh of the log; null if there is none. */
   current: SenseCode | null = null
   #unit: LogicalUnit | null = null
-  #page: Uint8Array = new Uint8Array(EXCEPTIONS.length)
+  #page: Uint8Array = NO_PAGE
   #reports = 0
   #timer: ReturnType<typeof setInterval> | null = null
 
@@ -34,8 +38,8 @@ export class InformationalExceptions {
   /** Takes over page 1Ch. TEST raises an exception that is told to be false. */
   configure(page: Uint8Array): void {
     const before = this.#page
-    this.#page = Uint8Array.from(page)
-    if (before.every((byte, index) => byte === page[index])) return
+    this.#page = page
+    if (isSame(before, page)) return
     if (test.get(page, 0) === 1) this.raise(FAILURE_PREDICTION_THRESHOLD_EXCEEDED_FALSE)
     else if (this.current === FAILURE_PREDICTION_THRESHOLD_EXCEEDED_FALSE) this.clear()
     else if (this.current !== null) this.#begin()

@@ -21,14 +21,17 @@ export interface ModePageRow {
   readonly check: (page: Uint8Array, device: Device) => FieldPlace | null
 }
 
-/** One page of one device; the arrays have the same length and start with the page's header. */
+/**
+ * One page of one device; the arrays have the same length and start with the page's header. Nobody writes into them: they are
+ * replaced, and those that are alike are one, whatever devices they are of.
+ */
 export interface ModePage {
   readonly row: ModePageRow
   readonly code: number
   readonly subpage: number
-  readonly current: Uint8Array
-  readonly initial: Uint8Array
-  readonly saved: Uint8Array
+  current: Uint8Array
+  initial: Uint8Array
+  saved: Uint8Array
   readonly changeable: Uint8Array
   /** Some bit can be changed, so there is something to save (PS). */
   readonly variable: boolean
@@ -105,6 +108,28 @@ function withHeader(code: number, subpage: number, page: Uint8Array): Uint8Array
 /** Bytes of a page's header. */
 export const headOf = (page: Pick<ModePage, 'subpage'>): number => (page.subpage > 0 ? 4 : 2)
 
+interface Start {
+  readonly initial: Uint8Array
+  readonly changeable: Uint8Array
+}
+
+/** What was made last of each row: most devices of a process are alike. */
+const latest = new WeakMap<ModePageRow, Start>()
+
+function startOf(row: ModePageRow, device: Device): Start {
+  const initial = row.initial(device)
+  const changeable = row.changeable(device)
+  const last = latest.get(row)
+  if (last !== undefined && isSame(last.initial, initial) && isSame(last.changeable, changeable)) return last
+  const start = { initial, changeable }
+  latest.set(row, start)
+  return start
+}
+
+/** Whether two pages of one length have the same values. */
+export const isSame = (one: Uint8Array, other: Uint8Array): boolean =>
+  one === other || one.every((byte, index) => byte === other[index])
+
 /** All pages of one device, ascending by code and subpage. */
 export class ModePages {
   readonly all: readonly ModePage[]
@@ -116,15 +141,10 @@ export class ModePages {
     this.all = rows
       .filter(row => row.present(device))
       .map(row => {
-        const changeable = row.changeable(device)
         const { code, subpage } = row
-        const pages = {
-          current: row.initial(device),
-          initial: row.initial(device),
-          saved: row.initial(device),
-        }
+        const { initial, changeable } = startOf(row, device)
         const variable = changeable.some((bits, index) => index >= headOf(row) && bits !== 0)
-        return { row, code, subpage, ...pages, changeable, variable }
+        return { row, code, subpage, current: initial, initial, saved: initial, changeable, variable }
       })
   }
 
@@ -158,29 +178,34 @@ export class ModePages {
 
   /** Takes values over that were checked; whether any is new. The header stays: PS is for MODE SENSE alone. */
   set(page: ModePage, values: Uint8Array): boolean {
-    let changed = false
-    for (let i = headOf(page); i < page.current.length; i++) {
-      if (page.current[i] !== values[i]) changed = true
-      page.current[i] = values[i]!
-    }
-    return changed
+    const head = headOf(page)
+    const next = Uint8Array.from(page.current)
+    next.set(values.subarray(head, next.length), head)
+    if (isSame(next, page.current)) return false
+    page.current = next
+    return true
   }
 
   /** The device has changed: what no MODE SELECT can change follows it (capacity, geometry). */
   refresh(): void {
     for (const page of this.all) {
       const fresh = page.row.initial(this.#device)
-      for (let i = headOf(page); i < fresh.length; i++) {
-        const fixed = ~page.changeable[i]!
-        for (const values of [page.current, page.initial, page.saved]) {
-          values[i] = (values[i]! & ~fixed) | (fresh[i]! & fixed)
-        }
-      }
+      if (isSame(fresh, page.initial)) continue
+      const head = headOf(page)
+      const followed = (values: Uint8Array): Uint8Array =>
+        values.map((byte, index) => {
+          const mask = page.changeable[index]!
+          return index < head ? byte : (byte & mask) | (fresh[index]! & ~mask)
+        })
+      const { current, initial, saved } = page
+      page.initial = followed(initial)
+      page.current = current === initial ? page.initial : followed(current)
+      page.saved = saved === initial ? page.initial : followed(saved)
     }
   }
 
   /** Back to the saved values, which are the defaults where nothing was saved. */
   reset(): void {
-    for (const page of this.all) page.current.set(page.saved)
+    for (const page of this.all) page.current = page.saved
   }
 }

@@ -45,7 +45,7 @@ export class ModeSaver {
     }
     unit.records!.write('modes', textOf(kept), error => {
       this.#busy = false
-      if (error === null) for (const [page, bytes] of kept) page.saved.set(bytes)
+      if (error === null) for (const [page, bytes] of kept) page.saved = bytes
       done(error)
       this.#waiting.shift()?.()
     })
@@ -101,7 +101,7 @@ function loadLine(modes: ModePages, line: string): boolean {
   if (values.some((byte, index) => index >= head && (byte & ~page.changeable[index]!) !== 0)) return false
   const whole = merge(page, values)
   if (modes.check(page, whole) !== null) return false
-  page.saved.set(whole)
-  page.current.set(whole)
+  page.saved = whole
+  page.current = whole
   return true
 }

@@ -15,6 +15,7 @@ import {
   STANDBY_Y_CONDITION_ACTIVATED_BY_TIMER,
 } from '@lunkit/spec'
 import type { LogicalUnit } from '@lunkit/target-api'
+import { isSame } from './mode-pages.ts'
 
 /** From the one that draws most power to the one that draws least. */
 export const Condition = Object.freeze({
@@ -39,6 +40,9 @@ const TIMED = [
 ] as const
 
 const TICK_MS = 100
+
+/** Before the mode page is taken over. */
+const NO_PAGE = new Uint8Array(POWER_CONDITION.length)
 
 const BY_TIMER: Readonly<Record<Condition, SenseCode | null>> = {
   [Condition.active]: null,
@@ -75,7 +79,7 @@ export class PowerConditions {
   #idleTicks = 0
   /** Enabled timers, by condition; in ticks. */
   #timers: { condition: Condition; ticks: number }[] = []
-  #page = ''
+  #page: Uint8Array = NO_PAGE
   /** The timers run: no START STOP UNIT has chosen a condition for good. */
   #ticking = true
   #clock: ReturnType<typeof setInterval> | null = null
@@ -111,9 +115,8 @@ export class PowerConditions {
 
   /** Takes over page 1Ah. Its timers begin anew if it has changed. */
   configure(page: Uint8Array): void {
-    const text = page.join()
-    if (text === this.#page) return
-    this.#page = text
+    if (isSame(page, this.#page)) return
+    this.#page = page
     this.#timers = TIMED.filter(({ enabled }) => enabled.get(page, 0) === 1).map(({ condition, timer }) => ({
       condition,
       ticks: timer.get(page, 0),

@@ -6,7 +6,7 @@ import {
   UNRECOVERED_READ_ERROR,
   WARNING_BACKGROUND_SELF_TEST_FAILED,
 } from '@lunkit/spec'
-import { BufferPool, StoreError, Task } from '@lunkit/target-api'
+import { BufferPool, StoreError, type StoreIo, Task } from '@lunkit/target-api'
 import type { PrimaryDevice } from './primary-device.ts'
 
 /** SELF-TEST CODE of SEND DIAGNOSTIC. */
@@ -62,14 +62,21 @@ export class SelfTests {
   /** Newest first. */
   readonly results: SelfTestRecord[] = []
   readonly #device: PrimaryDevice
-  /** Only there to carry store requests; it never meets the engine. */
-  readonly #carrier = new Task(new BufferPool(0), () => {})
+  /** Only there to carry store requests; it never meets the engine. Null: none was made yet. */
+  #carrier: Task | null = null
   #running: Running | null = null
   #idle: (() => void)[] = []
 
   constructor(device: PrimaryDevice) {
     this.#device = device
-    this.#carrier.io.onFinish = () => this.#arrived()
+  }
+
+  get #io(): StoreIo {
+    if (this.#carrier === null) {
+      this.#carrier = new Task(new BufferPool(0), () => {})
+      this.#carrier.io.onFinish = () => this.#arrived()
+    }
+    return this.#carrier.io
   }
 
   get underWay(): boolean {
@@ -127,7 +134,7 @@ export class SelfTests {
 
   #next() {
     const running = this.#running!
-    const { io } = this.#carrier
+    const io = this.#io
     const { store, notReady } = this.#device
     if (store !== undefined && notReady !== null) this.abort(SelfTestResult.abortedOtherwise)
     if (running.stopAs >= 0) return this.#end(this.#record(running, running.stopAs))
@@ -150,7 +157,7 @@ export class SelfTests {
   }
 
   #arrived() {
-    const { io } = this.#carrier
+    const io = this.#io
     if (io.error !== StoreError.none) return this.#fail(io.failedAt < 0 ? io.offset : io.failedAt)
     this.#running!.done++
     // One piece a turn: other commands come first.
@@ -169,7 +176,7 @@ export class SelfTests {
   #end(result: SelfTestRecord): void {
     const running = this.#running!
     this.#running = null
-    this.#carrier.io.segments.length = 0
+    this.#io.segments.length = 0
     // SPC-4: a default self-test has its status alone.
     if (running.code !== SelfTestCode.none) {
       this.results.unshift(result)

@@ -18,14 +18,14 @@ export interface CachedReads {
 
 const MOST_VECTORS = 64
 
+/** iovec[]: address and length, each as two 32-bit words. Used within one call, by all files. */
+const vectors = new Uint32Array(4 * MOST_VECTORS)
+
 /** preadv2 with RWF_NOWAIT: never blocks, allocates nothing. */
 export class NoWaitReads implements CachedReads {
   readonly how = 'preadv2'
   readonly #fd: number
   readonly #calls: LinuxCalls
-  /** iovec[]: address and length, each as two 32-bit words. */
-  readonly #vectors = new Uint32Array(4 * MOST_VECTORS)
-  readonly #addresses = new WeakMap<ArrayBufferLike, number>()
   constructor(fd: number, calls: LinuxCalls) {
     this.#fd = fd
     this.#calls = calls
@@ -35,22 +35,16 @@ export class NoWaitReads implements CachedReads {
     const { segments } = io
     if (io.length > MOST_INLINE || segments.length > MOST_VECTORS) return 0
     for (let i = 0; i < segments.length; i++) this.#point(i, segments[i]!)
-    const got = this.#calls.readCached(this.#fd, this.#vectors, segments.length, io.offset)
+    const got = this.#calls.readCached(this.#fd, vectors, segments.length, io.offset)
     return Math.max(got, 0)
   }
 
   #point(index: number, part: Buffer): void {
-    const memory = part.buffer
-    let base = this.#addresses.get(memory)
-    if (base === undefined) {
-      base = this.#calls.addressOf(memory)
-      this.#addresses.set(memory, base)
-    }
-    const address = base + part.byteOffset
+    const address = this.#calls.addressOf(part.buffer) + part.byteOffset
     const at = 4 * index
-    this.#vectors[at] = address >>> 0
-    this.#vectors[at + 1] = Math.floor(address / 0x1_0000_0000)
-    this.#vectors[at + 2] = part.length
+    vectors[at] = address >>> 0
+    vectors[at + 1] = Math.floor(address / 0x1_0000_0000)
+    vectors[at + 2] = part.length
   }
 }
 

@@ -113,6 +113,15 @@ async function bind(): Promise<LinuxCalls | null> {
       pointedTo.delete(memory)
       answer(code === 0 ? Number(result) : -1, code)
     }
+    /** To ask for one takes longer than a read; buffers are few, and used again and again. */
+    const addresses = new WeakMap<ArrayBufferLike, number>()
+    const addressOf = (memory: ArrayBufferLike): number => {
+      const known = addresses.get(memory)
+      if (known !== undefined) return known
+      const address = Number(koffi.address(new Uint8Array(memory)))
+      addresses.set(memory, address)
+      return address
+    }
     const pair = (first: number, second: number): BigInt64Array => {
       const memory = BigInt64Array.of(BigInt(first), BigInt(second))
       pointedTo.add(memory)
@@ -156,7 +165,7 @@ async function bind(): Promise<LinuxCalls | null> {
     }
     return {
       readCached: (fd, vectors, count, offset) => preadv2(fd, vectors, count, offset, RWF_NOWAIT) as number,
-      addressOf: memory => Number(koffi.address(new Uint8Array(memory))),
+      addressOf,
       lock: (fd, shared) => {
         const failed = flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) !== 0
         return failed ? errno() : 0
