@@ -80,6 +80,8 @@ export class Connection {
   replaced = false
   /** 48, or 52 with a header digest. */
   headerBytes: number = BHS_LENGTH
+  /** Tick at which the port looks at it next. */
+  dueAt = 0
   /** Clock of the port when it last heard of the peer, and whether it has asked for a sign of life since. */
   heardAt: number
   pinged = false
@@ -88,7 +90,7 @@ export class Connection {
   /** Task management requests under way; and the tag of the immediate command that was let in although there were enough. */
   managing = 0
   urgentTag: number = RESERVED_TAG
-  /** A write was under way when the port's clock last ticked: if it ends, the peer has read. */
+  /** A write was under way when the port last looked: if it ends, the peer has read. */
   wasWriting = false
   /** Which initiator port at which target this is, once its login is through. */
   nexusKey: string | null = null

@@ -7,6 +7,7 @@ import type { Nop, Settings } from './options.ts'
 import { sendPing } from './outbound/nop-in.ts'
 import type { IscsiTargetPort } from './port.ts'
 import type { Session } from './session.ts'
+import { TimerWheel } from './timer-wheel.ts'
 
 /** Ticks in the shortest limit, and bounds of a tick in milliseconds. */
 const TICKS = 8
@@ -25,6 +26,10 @@ export class KeepAlive {
   readonly #response: number
   /** Owed data is looked for so often, in ticks. */
   readonly #stride: number
+  /** Logged-in connections, by when they may have been silent for too long. */
+  readonly #wheel: TimerWheel<Connection> = new TimerWheel()
+  /** Sessions that are looked at with every tick: those that recover, or whose answers wait. */
+  readonly #attended: Set<Session> = new Set()
   #timer: NodeJS.Timeout | null = null
 
   constructor(port: IscsiTargetPort, settings: Settings) {
@@ -56,6 +61,23 @@ export class KeepAlive {
     this.#timer = null
   }
 
+  /** The connection is logged in. */
+  watch(connection: Connection): void {
+    if (this.#nop.intervalMs > 0) this.#wheel.put(connection, this.clock + this.#interval)
+  }
+
+  /** It ends. */
+  forget(connection: Connection): void {
+    this.#wheel.remove(connection)
+  }
+
+  /** Time may end something of the session, or not any more. */
+  attend(session: Session): void {
+    const needed = session.recovery !== null || session.fence !== null
+    if (needed && !session.ended) this.#attended.add(session)
+    else this.#attended.delete(session)
+  }
+
   #tick(): void {
     this.clock++
     const port = this.#port
@@ -67,11 +89,11 @@ export class KeepAlive {
       if (this.clock >= connection.deadline) connection.socket.destroy()
     }
     port.watch.dog.tick(this.clock)
-    for (const { connections, fence, recovery } of [...port.sessions.values()]) {
+    for (const { fence, recovery } of [...this.#attended]) {
       recovery?.expire(this.clock)
       fence?.expire(this.clock, this.#response)
-      for (const connection of [...connections.values()]) this.#listen(connection)
     }
+    for (const connection of this.#wheel.take(this.clock)) this.#listen(connection)
     if (this.clock % this.#stride === 0) for (const session of [...port.sessions.values()]) this.#dun(session)
   }
 
@@ -95,16 +117,23 @@ export class KeepAlive {
     }
   }
 
+  /** Once an interval while something is heard, and with every tick from then on that it is silent. */
   #listen(connection: Connection): void {
-    connection.wasWriting = connection.out.writing
+    // It may have ended with another one of this tick.
+    if (connection.over) return
     // Where a rehearsal has cut the way, it is for the initiator to notice.
-    if (this.#nop.intervalMs === 0 || connection.obstacle !== null) return
-    const silence = this.clock - connection.heardAt
-    if (silence < this.#interval) return
+    const heardAt = connection.obstacle === null ? connection.heardAt : this.clock
+    const silence = this.clock - heardAt
+    if (silence < this.#interval) {
+      this.#wheel.put(connection, heardAt + this.#interval)
+      return
+    }
     if (silence >= this.#interval + this.#timeout) {
       void connection.end('lost')
       return
     }
+    connection.wasWriting = connection.out.writing
     if (!connection.pinged) sendPing(connection)
+    this.#wheel.put(connection, this.clock + 1)
   }
 }

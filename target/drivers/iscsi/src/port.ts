@@ -68,7 +68,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
   readonly #open: Set<Newcomer> = new Set()
   readonly #pending: Set<Newcomer> = new Set()
   readonly #lingering: Set<Newcomer> = new Set()
-  readonly #keepAlive: KeepAlive
+  readonly keepAlive: KeepAlive
   #pendingBytes = 0
   #crowded = false
   #waiting: (() => void)[] = []
@@ -86,15 +86,15 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     this.control = new Control(this)
     this.access = new PortAccess(this)
     this.door = new Door(settings, event => this.observe(event))
-    this.#keepAlive = new KeepAlive(this, settings)
+    this.keepAlive = new KeepAlive(this, settings)
   }
 
   get clock(): number {
-    return this.#keepAlive.clock
+    return this.keepAlive.clock
   }
 
   ticks(ms: number): number {
-    return this.#keepAlive.ticks(ms)
+    return this.keepAlive.ticks(ms)
   }
 
   get listeners(): readonly Listener[] {
@@ -251,7 +251,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     this.#open.add(newcomer)
     this.#pending.add(newcomer)
     if (newcomer instanceof Connection) this.control.rehearsals.accepted(newcomer)
-    this.#keepAlive.start()
+    this.keepAlive.start()
   }
 
   /**
@@ -368,7 +368,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
     for (const { socket } of this.#open) socket.destroy()
     await this.until(() => this.#open.size === 0)
     await within(this.table.drained(), Math.max(graceMs, LEAST_DRAIN_MS))
-    this.#keepAlive.stop()
+    this.keepAlive.stop()
     this.door.close()
     this.slabs.close()
     this.engine.closePort(this)
@@ -382,7 +382,7 @@ export class IscsiTargetPort implements TargetPort, LoginPolicy {
 
   /** The clock stands still while nothing is there that it could be late for. */
   #rest(): void {
-    if (this.#open.size === 0 && this.sessions.size === 0) this.#keepAlive.stop()
+    if (this.#open.size === 0 && this.sessions.size === 0) this.keepAlive.stop()
   }
 
   /** A session or a connection has gone. */

@@ -84,6 +84,7 @@ export class SessionTable {
   /** A new session begins with a connection that claimed its nexus. */
   admit(session: Session): void {
     this.#sessions.set(session.identity.tsih, session)
+    this.#port.keepAlive.attend(session)
     if (session.nexusKey !== null) this.#owners.set(session.nexusKey, session)
     const logins = this.#port.watch.counters
     if (session.target === null) {
@@ -102,6 +103,7 @@ export class SessionTable {
   /** Takes a session out that has ended; resolves when its tasks have let go of their stores. */
   close(session: Session, cause: EndCause): Promise<void> {
     this.#sessions.delete(session.identity.tsih)
+    this.#port.keepAlive.attend(session)
     if (session.target === null) this.#discoveries--
     this.#port.observe({
       type: 'session-closed',

@@ -120,6 +120,7 @@ export class Session {
     this.connections.set(connection.cid, connection)
     this.several ||= this.connections.size > 1
     connection.open(this)
+    this.port.keepAlive.watch(connection)
   }
 
   /**
@@ -129,6 +130,7 @@ export class Session {
    */
   left(connection: Connection, cause: EndCause): Promise<void> {
     if (this.connections.get(connection.cid) === connection) this.connections.delete(connection.cid)
+    this.port.keepAlive.forget(connection)
     this.past.add(connection.counters)
     this.window.forget(connection)
     if (this.several) this.#lessen()
@@ -158,12 +160,14 @@ export class Session {
       return
     }
     this.fence ??= new ResponseFence(this)
+    this.port.keepAlive.attend(this)
     this.fence.add(response)
   }
 
   /** No answer waits any more. */
   unfenced(): void {
     this.fence = null
+    this.port.keepAlive.attend(this)
     this.several = this.connections.size > 1
   }
 
