@@ -314,6 +314,21 @@ test('a process that hangs does not outlive the end of all', async () => {
   await until(() => target.ready.processes!.every(({ pid }) => !isAlive(pid)))
 })
 
+test('a process whose event loop hangs does not outlive one that was killed', async () => {
+  const hang = `if (process.argv[2] === 'run-worker') process.on('SIGUSR2', () => { for (;;); })`
+  const preload = `--import "data:text/javascript,${encodeURIComponent(hang)}"`
+  const target = await run([fileOf(TWO), '--processes', '2'], { NODE_OPTIONS: preload })
+  process.kill(pidOf(target, B), 'SIGUSR2')
+  const left = (): number[] => target.ready.processes!.map(({ pid }) => pid).filter(isAlive)
+  const stopped = target.stop('SIGKILL')
+  try {
+    await until(() => left().length === 0)
+  } finally {
+    for (const pid of left()) process.kill(pid, 'SIGKILL')
+  }
+  await stopped
+})
+
 test('SIGUSR1 tells of all sessions, SIGUSR2 reaches all targets', () =>
   withRun([fileOf(TWO), '--processes', '2'], async target => {
     await using a = await connect(urlOf(target, A))

@@ -5,6 +5,7 @@ import { OperatorError } from '@lunkit/target-api'
 import { type Arrival, partWith } from '@lunkit/target-driver-iscsi'
 import { eventWords, type Say } from '../say.ts'
 import { LATE_MS, type Report } from '../signals.ts'
+import { LIFELINE } from './end-with-parent.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 import type { TargetPlan } from './plan.ts'
 import { RestartPace } from './restart-pace.ts'
@@ -106,10 +107,11 @@ export class OwnProcess implements Serving {
     // each other's.
     const child = fork(process.argv[1]!, ['run-worker'], {
       serialization: 'advanced',
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'],
     })
     this.#child = child
     children.add(child)
+    child.stdio[LIFELINE]?.on('error', () => undefined)
     child.on('message', message => this.#hear(message as FromWorker))
     child.once('exit', (code, signal) => this.#gone(child, signal ?? `exit code ${code}`))
     child.on('error', error => {
@@ -227,6 +229,7 @@ export class OwnProcess implements Serving {
 
   #gone(child: ChildProcess, cause: string): void {
     children.delete(child)
+    child.stdio[LIFELINE]?.destroy()
     if (this.#child !== child) return
     this.#child = null
     this.#isReady = false

@@ -3,9 +3,10 @@
 import type { Socket } from 'node:net'
 import type { Reception } from '@lunkit/target-driver-iscsi'
 import { describeError, ExitCode } from '../exit.ts'
-import type { Say } from '../say.ts'
+import { type Say, sayEvent } from '../say.ts'
 import { LATE_MS } from '../signals.ts'
 import { parsePortal } from '../target-face/portal.ts'
+import { endWithParent } from './end-with-parent.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 import { Share } from './share.ts'
 
@@ -93,6 +94,7 @@ process.on('message', (message: ToWorker, socket) => {
   }
 })
 process.on('disconnect', () => void end(0))
+endWithParent(reason => sayEvent(say, { type: 'warning', reason }))
 // A terminal sends signals to all processes of a command: the one with the portals says what comes of them.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const) {
   if (process.platform !== 'win32' || !signal.startsWith('SIGUSR')) process.on(signal, () => undefined)
