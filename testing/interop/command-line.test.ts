@@ -108,6 +108,23 @@ test('files have 16 threads', {
   assert.equal(names.filter(name => name === 'libuv-worker').length, Number(UV_THREADPOOL_SIZE))
 })
 
+test('info tells of an empty drive what there is to tell', async () => {
+  const drive = await serve(['cdrom:'])
+  try {
+    const info = await lunkit(['info', drive.ready.luns[0]!.url, '--json'])
+    assert.equal(info.code, 0, info.stderr)
+    const { type, product, bytes, blockSize, readOnly, pages } = JSON.parse(info.stdout.toString())
+    assert.deepEqual(
+      [type, product, bytes, blockSize, readOnly],
+      ['cdrom', 'VIRTUAL-CDROM', null, null, null],
+    )
+    assert.ok(pages.length >= 4)
+    assert.match((await lunkit(['info', drive.ready.luns[0]!.url])).stdout.toString(), /^size +-$/m)
+  } finally {
+    await drive.stop()
+  }
+})
+
 test('copy leaves holes for zeros', async () => {
   await using other = {
     async [Symbol.asyncDispose]() {
@@ -220,6 +237,12 @@ const FAILURES: readonly [what: string, words: () => string[], code: number, sai
   ],
   ['a size that is no multiple of the block', () => ['serve', at('odd.img')], 2, /1000|multiple/],
   ['an unknown key', () => ['serve', 'memory:1M,colour=red'], 2, /colour[\s\S]*block/],
+  [
+    'an unknown key behind a new file',
+    () => ['serve', at('new.img,size=1M'), 'memory:1M,colour=red'],
+    2,
+    /colour[\s\S]*block/,
+  ],
   ['a wrong value', () => ['serve', 'memory:lots'], 2, /lots[\s\S]*512M/],
   ['an unknown kind', () => ['serve', 'floppy:a'], 2, /floppy[\s\S]*memory/],
   ['a public portal', () => ['serve', 'memory:1M', '--portal', '0.0.0.0:0'], 2, /0\.0\.0\.0[\s\S]*--open/],

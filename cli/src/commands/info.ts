@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lunkit info`: what a LUN says of itself.
 
-import { connect } from '@lunkit/initiator-driver-iscsi'
+import { connect, ScsiError } from '@lunkit/initiator-driver-iscsi'
 import {
   DesignatorType,
+  DeviceType,
   MODE_HEADER_6,
   MODE_SENSE_6,
   readDesignators,
@@ -36,8 +37,12 @@ const NAMES_PAGE = 0x83
 /** PAGE CODE of all mode pages. */
 const ALL_PAGES = 0x3f
 
-/** Whether the unit refuses writes; null where it has no mode pages. */
-async function isReadOnly(disk: Awaited<ReturnType<typeof connect>>): Promise<boolean | null> {
+/** Types whose mode parameter header says whether they are write-protected (SBC, SSC). */
+const PROTECTABLE: readonly number[] = [DeviceType.disk, DeviceType.tape, DeviceType.opticalMemory]
+
+/** Whether the unit refuses writes; null where it has no mode pages, or none that would say so. */
+async function isReadOnly(disk: Awaited<ReturnType<typeof connect>>, type: number): Promise<boolean | null> {
+  if (!PROTECTABLE.includes(type)) return null
   const { length } = MODE_HEADER_6
   const cdb = MODE_SENSE_6.cdb.write({ dbd: 1, pageCode: ALL_PAGES, allocation: length })
   cdb[0] = MODE_SENSE_6.opcode
@@ -55,10 +60,18 @@ function naaOf(page: string | undefined): string | null {
   return found === undefined ? null : Buffer.from(found.value).toString('hex')
 }
 
+/** What the unit refuses to tell is null; a connection that is lost is an error all the same. */
+const orNull = <T>(asked: Promise<T>): Promise<T | null> =>
+  asked.catch((error: unknown) => {
+    if (error instanceof ScsiError) return null
+    throw error
+  })
+
 async function ask(disk: Awaited<ReturnType<typeof connect>>) {
   const inquiry = await disk.inquiry()
-  const capacity = await disk.capacity()
-  const limits = await disk.limits()
+  // An empty drive, a tape and a processor have none to tell.
+  const capacity = await orNull(disk.capacity())
+  const limits = await orNull(disk.limits())
   const pages: { code: number; name: string; hex: string }[] = []
   for (const code of await disk.vpdPages()) {
     pages.push({ code, name: vpdPageName(code), hex: Buffer.from(await disk.vpd(code)).toString('hex') })
@@ -74,22 +87,23 @@ async function ask(disk: Awaited<ReturnType<typeof connect>>) {
     serial:
       serial === undefined ? null : Buffer.from(serial.hex, 'hex').subarray(4).toString('latin1').trim(),
     naa: naaOf(pages.find(({ code }) => code === NAMES_PAGE)?.hex),
-    readOnly: await isReadOnly(disk),
+    readOnly: await isReadOnly(disk, inquiry.deviceType),
     removable: inquiry.removable,
-    bytes: capacity.bytes,
-    blocks: capacity.blocks,
-    blockSize: capacity.blockSize,
-    physicalBlockSize: capacity.physicalBlockSize,
-    thin: capacity.thin,
-    protection: capacity.protection,
-    maxTransferBlocks: limits.maxTransfer,
+    bytes: capacity?.bytes ?? null,
+    blocks: capacity?.blocks ?? null,
+    blockSize: capacity?.blockSize ?? null,
+    physicalBlockSize: capacity?.physicalBlockSize ?? null,
+    thin: capacity?.thin ?? null,
+    protection: capacity?.protection ?? null,
+    maxTransferBlocks: limits?.maxTransfer ?? null,
     pages,
   }
 }
 
 function print(facts: Awaited<ReturnType<typeof ask>>): void {
   const { pages, bytes, ...rest } = facts
-  const lines = Object.entries({ ...rest, size: `${formatBytes(bytes)} (${bytes} bytes)` })
+  const size = bytes === null ? null : `${formatBytes(bytes)} (${bytes} bytes)`
+  const lines = Object.entries({ ...rest, size })
   for (const [name, value] of lines) process.stdout.write(`${name.padEnd(18)} ${value ?? '-'}\n`)
   for (const { code, name, hex } of pages) {
     const shown = hex.length > 64 ? `${hex.slice(0, 64)}...` : hex

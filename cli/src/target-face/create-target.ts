@@ -22,10 +22,11 @@ import { checkGroups, settleGroups } from './groups.ts'
 import { type GuardOptions, guardLimits } from './guard.ts'
 import { checkTargetName, defaultTargetName } from './identity.ts'
 import { type IscsiKeys, iscsiOptions } from './iscsi-keys.ts'
-import { type LunSource, type OpenedLun, openLun } from './open-lun.ts'
+import { type LunSource, type OpenedLun, openLun, toSpec } from './open-lun.ts'
 import type { Here } from './own-portals.ts'
 import { accessOptions, byTag, type PortGroupSettings } from './port-groups.ts'
 import { type PortalGiven, placesOf, portalOptions, reachable, settlePortals } from './portal-settings.ts'
+import { checkLun } from './resolve-lun.ts'
 import { RunningTarget } from './running-target.ts'
 import { openWatch, type WatchOptions } from './watch.ts'
 
@@ -230,9 +231,12 @@ function tell(target: RunningTarget, event: TargetEvent): void {
 async function openLuns(options: TargetOptions, here: Here, observe: Observer): Promise<OpenedLun[]> {
   const opened: OpenedLun[] = []
   const state = options.state ?? null
+  const labelOf = (lun: number): string => `${here.name} LUN ${lun}`
+  // A key that was mistyped in the last one creates no image for the first.
+  for (const [lun, given] of options.luns.entries()) await checkLun(toSpec(given, labelOf(lun)))
   try {
     for (const [lun, given] of options.luns.entries()) {
-      const label = `${here.name} LUN ${lun}`
+      const label = labelOf(lun)
       opened.push(await openLun(given, { label, state, here, others: opened, observe }))
     }
   } catch (error) {

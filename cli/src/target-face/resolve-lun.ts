@@ -42,8 +42,17 @@ interface Below {
   readonly between: readonly Layer[]
 }
 
-/** Loads the plug-ins of one LUN and opens its stores. The caller closes them. */
-export async function resolveLun(spec: LunSpec): Promise<ResolvedLun> {
+/** The plug-ins of a LUN, and the values of its keys. */
+interface CheckedLun {
+  readonly deviceType: DeviceType
+  readonly below: Below
+  readonly storeValues: ParameterValues
+  readonly deviceValues: ParameterValues
+  readonly unitValues: ParameterValues
+}
+
+/** Loads the plug-ins of one LUN and deals out its keys; opens nothing. Rejects with OperatorError for what no layer takes. */
+export async function checkLun(spec: LunSpec): Promise<CheckedLun> {
   const deviceType = spec.plugIns?.device ?? (await plugIn(spec, DEVICES, spec.kind).load()).device
   const below = await loadBelow(spec)
   const { bottom, between } = below
@@ -56,13 +65,20 @@ export async function resolveLun(spec: LunSpec): Promise<ResolvedLun> {
     ParameterValues,
     ParameterValues,
   ]
+  for (const one of between) read(spec, one)
   checkBlocks(spec.label, storeValues['size'], deviceValues['block'])
   checkTags(deviceValues)
+  return { deviceType, below, storeValues, deviceValues, unitValues }
+}
+
+/** Loads the plug-ins of one LUN and opens its stores. The caller closes them. */
+export async function resolveLun(spec: LunSpec): Promise<ResolvedLun> {
+  const { deviceType, below, storeValues, deviceValues, unitValues } = await checkLun(spec)
   const store = await openBelow(spec, below, storeValues)
   if (store === null) return { deviceType, store, beside: null, deviceValues, unitValues }
   try {
     const isFile = spec.store === 'file' && spec.plugIns?.store === undefined
-    const path = isFile && between.length === 0 ? String(storeValues['path']) : null
+    const path = isFile && below.between.length === 0 ? String(storeValues['path']) : null
     const readonly = storeValues['readonly'] === true
     const beside = await openBeside({ deviceType, store, deviceValues, path, readonly })
     return { deviceType, store, beside, deviceValues, unitValues }
