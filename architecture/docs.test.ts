@@ -11,14 +11,26 @@ import { files, ROOT, read } from './sources.ts'
 const pages = files('.md')
 const strip = (page: string): string => page.replaceAll(/```[\s\S]*?```/g, '')
 
+/** What headings of a page are called in links. */
+const anchorsOf = (page: string): string[] =>
+  [...strip(read(page)).matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+
 test('every link and every named path leads somewhere', () => {
   let seen = 0
   const broken: string[] = []
   for (const page of pages) {
-    for (const [, target] of strip(read(page)).matchAll(/\]\(([^)#\s]+)[^)]*\)/g)) {
+    for (const [, target, anchor] of strip(read(page)).matchAll(/\]\(([^)#\s]*)(?:#([^)\s]+))?[^)]*\)/g)) {
       if (/^[a-z]+:/.test(target!)) continue
       seen++
-      if (!existsSync(join(ROOT, dirname(page), target!))) broken.push(`${page} links to ${target}`)
+      const path = target === '' ? page : join(dirname(page), target!)
+      if (!existsSync(join(ROOT, path))) broken.push(`${page} links to ${target}`)
+      else if (anchor !== undefined && !anchorsOf(path).includes(anchor))
+        broken.push(`${page} links to #${anchor} of ${path}`)
     }
     for (const [, path] of strip(read(page)).matchAll(
       /`((?:spec|target|initiator|cli|testing|architecture|docs)\/[\w./-]+)`/g,

@@ -82,7 +82,7 @@ class Connection:
     def serve(self):
         # Requests of an earlier connection are over when its thread has let go: only then may this one begin.
         if not self.image.user.acquire(timeout=4):
-            return self.send(HELLO, body=json.dumps({'error': 'another lunkit has it'}).encode())
+            return self.send(HELLO, body=json.dumps({'error': 'it has another connection'}).encode())
         workers = ThreadPoolExecutor(8)
         try:
             while True:
