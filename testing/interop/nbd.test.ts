@@ -8,7 +8,7 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { SenseKey } from '@lunkit/spec'
+import { SenseKey, Status } from '@lunkit/spec'
 import { connect, ScsiError } from 'lunkit/initiator'
 import { createTarget, nbd } from 'lunkit/target'
 import { Authority } from '../kit/certificates.ts'
@@ -40,6 +40,24 @@ test('an image written over iSCSI into a qcow2 behind qemu-nbd is there byte for
   await server.stop('SIGTERM')
   await execute('qemu-img', ['check', '-q', at('disk.qcow2')])
   await execute('qemu-img', ['compare', '-q', '-f', 'raw', '-F', 'qcow2', at('source.raw'), at('disk.qcow2')])
+})
+
+test('SANITIZE writes to an NBD server beside its command', async t => {
+  if (!need(t, 'qemu-img', 'qemu-nbd')) return
+  const folder = await scratch(t)
+  const at = (name: string): string => join(folder, name)
+  writeFileSync(at('disk.raw'), randomBytes(4 * MIB))
+  await qemuNbd(t, at('s'), '-f', 'raw', '--discard=unmap', at('disk.raw'))
+  await using target = await createTarget({ luns: [nbd(`nbd+unix:///?socket=${at('s')}`)] })
+  await using disk = await connect(target.url)
+  await disk.testReady()
+  const dataOut = Uint8Array.of(1, 0, 0, 1, 0x5a)
+  const overwrite = Uint8Array.of(0x48, 1, 0, 0, 0, 0, 0, 0, dataOut.length, 0)
+  assert.equal((await disk.execute(overwrite, { dataOut })).status, Status.good)
+  assert.ok(readFileSync(at('disk.raw')).equals(Buffer.alloc(4 * MIB, 0x5a)))
+  const blockErase = Uint8Array.of(0x48, 2, 0, 0, 0, 0, 0, 0, 0, 0)
+  assert.equal((await disk.execute(blockErase)).status, Status.good)
+  assert.ok(readFileSync(at('disk.raw')).equals(Buffer.alloc(4 * MIB)))
 })
 
 for (const format of ['vmdk', 'vhdx', 'vdi']) {

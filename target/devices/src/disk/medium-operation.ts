@@ -85,9 +85,9 @@ export class MediumOperation extends Walk implements Occupation {
     this.#buffer = writes ? Buffer.alloc(Math.min(this.#size, LARGEST)) : null
     const nobody = (): void => {}
     this.#carrier = new Task(new BufferPool(0), nobody, () => this.#ended(StoreError.internal))
-    // What the walk asks of a task: the way to its disk.
+    // What walks and stores ask of a task: the way to its disk, and whose it is.
     this.#carrier.nexus = nexus
-    this.#carrier.nexusUnit = { unit: disk.unit } as NexusUnit
+    this.#carrier.nexusUnit = { unit: disk.unit, nexus } as NexusUnit
     // SBC-4: neither format nor sanitize operations leave blocks that are checked.
     if (disk.protection !== null) this.#carrier.protection = BLANK_TAGS
     this.#fill()
