@@ -97,6 +97,22 @@ export const FAMILIES: readonly Family[] = [
   { name: 'WriteVerify16', unit: 'disk' },
 ]
 
+/** Families with tests that are run on this unit. */
+export const runsOn = (unit: Unit): Family[] =>
+  FAMILIES.filter(family => family.unit === unit || Object.values(family.on ?? {}).includes(unit))
+
+/** Whether a test of a family that runs on a unit counts there: all but those that are run elsewhere, or just those that are run here. */
+export const countsOn = ({ unit: own, on = {} }: Family, unit: Unit, test: string): boolean =>
+  (on[test] ?? own) === unit
+
+/** What the suite is asked for: the family, or those tests of it that are run on this unit. */
+export const askedOn = ({ name, unit: own, on = {} }: Family, unit: Unit): string[] =>
+  own === unit
+    ? [name]
+    : Object.keys(on)
+        .filter(test => on[test] === unit)
+        .map(test => `${name}.${test}`)
+
 /**
  * Tests that mean something to a CD drive, by family; each is one. The suite is about disks: what is not here skips itself (NoMedia, PreventAllow and
  * ReadOnly, too), writes, or wants the power conditions of SBC. Two paths to anything but a disk are refused, so there is one.

@@ -5,11 +5,14 @@ import { spawn } from 'node:child_process'
 /** A family that takes longer hangs: the longest sleeps for a minute and a half. */
 const LIMIT_MS = 180_000
 
+/** Passed is without a skipped step. */
+export type Verdict = 'passed' | 'skipped' | 'failed'
+
 export interface Outcome {
   readonly name: string
   /** What the suite printed about it. */
   readonly text: string
-  /** Passed, and without a skipped step. */
+  readonly verdict: Verdict
   readonly passed: boolean
 }
 
@@ -25,6 +28,12 @@ export function suite(...words: string[]): Promise<{ code: number | null; output
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', data => void (output += data))
   return new Promise(resolve => child.on('close', code => resolve({ code, output })))
+}
+
+/** Names of all tests of the suite, as `Family.Test`. */
+export async function listTests(): Promise<string[]> {
+  const { output } = await suite('--list')
+  return [...output.matchAll(/^ALL\.(\w+\.\S+)$/gm)].map(match => match[1]!)
 }
 
 /** Runs a suite, a family or one test of it (`ALL.Family.Test`), with two paths to the unit if it has not just one. */
@@ -47,6 +56,7 @@ function outcomes(output: string): Outcome[] {
       const [, name, rest] = /^(\S+) \.\.\.([\s\S]*)$/.exec(part.split(/^Run Summary/m)[0]!)!
       const end = /^([\s\S]*?)passed\s*?(\n|\s{2}|$)/.exec(rest!)
       const text = (end?.[1] ?? rest!).trim()
-      return { name: name!, text, passed: end !== null && !text.includes('SKIPPED') }
+      const verdict = end === null ? 'failed' : text.includes('SKIPPED') ? 'skipped' : 'passed'
+      return { name: name!, text, verdict, passed: verdict === 'passed' }
     })
 }

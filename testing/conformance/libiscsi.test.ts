@@ -7,7 +7,16 @@ import { after, before, describe, test } from 'node:test'
 import { ROOT } from '../../architecture/sources.ts'
 import { serve, workFolder } from '../kit/serve-process.ts'
 import { need } from '../peers.ts'
-import { CDROM_FAMILIES, FAMILIES, type Family, UNITS, type Unit } from './libiscsi-families.ts'
+import {
+  askedOn,
+  CDROM_FAMILIES,
+  countsOn,
+  FAMILIES,
+  type Family,
+  runsOn,
+  UNITS,
+  type Unit,
+} from './libiscsi-families.ts'
 import { type Outcome, runFamily, suite } from './libiscsi-run.ts'
 import { startPatientTarget } from './patient-target.ts'
 
@@ -17,19 +26,13 @@ const ALL_UNITS = Object.keys(UNITS) as Unit[]
 /** Names of the tests that passed, by family and unit. */
 const seen = new Map<string, string[]>()
 
-const runsOn = (unit: Unit): Family[] =>
-  FAMILIES.filter(family => family.unit === unit || Object.values(family.on ?? {}).includes(unit))
-
 /** Runs what a family has for this unit: all but the tests that are run elsewhere, or just those that are run here. */
 async function judge(family: Family, unit: Unit, url: string): Promise<Outcome[]> {
-  const elsewhere = family.on ?? {}
-  const here = Object.keys(elsewhere).filter(name => elsewhere[name] === unit)
-  const names = family.unit === unit ? [family.name] : here.map(name => `${family.name}.${name}`)
   const judged: Outcome[] = []
-  for (const name of names) {
+  for (const name of askedOn(family, unit)) {
     const { code, output, outcomes } = await runFamily(`ALL.${name}`, url)
     assert.ok(outcomes.length > 0, `the suite ran nothing:\n${output}`)
-    const counted = outcomes.filter(one => family.unit !== unit || elsewhere[one.name] === undefined)
+    const counted = outcomes.filter(one => countsOn(family, unit, one.name))
     assert.deepEqual(
       counted.filter(({ passed }) => !passed),
       [],

@@ -10,7 +10,6 @@ import { promisify } from 'node:util'
 import { connect } from 'lunkit/initiator'
 import { createTarget, file, memory, OperatorError, passthrough } from 'lunkit/target'
 import { TARGET, Tgtd } from '../../initiator/drivers/iscsi/src/tgtd.test-kit.ts'
-import { type Outcome, runFamily } from '../conformance/libiscsi-run.ts'
 import { until } from '../kit/gateway-bench.ts'
 import { scratch } from '../kit/scratch.ts'
 import { type ServedTarget, serve, workFolder } from '../kit/serve-process.ts'
@@ -19,51 +18,6 @@ import { need } from '../peers.ts'
 const execute = promisify(execFile)
 const run = (program: string, ...words: string[]) => execute(program, words, { timeout: 60_000 })
 const MIB = 1 << 20
-
-/** Families that take a second at most; `docs/compliance/gateway.md` has them all. */
-const FAMILIES = [
-  'CompareAndWrite',
-  'GetLBAStatus',
-  'Inquiry',
-  'iSCSIResiduals',
-  'iSCSITMF',
-  'Mandatory',
-  'ModeSense6',
-  'Prefetch10',
-  'PreventAllow',
-  'PrinReadKeys',
-  'PrinServiceactionRange',
-  'ProutReserve',
-  'Read10',
-  'Read16',
-  'ReadCapacity10',
-  'ReadCapacity16',
-  'ReadDefectData10',
-  'ReportSupportedOpcodes',
-  'StartStopUnit',
-  'TestUnitReady',
-  'Unmap',
-  'Write10',
-  'WriteSame10',
-]
-
-/** What lunkit emulates for each nexus: tgtd fails these tests, and lunkit passes them in its place. */
-const OWN = new Set([
-  'PrinServiceactionRange.Range',
-  'ProutReserve.OwnershipEA',
-  'ProutReserve.OwnershipWE',
-  'ProutReserve.OwnershipEARO',
-  'ProutReserve.OwnershipWERO',
-])
-
-const verdict = (outcome: Outcome | undefined): string =>
-  outcome === undefined
-    ? 'absent'
-    : outcome.passed
-      ? 'passed'
-      : /SKIPPED/.test(outcome.text)
-        ? 'skipped'
-        : 'failed'
 
 describe('tgtd', () => {
   const folder = workFolder()
@@ -83,25 +37,6 @@ describe('tgtd', () => {
     await tgtd?.[Symbol.asyncDispose]()
     folder.dispose()
   })
-
-  for (const family of FAMILIES) {
-    test(`${family}: the same on tgtd and through lunkit`, async t => {
-      if (!need(t, 'tgtd', 'iscsi-test-cu')) return
-      const [own, passed] = [
-        await runFamily(`ALL.${family}`, direct),
-        await runFamily(`ALL.${family}`, through),
-      ]
-      assert.ok(own.outcomes.length > 0, own.output)
-      assert.equal(passed.outcomes.length, own.outcomes.length)
-      for (const { name, text } of passed.outcomes) {
-        const [here, there] = [passed, own].map(({ outcomes }) =>
-          verdict(outcomes.find(one => one.name === name)),
-        )
-        if (OWN.has(`${family}.${name}`)) assert.deepEqual([here, there], ['passed', 'failed'], name)
-        else assert.equal(here, there, `${name}: ${text}`)
-      }
-    })
-  }
 
   test('qemu-img convert through lunkit is byte-identical, seen through it and on tgtd itself', async t => {
     if (!need(t, 'tgtd', 'qemu-img', 'block-iscsi.so')) return

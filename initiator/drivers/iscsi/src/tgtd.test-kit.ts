@@ -11,8 +11,9 @@ import { promisify } from 'node:util'
 
 const TGTD = '/usr/sbin/tgtd'
 const TGTADM = '/usr/sbin/tgtadm'
-/** Number of the management socket, of 15 bits: tgtd's own default is 0, and test files run side by side. */
-const CONTROL = String(100 + (process.pid % 30_000))
+/** Numbers of management sockets, of 15 bits: tgtd's own default is 0, and test files run side by side. */
+const CONTROLS = 100 + (process.pid % 3_000) * 10
+let started = 0
 const run = promisify(execFile)
 
 export const TARGET = 'iqn.2000-01.org.example:disk'
@@ -21,22 +22,26 @@ export const hasTgtd = (): boolean => existsSync(TGTD) && existsSync(TGTADM)
 
 export class Tgtd {
   readonly port: number
+  readonly #control: string
   readonly #child: ChildProcess
   readonly #folder: string
 
-  private constructor(port: number, child: ChildProcess, folder: string) {
+  private constructor(port: number, control: string, child: ChildProcess, folder: string) {
     this.port = port
+    this.#control = control
     this.#child = child
     this.#folder = folder
   }
 
+  /** At most ten at once of a process. */
   static async start(): Promise<Tgtd> {
+    const control = String(CONTROLS + (started++ % 10))
     const port = await freePort()
     const folder = await mkdtemp(join(tmpdir(), 'lunkit-tgtd-'))
-    const child = spawn(TGTD, ['-f', '-C', CONTROL, '--iscsi', `portal=127.0.0.1:${port}`], {
+    const child = spawn(TGTD, ['-f', '-C', control, '--iscsi', `portal=127.0.0.1:${port}`], {
       stdio: 'ignore',
     })
-    const tgtd = new Tgtd(port, child, folder)
+    const tgtd = new Tgtd(port, control, child, folder)
     try {
       await tgtd.#ready()
       await tgtd.#addDisk()
@@ -74,7 +79,7 @@ export class Tgtd {
 
   /** Runs tgtadm with these arguments. */
   async admin(...args: string[]): Promise<void> {
-    await run(TGTADM, ['-C', CONTROL, '--lld', 'iscsi', ...args])
+    await run(TGTADM, ['-C', this.#control, '--lld', 'iscsi', ...args])
   }
 
   async target(op: string, ...args: string[]): Promise<void> {
