@@ -2,7 +2,7 @@
 // The filter cache against the contract: what it keeps, what it forgets, and how much memory it takes.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { StoreError } from '@lunkit/target-api'
+import { StoreError, type StoreIo } from '@lunkit/target-api'
 import { StandInStore } from '@lunkit/testing/kit/stand-in-store.ts'
 import { pattern, StoreExchange } from '@lunkit/testing/kit/store-exchange.ts'
 import { storeSuite } from '@lunkit/testing/kit/store-suite.ts'
@@ -89,6 +89,26 @@ test('another size forgets everything', async () => {
   assert.ok((await exchange.bytes(0, 4096)).equals(pattern(4096, 1)), 'nobody told')
   await exchange.store.resize!(2 << 20)
   assert.ok((await exchange.bytes(0, 4096)).equals(pattern(4096, 2)))
+  await exchange.close()
+})
+
+test('a short last block that was asked for before the storage grew is not kept', async () => {
+  const waiting: (() => void)[] = []
+  class Slow extends MemoryStore {
+    override read(io: StoreIo): void {
+      waiting.push(() => super.read(io))
+    }
+  }
+  const below = new Slow((1 << 20) + 512)
+  const exchange = new StoreExchange(await filter.open(below, {}))
+  const short = exchange.bytes(1 << 20, 512)
+  await exchange.store.resize!((1 << 20) + 4096)
+  await new StoreExchange(below).wrote(1 << 20, pattern(4096, 1))
+  waiting.shift()!()
+  await short
+  const whole = exchange.bytes(1 << 20, 4096)
+  waiting.shift()?.()
+  assert.ok((await whole).equals(pattern(4096, 1)))
   await exchange.close()
 })
 

@@ -34,7 +34,7 @@ export class KeptBlocks {
     return true
   }
 
-  /** Keeps what is in the request's segments. */
+  /** Keeps the whole blocks in the request's segments: a short one at the end of the storage may be longer by now. */
   put(io: StoreIo): void {
     if (io.length > (this.#most * this.#block) / LARGEST_PART) {
       this.drop(io)
@@ -42,12 +42,14 @@ export class KeptBlocks {
     }
     const end = io.offset + io.length
     const cursor = new SegmentCursor(io.segments)
-    for (let at = io.offset; at < end; at += this.#block) {
+    let at = io.offset
+    for (; at + this.#block <= end; at += this.#block) {
       const index = at / this.#block
       const block = this.#room(index)
-      cursor.take(block, Math.min(this.#block, end - at))
+      cursor.take(block, this.#block)
       this.#blocks.set(index, block)
     }
+    if (at < end) this.#blocks.delete(at / this.#block)
   }
 
   drop(io: StoreIo): void {

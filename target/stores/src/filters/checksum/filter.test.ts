@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process'
 import { copyFile, link, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { type BackingStore, StoreError, type StoreWatcher } from '@lunkit/target-api'
+import { type BackingStore, StoreError, type StoreIo, type StoreWatcher } from '@lunkit/target-api'
 import { scratch } from '@lunkit/testing/kit/scratch.ts'
 import { StandInStore } from '@lunkit/testing/kit/stand-in-store.ts'
 import { pattern, StoreExchange } from '@lunkit/testing/kit/store-exchange.ts'
@@ -106,6 +106,28 @@ test('a storage that was cut and made longer has no old checksums', async t => {
   await exchange.store.resize!(MIB)
   await exchange.store.resize!(2 * MIB)
   assert.ok((await exchange.bytes(MIB, MIB)).equals(Buffer.alloc(MIB)))
+  await exchange.close()
+})
+
+test('the storage may become longer or shorter while a write is under way', async () => {
+  const waiting: (() => void)[] = []
+  class Slow extends MemoryStore {
+    override write(io: StoreIo): void {
+      waiting.push(() => super.write(io))
+    }
+  }
+  const exchange = new StoreExchange(await filter.open(new Slow(MIB + 512), {}))
+  const { store } = exchange
+  const short = exchange.wrote(MIB, pattern(512, 1))
+  await store.resize!(MIB + 4096)
+  waiting.shift()!()
+  await short
+  assert.ok((await exchange.bytes(MIB, 512)).equals(pattern(512, 1)), 'it is no damage that there is more')
+  const whole = exchange.wrote(MIB, pattern(4096, 2))
+  waiting.shift()!()
+  await store.resize!(MIB + 512)
+  await whole
+  assert.ok((await exchange.bytes(MIB, 512)).equals(pattern(512, 2)))
   await exchange.close()
 })
 

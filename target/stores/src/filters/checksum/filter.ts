@@ -135,8 +135,13 @@ class CheckedStore extends BlockFilter {
     if (error !== StoreError.none) this.#table.forget(...this.#blocksOf(below.outer))
     else {
       for (let at = 0; at < length; at += this.#block) {
-        const sum = sumOf(cursor, Math.min(this.#block, length - at))
-        this.#table.set((offset + at) / this.#block, sum)
+        const block = (offset + at) / this.#block
+        const part = Math.min(this.#block, length - at)
+        const sum = sumOf(cursor, part)
+        // Where the storage has become longer or shorter meanwhile, that was not the whole block.
+        const whole = Math.min(this.#block, this.size - offset - at) === part
+        if (whole) this.#table.set(block, sum)
+        else this.#table.forget(block, block + 1)
       }
     }
     this.end(below, error)
