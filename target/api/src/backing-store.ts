@@ -98,8 +98,10 @@ export interface BackingStore {
   copiesFrom?(source: BackingStore): boolean
   /** MAY. Copies `io.length` bytes from `sourceOffset` of `source` to `io.offset`. The ranges do not overlap. */
   copy?(io: StoreIo, source: BackingStore, sourceOffset: number): void
-  /** MAY. Makes the storage this many bytes long. Rejects with OperatorError, and nothing is changed then. */
+  /** MAY. Makes the storage this many bytes long; what is new reads as zeros. Rejects with OperatorError, and nothing is changed then. */
   resize?(size: number): Promise<void>
+  /** MAY. What `resize` adds reads as anything, not as zeros; but nothing that was cut off comes back. */
+  readonly grownReadsAnything?: boolean
   /** MAY. Looks how long the storage is now, should somebody else have changed it, and takes that as its size. */
   rescan?(): Promise<void>
   /** MAY. What an operator can have it do while it is used. A filter passes on those of the store below. */

@@ -19,8 +19,12 @@ export class BelowIo extends InnerIo {
   next: BelowIo | null = null
   told: Told = () => {}
 
-  constructor(outer: StoreIo) {
-    super(outer, inner => (inner as BelowIo).told(this, this.error))
+  /** `start`: bytes of the store below that lie before those of the filter. */
+  constructor(outer: StoreIo, start: number) {
+    super(outer, () => {
+      if (this.failedAt >= 0) this.failedAt = Math.max(this.failedAt - start, 0)
+      this.told(this, this.error)
+    })
   }
 }
 
@@ -33,19 +37,25 @@ export abstract class BlockFilter extends PassingStore implements BlockCalls {
   declare readonly rescan?: () => Promise<void>
   declare readonly watch?: (told: StoreWatcher) => void
   readonly #bytes: Blockwise
+  readonly #start: number
   #free: BelowIo | null = null
   #kept = 0
 
-  /** Copies would go around the filter, and are left out; so is what `without` names. */
-  constructor(below: BackingStore, block: number, without: readonly Optional[] = []) {
+  /** Copies would go around the filter, and are left out; so is what `without` names. Its first byte is byte `start` below. */
+  constructor(below: BackingStore, block: number, without: readonly Optional[] = [], start = 0) {
     super(below, ['copy', ...without])
     this.#bytes = new Blockwise(block, this)
-    if (this.resize !== undefined) this.resize = size => this.#changing(below.resize!(size))
+    this.#start = start
+    if (this.resize !== undefined) this.resize = size => this.#changing(below.resize!(start + size))
     if (this.rescan !== undefined) this.rescan = () => this.#changing(below.rescan!())
     if (this.watch !== undefined) this.watch = told => below.watch!(this.#hearing(told))
     this.abort = io => {
       if (!this.#bytes.abort(io)) below.abort?.(io)
     }
+  }
+
+  override get size(): number {
+    return Math.max(this.below.size - this.#start, 0)
   }
 
   abstract readBlocks(io: StoreIo): void
@@ -62,7 +72,8 @@ export abstract class BlockFilter extends PassingStore implements BlockCalls {
   protected override pass(call: Call, io: StoreIo): void {
     if (call === 'flush') this.below.flush(io)
     else if (!isInside(io, this.size)) io.finish(StoreError.internal)
-    else if (call === 'map') this.below.map!(io)
+    else if (call === 'map' && this.#start === 0) this.below.map!(io)
+    else if (call === 'map') this.ask(call, io, this.#mapped)
     else if (call === 'read' || call === 'write') this.#move(call, io)
     else if (call === 'discard' && this.discardedReadsZero !== true) {
       this.#bytes.inner(io, part => this.changeBlocks(call, part))
@@ -70,15 +81,16 @@ export abstract class BlockFilter extends PassingStore implements BlockCalls {
   }
 
   /** Puts a request of blocks to the store below, with other data where some is given, and `told` hears the answer. */
-  protected ask(call: Exclude<Call, 'map'>, io: StoreIo, told: Told, data?: readonly Buffer[]): void {
+  protected ask(call: Call, io: StoreIo, told: Told, data?: readonly Buffer[]): void {
     let below = this.#free
-    if (below === null) below = new BelowIo(io)
+    if (below === null) below = new BelowIo(io, this.#start)
     else {
       this.#free = below.next
       below.next = null
       this.#kept--
     }
     below.begin(io)
+    below.offset += this.#start
     below.told = told
     if (data !== undefined) below.segments.splice(0, below.segments.length, ...data)
     this.below[call]!(below)
@@ -94,6 +106,11 @@ export abstract class BlockFilter extends PassingStore implements BlockCalls {
       this.#kept++
     }
     outer.finish(error)
+  }
+
+  readonly #mapped: Told = (below, error) => {
+    below.outer.length = below.length
+    this.end(below, error)
   }
 
   /** What happens to the storage by itself is heard here first. */

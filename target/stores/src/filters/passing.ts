@@ -20,6 +20,7 @@ const FACTS = [
   'discardGranularity',
   'discardedReadsZero',
   'discardDestroys',
+  'grownReadsAnything',
   'perNexus',
 ] as const
 
@@ -49,6 +50,7 @@ export class PassingStore implements BackingStore {
   readonly discardGranularity?: number
   readonly discardedReadsZero?: boolean
   readonly discardDestroys?: boolean
+  readonly grownReadsAnything?: boolean
   readonly perNexus?: boolean
   readonly nexusLost?: (nexus: Nexus) => void
   readonly usage?: () => Promise<StoreUsage | null>

@@ -21,6 +21,7 @@ const KEY = Buffer.from(
   'hex',
 )
 const UNIT = 0xff
+const MIB = 1 << 20
 const PLAIN = Buffer.from(Array.from({ length: 512 }, (_, index) => index & 0xff))
 const CIPHER_START =
   '1c3b3a102f770386e4836c99e370cf9bea00803f5e482357a4ae12d414a3e63b' +
@@ -37,6 +38,12 @@ for (const cryptsector of [512, 4096]) {
     filter.open(new MemoryStore(8 << 20), { keyfile: await keyFile(context), cryptsector }),
   )
 }
+storeSuite('encrypt behind an offset', async context =>
+  filter.open(new MemoryStore((8 << 20) + 4096 + 512), {
+    keyfile: await keyFile(context),
+    offset: 4096 + 512,
+  }),
+)
 storeSuite('encrypt over slow storage', async context =>
   filter.open(new StandInStore({ size: 8 << 20, later: true, thin: true }), {
     keyfile: await keyFile(context),
@@ -95,6 +102,64 @@ test('errors pass, received data is left as it was, and zeros are not promised',
     assert.deepEqual(await exchange.put(call, io), { error: StoreError.medium, failedAt: 4608 })
     assert.ok(data.equals(pattern(4096, 1)))
   }
+  await exchange.close()
+})
+
+test('behind an offset everything is counted from there: data, errors, maps, sizes', async t => {
+  const start = 65536 + 512
+  const below = new MemoryStore(start + MIB)
+  const header = new StoreExchange(below)
+  await header.wrote(0, pattern(start, 1))
+  const store = await filter.open(below, { keyfile: await keyFile(t, KEY), offset: start })
+  const exchange = new StoreExchange(store)
+  assert.equal(store.size, MIB)
+  await exchange.wrote(UNIT * 512, PLAIN)
+  assert.equal((await header.bytes(start + UNIT * 512, 64)).toString('hex'), CIPHER_START)
+  assert.notEqual((await exchange.read(MIB, 512)).error, StoreError.none)
+  await store.resize!(2 * MIB)
+  assert.deepEqual([store.size, below.size], [2 * MIB, start + 2 * MIB])
+  assert.deepEqual(await exchange.map(MIB, MIB), [[false, MIB]])
+  assert.equal((await exchange.range('discard', 0, 2 * MIB)).error, StoreError.none)
+  assert.ok((await header.bytes(0, start)).equals(pattern(start, 1)), 'what is before it is left alone')
+  await exchange.close()
+})
+
+test('the place of an error is told as the initiator counts', async t => {
+  const below = new StandInStore({ size: 1 << 20 })
+  const exchange = new StoreExchange(await filter.open(below, { keyfile: await keyFile(t), offset: 65536 }))
+  below.failNext('read', StoreError.medium, 65536 + 4096)
+  const { error, failedAt } = await exchange.read(0, 8192)
+  assert.deepEqual([error, failedAt], [StoreError.medium, 4096])
+  await exchange.close()
+})
+
+test('a LUKS header is not written over, and an offset that is none is refused', async t => {
+  const keyfile = await keyFile(t)
+  const below = new MemoryStore(MIB)
+  const header = Buffer.from('LUKS\xba\xbe\0\x02', 'latin1')
+  await new StoreExchange(below).wrote(0, header)
+  await assert.rejects(filter.open(below, { keyfile }), { code: 'ENCRYPT_LUKS', hint: /luksDump/ })
+  assert.equal((await filter.open(below, { keyfile, offset: 4096 })).size, MIB - 4096)
+  for (const offset of [100, MIB]) {
+    await assert.rejects(filter.open(below, { keyfile, offset }), { code: 'ENCRYPT_OFFSET' })
+  }
+})
+
+test('another size has to be whole sectors; what comes by itself is cut to them', async t => {
+  const below = new MemoryStore(MIB)
+  const keyfile = await keyFile(t)
+  const exchange = new StoreExchange(await filter.open(below, { keyfile, cryptsector: 4096 }))
+  const { store } = exchange
+  assert.equal(store.grownReadsAnything, true)
+  await assert.rejects(store.resize!(MIB + 512), { code: 'ENCRYPT_SIZE' })
+  assert.equal(below.size, MIB)
+  await exchange.wrote(MIB - 4096, pattern(4096, 1))
+  await below.resize(MIB + 5000)
+  assert.equal(store.size, MIB + 4096)
+  await exchange.wrote(MIB + 100, pattern(3996, 2))
+  assert.ok((await exchange.bytes(MIB - 4096, 4096)).equals(pattern(4096, 1)))
+  await below.resize(100)
+  assert.equal(store.size, 0)
   await exchange.close()
 })
 

@@ -8,22 +8,44 @@ import {
   type StoreIo,
 } from '@lunkit/target-api'
 import { BlockFilter, type Change } from '../block-filter.ts'
+import { ask } from '../overlay/ask.ts'
 import { type Key, readKey } from './key-file.ts'
 import { Sectors } from './sectors.ts'
 
 const USUAL_SECTOR = 512
 
-/** Zeros are data like any other here, so nothing reads as zeros by itself, what is new after a change of size neither. */
-const WITHOUT = ['writeZeroes', 'anchor', 'discardedReadsZero', 'atomicWrite', 'resize'] as const
+/** What LUKS headers count their places in. */
+const STEP = 512
+/** How a LUKS header begins, of version 1 and 2. */
+const LUKS = Buffer.from('LUKS\xba\xbe', 'latin1')
+
+/** Zeros are data like any other here, so nothing reads as zeros by itself. */
+const WITHOUT = ['writeZeroes', 'anchor', 'discardedReadsZero', 'atomicWrite'] as const
 
 class EncryptedStore extends BlockFilter {
+  declare readonly resize?: (size: number) => Promise<void>
+  override readonly grownReadsAnything = true
+  readonly #sector: number
   readonly #sectors: Sectors
   readonly #note: string
 
-  constructor(below: BackingStore, { key, note }: Key, sector: number) {
-    super(below, sector, WITHOUT)
+  constructor(below: BackingStore, { key, note }: Key, sector: number, start: number) {
+    super(below, sector, WITHOUT, start)
+    this.#sector = sector
     this.#sectors = new Sectors(key, sector)
     this.#note = note
+    const { resize } = this
+    if (resize !== undefined) {
+      this.resize = async size => {
+        checkWhole(size, sector)
+        await resize(size)
+      }
+    }
+  }
+
+  /** A part of a sector at the end is nobody's. */
+  override get size(): number {
+    return super.size - (super.size % this.#sector)
   }
 
   override get note(): string {
@@ -53,6 +75,23 @@ class EncryptedStore extends BlockFilter {
   }
 }
 
+function checkWhole(bytes: number, sector: number): void {
+  if (bytes >= sector && bytes % sector === 0) return
+  throw new OperatorError('ENCRYPT_SIZE', `${bytes} bytes are no whole sectors of ${sector}`, {
+    hint: 'give the storage a size that is a multiple of it',
+  })
+}
+
+/** Whoever writes over a header has lost all that is behind it. */
+async function refuseHeader(below: BackingStore): Promise<void> {
+  const bytes = Buffer.alloc(STEP)
+  const { error } = await ask(below, 'read', { bytes })
+  if (error !== StoreError.none || !bytes.subarray(0, LUKS.length).equals(LUKS)) return
+  throw new OperatorError('ENCRYPT_LUKS', 'The filter encrypt reads no LUKS header, and there is one', {
+    hint: "say where the data begins (offset=, as 'cryptsetup luksDump' has it), with the volume key as keyfile=",
+  })
+}
+
 export const filter: FilterType = {
   apiVersion: 1,
   name: 'encrypt',
@@ -68,14 +107,28 @@ export const filter: FilterType = {
       choices: [512, 1024, 2048, 4096],
       initial: USUAL_SECTOR,
     },
+    offset: {
+      type: 'size',
+      help: 'Where the data begins below, such as behind a LUKS header',
+      initial: 0,
+    },
   },
   open: async (below, values) => {
     const sector = Number(values['cryptsector'] ?? USUAL_SECTOR)
-    if (below.size % sector !== 0) {
-      throw new OperatorError('ENCRYPT_SIZE', `${below.size} bytes are no whole sectors of ${sector}`, {
-        hint: 'give the storage a size that is a multiple of it',
+    const offset = Number(values['offset'] ?? 0)
+    if (offset % STEP !== 0) {
+      throw new OperatorError('ENCRYPT_OFFSET', `offset=${offset} is no multiple of ${STEP}`, {
+        hint: "give that of 'cryptsetup luksDump', in bytes",
       })
     }
-    return new EncryptedStore(below, await readKey(String(values['keyfile'])), sector)
+    if (offset >= below.size) {
+      throw new OperatorError('ENCRYPT_OFFSET', `offset=${offset} is behind the ${below.size} bytes below`, {
+        hint: 'give a smaller one',
+      })
+    }
+    checkWhole(below.size - offset, sector)
+    const key = await readKey(String(values['keyfile']))
+    if (offset === 0) await refuseHeader(below)
+    return new EncryptedStore(below, key, sector, offset)
   },
 }

@@ -87,3 +87,12 @@ function memoryAgain(bytes: Buffer): MemoryStore {
   void new StoreExchange(store).wrote(0, bytes)
   return store
 }
+
+test('beyond the old end nothing is committed where what is new is no zeros', async () => {
+  const below = Object.assign(await noise(), { grownReadsAnything: true })
+  const store = await filter.open(below, {})
+  await store.resize!(SIZE + 4096)
+  await assert.rejects(store.controls!['commit']!.run([], changed), { code: 'BASE_SIZE' })
+  assert.equal(below.size, SIZE)
+  await store.close()
+})

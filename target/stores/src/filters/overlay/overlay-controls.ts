@@ -107,7 +107,8 @@ async function commit(store: OverlayStore, views: SharedView): Promise<ControlAn
 async function fitBelow({ below }: OverlayStore, views: SharedView): Promise<void> {
   const { size } = views.view
   if (size <= below.size) return
-  if (below.resize === undefined) {
+  // What the overlay has not changed there has to be zeros below, too.
+  if (below.resize === undefined || below.grownReadsAnything === true) {
     throw new OperatorError('BASE_SIZE', `Overlay: the store below has ${below.size} bytes, not ${size}`, {
       hint: 'make it longer by other means, and serve it again',
     })
