@@ -4,6 +4,7 @@
 /** Packages whose programs the guest has; the libraries they need are found through their dependencies. */
 export const packages = [
   'busybox-static',
+  'cryptsetup-bin',
   'dash',
   'dmsetup',
   'e2fsprogs',
@@ -33,6 +34,9 @@ export const modules = [
   'ext4',
   'dm_multipath',
   'dm_service_time',
+  'dm_crypt',
+  'xts',
+  'loop',
   'scsi_dh_alua',
   'crc32c_generic',
   'crc32c_intel',
@@ -49,6 +53,7 @@ export const programs = [
   'resize2fs',
   'blkdiscard',
   'blockdev',
+  'cryptsetup',
   'dmsetup',
   'eject',
   'sg_compare_and_write',

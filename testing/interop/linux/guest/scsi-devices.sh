@@ -1,50 +1,18 @@
 #!/bin/sh
 # lunkit in the guest passes scsi_debug's units through to open-iscsi in the guest: a disk, then a tape and a processor device.
-# PROGRAMS: folder within /host with lunkit.js and order.js.
+# Then block-devices.sh and dm-crypt.sh. PROGRAMS: folder within /host with lunkit.js, order.js and what dm-crypt.sh wants.
 . /job/lib.sh
-node=/host/node_modules/node/bin/node
+. /job/lunkit-here.sh
 debug=/sys/bus/pseudo/drivers/scsi_debug
-PORTAL=10.0.2.15:3260
 
-lunkit() { $node "/host/$PROGRAMS/lunkit.js" "$@"; }
-mount_host() {
-  modprobe -a 9pnet_virtio 9p
-  mkdir -p /host
-  mount -t 9p -o trans=virtio,version=9p2000.L,ro,cache=loose,msize=512000 host /host
-}
 put() { echo "$2" > "$debug/$1"; }
 # The unit of scsi_debug, and the file of it
 address() { basename "$(echo $debug/adapter0/host*/target*/*:*:*:*)"; }
 generic() { basename "$(echo $debug/adapter0/host*/target*/*:*:*:*/scsi_generic/sg*)"; }
 own_disk() { echo /dev/"$(basename "$(echo $debug/adapter0/host*/target*/*:*:*:*/block/sd*)")"; }
-until_true() { # COMMAND...: for a minute
-  tries=0
-  until "$@"; do
-    tries=$((tries + 1))
-    [ $tries -lt 300 ] || return 1
-    usleep 200000
-  done
-}
-ends() { # STATUS COMMAND...
-  wanted=$1
-  shift
-  "$@"
-  [ $? = "$wanted" ]
-}
 remove() { echo 1 > "/sys/class/scsi_device/$(address)/device/delete"; }
 bring() { echo '- - -' > "/sys/class/scsi_host/$(basename "$(echo $debug/adapter0/host*)")/scan"; }
 
-# start LUN...: serves them; its words are in /run/lunkit
-start() {
-  : > /run/lunkit
-  $node "/host/$PROGRAMS/lunkit.js" serve "$@" --portal $PORTAL --open --no-state > /run/lunkit 2>&1 &
-  lunkit_pid=$!
-  until_true eval 'grep -q ^Ready /run/lunkit || ! kill -0 $lunkit_pid'
-  cat /run/lunkit
-  IQN=$(sed -n 's/.*\(iqn[^/]*\)\/0.*/\1/p' /run/lunkit | head -1)
-  grep ^Ready /run/lunkit
-}
-stop() { kill $lunkit_pid && wait $lunkit_pid; }
 logged() { dmesg | sed -n "/$1/,\$p" | grep -q "$2"; } # SINCE TEXT
 mark() { echo "<5>$1" > /dev/kmsg; }
 
@@ -123,3 +91,5 @@ for kind in 1:tape 3:processor; do
   step "$name: logout" logout
   step "$name: end" stop
 done
+
+. /job/block-devices.sh
