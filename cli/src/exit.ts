@@ -17,18 +17,18 @@ const EXIT_OF: readonly (readonly [RegExp, number])[] = [
   [/^(STORE_FLUSH|QCOW2_LOST|FILE_WRITE)/, ExitCode.failed],
   [/^FILE_SIZE/, ExitCode.usage],
   [
-    /^(LUN_MISSING|FILE_|STORAGE_IN_USE|PORTAL_IN_USE|PORT_IN_USE|ENOENT|EADDRINUSE|EACCES)/,
+    /^(LUN_MISSING|TARGET_MISSING|FILE_|STORAGE_IN_USE|SOCKET_IN_USE|PORTAL_IN_USE|PORT_IN_USE|ENOENT|EADDRINUSE|EACCES)/,
     ExitCode.missing,
   ],
   [/^LOGIN_(?!TIMEOUT)/, ExitCode.refused],
-  [/^(TRANSPORT_|LOGIN_TIMEOUT)/, ExitCode.unreachable],
+  [/^(TRANSPORT_|LOGIN_TIMEOUT|TARGET_DOWN|TARGET_LOST|CONTROL_FULL)/, ExitCode.unreachable],
   [/^ABORT_ERR/, ExitCode.interrupted],
 ]
 
 /** Errors whose cause is what was asked for, whatever their code. */
 const ASKED_WRONGLY = new Set(['OperatorError', 'UsageError', 'RequestError'])
 
-interface Told {
+export interface Told {
   readonly code: string
   readonly message: string
   readonly hint: string

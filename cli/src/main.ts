@@ -14,6 +14,10 @@ const COMMANDS = {
     summary: 'serve several targets that a file describes',
     load: () => import('./commands/run.ts'),
   },
+  control: {
+    summary: 'tell a running target to change something',
+    load: () => import('./commands/control.ts'),
+  },
   state: {
     summary: 'show and repair what units keep between runs',
     load: () => import('./commands/state.ts'),

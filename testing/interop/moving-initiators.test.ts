@@ -178,7 +178,7 @@ describe('lunkit serve', () => {
       assert.deepEqual(await ask('readmit'), {})
       await (await connect(url, ONCE)).close()
       assert.equal((await ask('help'))['drain'], '[SECONDS]')
-      assert.deepEqual(await ask('lun 0'), {})
+      assert.deepEqual(await ask('lun 0'), { resize: 'SIZE [shrink]' })
       assert.deepEqual(await ask('lun 0 resize 4M'), { bytes: 4 << 20 })
       assert.deepEqual(await ask('lun 0 resize 2M shrink'), { bytes: 2 << 20 })
       assert.deepEqual(await ask('lun 0 rescan'), { changed: 'no' })
@@ -202,8 +202,17 @@ describe('lunkit serve', () => {
         ['lun 0 resize 1M', /would lose/],
         ['lun 0 resize 1M now', /no way to say/],
         ['lun 0 resize much', /no size/],
+        ['lun 0 rescan now', /no way to say/],
+        ['lun 0 help me', /no way to say/],
         ['lun 0 reset', /has no 'reset'/],
         ['evict all now', /no way to say/],
+        ['evict all tag=1', /exclude each other/],
+        ['evict tag=1 tag=2', /no way to say/],
+        ['redirect none 10.0.0.9', /no way to say/],
+        ['redirect permanent', /no way to say/],
+        ['rehearse silence all ms=9', /no way to say/],
+        ['rehearse deaf much portal=127.0.0.1:1', /says nothing here/],
+        ['help lun now', /no command/],
         ['drop initiator=iqn.none everybody', /says nothing here/],
         ['rehearse deaf portal=127.0.0.1:1 too much', /no way to say/],
       ] as const) {

@@ -111,10 +111,10 @@ test('a reset is told before anybody can read what it left; commits and snapshot
   assert.ok(frozen.subarray(51_200, 51_712).equals(base.subarray(51_200, 51_712)))
   assert.ok(frozen.subarray(0, 51_200).equals(both.subarray(0, 51_200)))
   assert.equal(hashOf(path), before)
-  await lun!.control('commit')
+  assert.ok(Number((await lun!.control('commit'))['committedBytes']) > 0)
   assert.deepEqual(await hears(disk), [])
   assert.ok(readFileSync(path).equals(frozen))
-  assert.deepEqual(await lun!.control('reset'), { bytes: 0 })
+  assert.deepEqual(await lun!.control('reset'), { discardedBytes: 0 })
   await assert.rejects(lun!.control('snapshot', 'file'), { code: 'CONTROL' })
   await assert.rejects(lun!.control('dance'), { code: 'CONTROL_UNKNOWN' })
   await assert.rejects(plain!.control('reset'), { code: 'CONTROL_UNKNOWN' })
@@ -138,6 +138,7 @@ test('lunkit serve: changes in a file survive SIGKILL, and control lines reach t
   assert.deepEqual(Object.keys(await answered(here, 'lun 0')), [
     'event',
     'line',
+    'resize',
     'reset',
     'commit',
     'snapshot',
@@ -151,7 +152,7 @@ test('lunkit serve: changes in a file survive SIGKILL, and control lines reach t
   disk = await attach(there.ready.luns[0]!.url)
   assert.ok((await disk.read(0, 2048)).equals(wanted))
   assert.match(JSON.stringify(await answered(there, 'lun 0 commit')), /BASE_READONLY|cannot be written/)
-  assert.equal((await answered(there, 'lun 0 reset'))['bytes'], 4096)
+  assert.equal((await answered(there, 'lun 0 reset'))['discardedBytes'], 4096)
   assert.deepEqual(await hears(disk), ['6/28/0'])
   assert.ok((await disk.read(9, 3)).equals(pattern(10 * 512, 1).subarray(1024, 2560)))
   assert.equal((await answered(there, 'lun 0 resize 2M'))['bytes'], 2 * MIB)

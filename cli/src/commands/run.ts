@@ -2,6 +2,7 @@
 // `lunkit run`: several targets from one file, in one process or spread over some, until a signal.
 import { dirname, resolve } from 'node:path'
 import { Command } from 'commander'
+import { openControlSocket } from '../control/socket.ts'
 import { MOST_PROCESSES, readConfig } from '../run/config-file.ts'
 import { keysAt } from '../run/config-keys.ts'
 import { Fleet } from '../run/fleet.ts'
@@ -14,6 +15,7 @@ import { UsageError } from '../usage-error.ts'
 
 interface RunFlags {
   readonly processes?: string
+  readonly controlSocket?: string
   readonly json?: boolean
 }
 
@@ -44,18 +46,23 @@ With --processes, targets are spread over that many processes, in turn or as 'pr
 answers discovery and hands each login to the process of its target. One that crashes takes its own targets down, no others,
 and is started again. SIGUSR1 and SIGUSR2 do for all what they do for 'lunkit serve'.
 
-  lunkit run targets.yaml --processes 4`
+With --control-socket, lines of programs that connect to that Unix socket change targets while they run, as for 'lunkit serve'
+('lunkit help control'). Where there are several targets, 'target NAME' stands before each. The file is not changed by them.
+
+  lunkit run targets.yaml --processes 4
+  lunkit run targets.yaml --control-socket ./control`
 
 export function build(): Command {
   return new Command('run')
     .argument('<file>', 'targets and what they share, YAML or JSON')
     .option('--processes <number>', 'spread the targets over so many processes (1)')
+    .option('--control-socket <path>', "take commands on a Unix socket, as 'lunkit control' sends them")
     .option('--json', 'events as JSON, one a line; the first is "ready"')
     .addHelpText('after', HELP)
     .action((file: string, flags: RunFlags) => run(file, flags))
 }
 
-async function run(file: string, { processes, json = false }: RunFlags): Promise<void> {
+async function run(file: string, { processes, controlSocket, json = false }: RunFlags): Promise<void> {
   let fleet: Fleet | null = null
   reportOnSignal(async () => (await fleet?.report()) ?? [], json)
   const count = processes === undefined ? null : numberOf(processes)
@@ -63,15 +70,23 @@ async function run(file: string, { processes, json = false }: RunFlags): Promise
   const config = await readConfig(path)
   const plan = planOf(config, count, defaultStateFolder())
   const graceMs = graceOf(plan.flags.drain)
-  process.chdir(dirname(path))
-  const { say, begin } = fromReadyOn(sayTo(json))
-  const serving = await Fleet.open(plan, say)
-  const stopped = stopOnSignal(() => serving.close(graceMs), graceMs)
-  if (process.platform !== 'win32') process.on('SIGUSR2', () => void serving.look())
-  fleet = serving
-  announce(serving, json)
-  begin()
-  await stopped
+  // Named by who gives the command, not by the file.
+  const socket = await openControlSocket(controlSocket)
+  try {
+    process.chdir(dirname(path))
+    const { say, begin } = fromReadyOn(sayTo(json))
+    const serving = await Fleet.open(plan, say)
+    const stopped = stopOnSignal(() => serving.close(graceMs), graceMs)
+    if (process.platform !== 'win32') process.on('SIGUSR2', () => void serving.look())
+    fleet = serving
+    socket.obey = serving.obey
+    announce(serving, json)
+    begin()
+    await stopped
+  } finally {
+    // It would keep the process.
+    socket.close()
+  }
 }
 
 /** Keeps what is told before all is ready until then: somebody may log in earlier. */

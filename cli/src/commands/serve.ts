@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lunkit serve`: LUN arguments in, iSCSI URLs out, until a signal.
 
-import type { ControlAnswer } from '@lunkit/target-api'
 import { Command } from 'commander'
 import { ACCESS_HELP, readAccess, withAccess } from '../access-flags.ts'
-import { CONTROL_HELP, takeCommands } from '../control-lines.ts'
-import { describeError } from '../exit.ts'
+import { TargetControl } from '../control/commands.ts'
+import { CONTROL_HELP, dispatcher } from '../control/dispatcher.ts'
+import { answerWords, type Reply } from '../control/reply.ts'
+import { openControlSocket } from '../control/socket.ts'
+import { takeCommands } from '../control/standard-input.ts'
 import type { ExplainFlags } from '../explanation.ts'
 import { lookAgain } from '../look-again.ts'
 import { lunWords, sayEvent, sayTo } from '../say.ts'
@@ -20,6 +22,7 @@ import { WATCH_HELP, withWatch } from '../watch-options.ts'
 
 interface ServeFlags extends TargetFlags, ExplainFlags {
   readonly control?: true
+  readonly controlSocket?: string
   readonly json?: true
 }
 
@@ -84,7 +87,10 @@ Limits of --limit; docs/cookbook/tls.md says what each is for:
 ${LIMITS_HELP}.
 
 With --redirect nobody is served: who logs in is told to go there, once it has proved who it is. A signal has initiators asked
-to log out, within the time of --drain; what has not by then is dropped. With --control, lines of standard input are commands:
+to log out, within the time of --drain; what has not by then is dropped.
+
+With --control, lines of standard input are commands; with --control-socket so are lines of programs that connect to that Unix
+socket, which is made for its owner alone ('lunkit control' sends one, docs/cookbook/control.md has the protocol):
 ${CONTROL_HELP}
 
 Secrets come from files, or from LUNKIT_CHAP_SECRET and LUNKIT_MUTUAL_SECRET, never from an argument.
@@ -125,6 +131,7 @@ export function build(): Command {
     .option('--redirect-permanent', 'they may remember it')
     .option('--drain <seconds>', 'how long they have to log out when it is to end (3)')
     .option('--control', 'take commands from standard input, one a line')
+    .option('--control-socket <path>', "take them on a Unix socket, as 'lunkit control' sends them")
     .option('--async-events', 'tell initiators at once of a changed capacity or list of LUNs')
     .option(
       '--poll <microseconds>',
@@ -165,36 +172,36 @@ async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> 
       'add --explain INITIATOR',
     )
   }
-  const serving = await createTarget({ ...options, ...access })
-  const stopped = stopOnSignal(() => serving.close({ graceMs }), graceMs)
-  const say = sayTo(flags.json === true)
-  if (process.platform !== 'win32') process.on('SIGUSR2', () => void lookAgain(serving, flags, say))
-  target = serving
-  announce(serving, flags.json === true)
-  serving.on('event', event => sayEvent(say, event))
-  const stopListening = flags.control
-    ? takeCommands(serving, (line, answer) => tellAnswer(line, answer, flags.json === true))
-    : null
+  const socket = await openControlSocket(flags.controlSocket)
+  let stopListening: (() => void) | null = null
   try {
+    const serving = await createTarget({ ...options, ...access })
+    const stopped = stopOnSignal(() => serving.close({ graceMs }), graceMs)
+    const say = sayTo(flags.json === true)
+    if (process.platform !== 'win32') process.on('SIGUSR2', () => void lookAgain(serving, flags, say))
+    target = serving
+    const { obey } = new TargetControl(serving)
+    socket.obey = dispatcher([{ name: serving.name, serves: true, obey }])
+    announce(serving, flags.json === true)
+    serving.on('event', event => sayEvent(say, event))
+    if (flags.control)
+      stopListening = takeCommands(socket.obey, (line, reply) => tellReply(line, reply, flags.json === true))
     await stopped
   } finally {
-    // Standard input would keep the process.
+    // They would keep the process.
     stopListening?.()
+    socket.close()
   }
 }
 
-function tellAnswer(line: string, answer: ControlAnswer | Error, json: boolean): void {
-  const told = answer instanceof Error ? { error: describeError(answer) } : answer
-  if (json) process.stdout.write(`${JSON.stringify({ event: 'control', line, ...told })}\n`)
-  else if (answer instanceof Error) {
-    const { message, hint } = describeError(answer)
+function tellReply(line: string, reply: Reply, json: boolean): void {
+  if (json) {
+    const told = 'error' in reply ? { error: reply.error } : reply.answer
+    process.stdout.write(`${JSON.stringify({ event: 'control', line, ...told })}\n`)
+  } else if ('error' in reply) {
+    const { message, hint } = reply.error
     process.stderr.write(`${line}: ${message}${hint === '' ? '' : ` (${hint})`}\n`)
-  } else {
-    const words = Object.entries(answer).map(([name, value]) =>
-      typeof value === 'string' ? `\n  ${name} ${value}`.trimEnd() : ` ${name}=${value}`,
-    )
-    process.stderr.write(`${line}: done${words.join('')}\n`)
-  }
+  } else process.stderr.write(`${line}: ${answerWords(reply.answer)}\n`)
 }
 
 function announce(target: RunningTarget, json: boolean): void {

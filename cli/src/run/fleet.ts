@@ -2,6 +2,8 @@
 // All of `lunkit run`: the portals, and the processes that serve the targets behind them.
 import { OperatorError } from '@lunkit/target-api'
 import { DEFAULT_LIMITS } from '@lunkit/target-driver-iscsi'
+import { type Addressee, dispatcher } from '../control/dispatcher.ts'
+import type { Obey } from '../control/reply.ts'
 import { describeError } from '../exit.ts'
 import { type Say, sayEvent } from '../say.ts'
 import type { Report } from '../signals.ts'
@@ -21,6 +23,8 @@ export class Fleet {
   /** As bound: `127.0.0.1:3260`. */
   readonly addresses: readonly string[]
   readonly luns: readonly ServedLun[]
+  /** Control lines, for whichever target they name. */
+  readonly obey: Obey
   readonly #plan: Plan
   readonly #front: Front
   readonly #servings: readonly Serving[]
@@ -35,6 +39,7 @@ export class Fleet {
   ) {
     this.addresses = front.addresses
     this.luns = luns
+    this.obey = dispatcher(addresseesOf(plan, servings))
     this.#plan = plan
     this.#front = front
     this.#servings = servings
@@ -96,6 +101,17 @@ export class Fleet {
     await Promise.all([this.#front.close(), ...this.#servings.map(serving => serving.close(graceMs))])
   }
 }
+
+const addresseesOf = ({ processes }: Plan, servings: readonly Serving[]): Addressee[] =>
+  processes.flatMap((plans, at) =>
+    plans.map(({ name }) => ({
+      name,
+      get serves() {
+        return servings[at]!.serves
+      },
+      obey: line => servings[at]!.obey(name, line),
+    })),
+  )
 
 function servingsOf({ processes, flags }: Plan, portals: () => Portals, say: Say): Serving[] {
   if (processes.length === 1) return [new ThisProcess(processes[0]!, portals, say)]

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the process that has the portals and those that serve targets tell each other.
+import type { Reply } from '../control/reply.ts'
 import type { Report } from '../signals.ts'
 import type { TargetPlan } from './plan.ts'
 import type { ServedLun } from './share.ts'
@@ -24,6 +25,8 @@ export type ToWorker =
   | { readonly type: 'beat' }
   | { readonly type: 'report' }
   | { readonly type: 'look' }
+  /** To be answered with its `id`. */
+  | { readonly type: 'control'; readonly id: number; readonly target: string; readonly line: string }
   | { readonly type: 'stop'; readonly graceMs: number }
 
 export type FromWorker =
@@ -42,3 +45,4 @@ export type FromWorker =
     }
   | { readonly type: 'say'; readonly fields: Readonly<Record<string, unknown>>; readonly words: string }
   | { readonly type: 'report'; readonly reports: readonly Report[] }
+  | { readonly type: 'control'; readonly id: number; readonly reply: Reply }

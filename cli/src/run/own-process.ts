@@ -3,6 +3,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { OperatorError } from '@lunkit/target-api'
 import { type Arrival, partWith } from '@lunkit/target-driver-iscsi'
+import { failed, type Reply } from '../control/reply.ts'
 import { eventWords, type Say } from '../say.ts'
 import { LATE_MS, type Report } from '../signals.ts'
 import { LIFELINE } from './end-with-parent.ts'
@@ -48,6 +49,8 @@ export class OwnProcess implements Serving {
   /** For each connection that is there, by number: what to call when it has closed. */
   readonly #away: Map<number, () => void> = new Map()
   #lastId = 0
+  /** Control lines that it has not answered, by number. */
+  readonly #asked: Map<number, (reply: Reply) => void> = new Map()
   #reports: ((reports: readonly Report[]) => void)[] = []
   #opened: ((luns: readonly ServedLun[]) => void) | null = null
   #failed: ((error: Error) => void) | null = null
@@ -80,6 +83,17 @@ export class OwnProcess implements Serving {
     if (!this.#isReady) return Promise.resolve([])
     this.#tell({ type: 'report' })
     return new Promise(resolve => this.#reports.push(resolve))
+  }
+
+  get serves(): boolean {
+    return this.#isReady && !this.#closing
+  }
+
+  obey(target: string, line: string): Promise<Reply> {
+    if (!this.serves) return Promise.resolve(failed(downError(target)))
+    const id = ++this.#lastId
+    this.#tell({ type: 'control', id, target, line })
+    return new Promise(resolve => this.#asked.set(id, resolve))
   }
 
   look(): void {
@@ -157,6 +171,10 @@ export class OwnProcess implements Serving {
         break
       case 'beat':
         this.#unanswered = 0
+        break
+      case 'control':
+        this.#asked.get(message.id)?.(message.reply)
+        this.#asked.delete(message.id)
         break
       case 'report':
         this.#reports.shift()?.(message.reports)
@@ -240,6 +258,8 @@ export class OwnProcess implements Serving {
     for (const left of this.#away.values()) left()
     this.#away.clear()
     for (const resolve of this.#reports.splice(0)) resolve([])
+    for (const resolve of this.#asked.values()) resolve(failed(lostError(cause)))
+    this.#asked.clear()
     if (this.#closing) {
       this.#ended?.()
       return
@@ -266,3 +286,17 @@ export class OwnProcess implements Serving {
     say({ event, ...told }, eventWords(event, told))
   }
 }
+
+const downError = (target: string): OperatorError =>
+  new OperatorError(
+    'TARGET_DOWN',
+    `Target ${target} is not served now: its process is being started, or ended`,
+    {
+      hint: 'try again; events of lunkit run tell of the process',
+    },
+  )
+
+const lostError = (cause: string): OperatorError =>
+  new OperatorError('TARGET_LOST', `The process of the target ended before it answered: ${cause}`, {
+    hint: 'it is started again; look whether it has been done before you repeat it',
+  })

@@ -3,6 +3,8 @@
 import { OperatorError } from '@lunkit/target-api'
 import type { Handed, IscsiPort, Reception } from '@lunkit/target-driver-iscsi'
 import { readAccess } from '../access-flags.ts'
+import { TargetControl } from '../control/commands.ts'
+import type { Reply } from '../control/reply.ts'
 import { lookAgain } from '../look-again.ts'
 import { type Say, sayEvent } from '../say.ts'
 import { targetOptions } from '../serve-options.ts'
@@ -30,6 +32,7 @@ export interface Portals {
 interface Open {
   readonly target: RunningTarget
   readonly plan: TargetPlan
+  readonly control: TargetControl
   /** By portal group tag. */
   readonly ports: ReadonlyMap<number, IscsiPort>
 }
@@ -79,6 +82,11 @@ export class Share {
     }))
   }
 
+  /** The target has to be one of these. */
+  obey(target: string, line: string): Promise<Reply> {
+    return this.#open.get(target)!.control.obey(line)
+  }
+
   async look(): Promise<void> {
     for (const { target, plan } of this.#open.values())
       await lookAgain(target, plan.flags, this.#say, target.name)
@@ -100,7 +108,7 @@ async function openOne(plan: TargetPlan, portals: Portals, say: Say): Promise<Op
     const options = targetOptions(plan.luns, { ...plan.flags, portal: portals.texts })
     const target = await openTarget({ ...options, ...access }, reception)
     target.on('event', event => sayEvent(say, event))
-    return { target, plan, ports }
+    return { target, plan, control: new TargetControl(target), ports }
   } catch (error) {
     throw named(plan.name, error)
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Targets that are served in the process that has the portals.
 import type { Arrival } from '@lunkit/target-driver-iscsi'
+import type { Reply } from '../control/reply.ts'
 import type { Say } from '../say.ts'
 import type { Report } from '../signals.ts'
 import type { TargetPlan } from './plan.ts'
@@ -37,6 +38,15 @@ export class ThisProcess implements Serving {
 
   async report(): Promise<readonly Report[]> {
     return this.#share?.report() ?? []
+  }
+
+  get serves(): boolean {
+    return this.#share !== null
+  }
+
+  /** Nobody asks before it is open. */
+  obey(target: string, line: string): Promise<Reply> {
+    return this.#share!.obey(target, line)
   }
 
   look(): void {

@@ -58,6 +58,11 @@ function take(message: Extract<ToWorker, { type: 'connection' }>, socket: Socket
   share.take(target, tag, { socket, bytes, msLeft, certificate: null })
 }
 
+/** Nobody asks before it is open. */
+async function obey({ id, target, line }: Extract<ToWorker, { type: 'control' }>): Promise<void> {
+  tell({ type: 'control', id, reply: await share!.obey(target, line) })
+}
+
 async function end(graceMs: number): Promise<void> {
   if (ending) return
   ending = true
@@ -84,6 +89,9 @@ process.on('message', (message: ToWorker, socket) => {
       break
     case 'report':
       tell({ type: 'report', reports: share?.report() ?? [] })
+      break
+    case 'control':
+      void obey(message)
       break
     case 'look':
       void share?.look()

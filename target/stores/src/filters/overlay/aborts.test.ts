@@ -71,7 +71,7 @@ test('requests wait while changes are exchanged, and can be aborted meanwhile', 
   store.abort!(io)
   assert.equal((await waits).error, StoreError.aborted)
   assert.equal((await slow).error, StoreError.none)
-  assert.deepEqual(await reset, { bytes: 0 })
+  assert.deepEqual(await reset, { discardedBytes: 0 })
   assert.ok((await read).bytes.equals(Buffer.alloc(512)), 'the write was thrown away before the read')
   await exchange.close()
 })

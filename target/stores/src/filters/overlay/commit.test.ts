@@ -66,7 +66,7 @@ for (const where of ['memory', 'a file'] as const) {
     await commit!.run([], changed)
     const view = await exchange.bytes(0, SIZE)
     assert.ok((await new StoreExchange(memory).bytes(0, SIZE)).equals(view))
-    assert.deepEqual(await store.controls!['reset']!.run([], changed), { bytes: 0 })
+    assert.deepEqual(await store.controls!['reset']!.run([], changed), { discardedBytes: 0 })
     // What is written from now on lies on top of nothing older.
     await exchange.wrote(0, pattern(5000, 9))
     assert.ok((await new StoreExchange(memory).bytes(0, SIZE)).equals(view))

@@ -39,11 +39,11 @@ export function sharedControls(store: OverlayStore, views: SharedView, makeTop: 
       changes: 'medium',
       run: async (words, changed) => {
         none('reset', words)
-        const bytes = (await views.top.usage())?.used ?? 0
+        const discardedBytes = (await views.top.usage())?.used ?? 0
         return store.gate.alone(async () => {
           await views.top.clear()
           changed()
-          return { bytes }
+          return { discardedBytes }
         }, store.again)
       },
     },
@@ -96,7 +96,7 @@ async function commit(store: OverlayStore, views: SharedView): Promise<ControlAn
       await top!.clear()
       views.view = { ...views.view, layers: [top!] }
       for (const layer of frozen) await layer.close()
-      return { bytes: one.bytes }
+      return { committedBytes: one.bytes }
     }, store.again)
   } finally {
     store.onChanged = null
