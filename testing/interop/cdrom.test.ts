@@ -214,3 +214,23 @@ test('an ISO image of xorriso arrives whole in QEMU and in lunkit copy', async t
   })
   assert.deepEqual(readFileSync(out), readFileSync(iso))
 })
+
+test('an image that has become longer is another disc once somebody looks', async t => {
+  const folder = await scratch(t)
+  const { path } = image(folder, 'a', 4)
+  await using target = await createTarget({ luns: [cdrom(path)] })
+  await using drive = await attach(target.url)
+  const [lun] = target.luns
+  assert.equal(await lun!.rescan(), false)
+  assert.deepEqual(await hears(drive), ['good'])
+  writeFileSync(path, Buffer.alloc(3 * SECTOR, 'b'), { flag: 'a' })
+  assert.equal(await ended(drive, read(5)), '5/21/0')
+  assert.equal(await lun!.rescan(), true)
+  assert.equal(lun!.bytes, 7 * SECTOR)
+  assert.deepEqual(await hears(drive), ['6/28/0', 'good'])
+  assert.equal(await sector(drive, 5), 'b'.repeat(SECTOR))
+  truncateSync(path, SECTOR - 1)
+  assert.equal(await ended(drive, read(5)), '3/11/0')
+  await assert.rejects(lun!.rescan(), { code: 'STORE_SIZE' })
+  assert.notEqual(await ended(drive, read(5)), 'good')
+})
