@@ -74,7 +74,12 @@ async function tape(
   const unit = await connect(target.url, { reconnect: { attempts: 0, delays: [] } })
   context.after(() => unit.close())
   await unit.testReady()
-  return { handler, unit, warnings, read: () => unit.execute(Uint8Array.from(READ_6), { expectedIn: 4096 }) }
+  return {
+    url: target.url,
+    unit,
+    warnings,
+    read: () => unit.execute(Uint8Array.from(READ_6), { expectedIn: 4096 }),
+  }
 }
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex')
@@ -116,11 +121,18 @@ const SAID: readonly [string, string, Record<string, unknown>][] = [
 test('a tape in another process says all that sense data can say, and brings data beside them', async t => {
   const block = Buffer.alloc(1024, 7)
   let said: Answered = {}
-  const { read } = await tape(t, () => ({ status: Status.checkCondition, ...said }))
+  const { unit, url } = await tape(t, () => ({ status: Status.checkCondition, ...said }))
+  await using gateway = await createTarget({ luns: [`passthrough:${url}`] })
+  await using behind = await connect(gateway.url)
+  await using careful = await connect(url, { errorRecoveryLevel: 2, headerDigest: 'require' })
+  for (const one of [behind, careful]) await one.testReady()
+  const ways = [unit, behind, careful]
   for (const [name, bytes, wanted] of SAID) {
-    for (const data of [Buffer.alloc(0), block]) {
+    for (const [data, from] of [Buffer.alloc(0), block].flatMap(one =>
+      ways.map(way => [one, way] as const),
+    )) {
       said = { sense: hex(bytes), data }
-      const answer = await read()
+      const answer = await from.execute(Uint8Array.from(READ_6), { expectedIn: 4096 })
       assert.equal(answer.status, Status.checkCondition)
       assert.deepEqual(Buffer.from(answer.sense), hex(bytes), name)
       const report = readSense(answer.sense)! as unknown as Record<string, unknown>
