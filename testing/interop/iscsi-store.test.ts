@@ -4,8 +4,9 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
+import { SenseKey } from '@lunkit/spec'
 import type { BackingStore } from '@lunkit/target-api'
-import { connect } from 'lunkit/initiator'
+import { connect, type ScsiError } from 'lunkit/initiator'
 import { createTarget, file, iscsi, memory, OperatorError } from 'lunkit/target'
 import { store } from '../../cli/src/bridges/iscsi/store.ts'
 import { TARGET, Tgtd } from '../../initiator/drivers/iscsi/src/tgtd.test-kit.ts'
@@ -84,6 +85,43 @@ test('a target that goes away holds up writes; beyond the time they fail, and it
     ),
   )
   assert.ok((await disk.read(0, 16)).equals(Buffer.concat([first, first])))
+  await array.close()
+})
+
+test('another disk in its place, or one of other blocks, is not used', async () => {
+  const name = 'iqn.2026-11.test:array'
+  const serve = (serial: string, portal?: string, block = 512) =>
+    createTarget({ luns: [memory('2M', { serial, block })], name, ...(portal !== undefined && { portal }) })
+  let array = await serve('FIRST')
+  const [portal] = array.portals
+  await using gateway = await createTarget({ luns: [iscsi(array.url, { wait: 20 })] })
+  await using disk = await connect(gateway.url)
+  const data = randomBytes(4096)
+  const notReady = (error: ScsiError): boolean => error.senseKey === SenseKey.notReady
+  await disk.write(8, data)
+  for (const [serial, block] of [
+    ['SECOND', 512],
+    ['FIRST', 4096],
+  ] as const) {
+    await array.close()
+    array = await serve(serial, portal, block)
+    await assert.rejects(disk.write(0, data), notReady)
+    await assert.rejects(disk.read(8, 8), notReady)
+    await using direct = await connect(array.url)
+    assert.ok(
+      (await direct.read(0, 16)).every(byte => byte === 0),
+      'nothing was written there',
+    )
+  }
+  await array.close()
+  array = await serve('FIRST', portal)
+  await until(() =>
+    disk.write(8, data).then(
+      () => true,
+      () => false,
+    ),
+  )
+  assert.ok((await disk.read(8, 8)).equals(data))
   await array.close()
 })
 

@@ -23,6 +23,7 @@ export type RequestErrorCode =
   | 'CHAP_SECRET_INVALID'
   | 'ARGUMENT_INVALID'
   | 'OUT_OF_RANGE'
+  | 'BLOCKS_CHANGED'
   | 'UNSUPPORTED'
   | 'LUN_MISSING'
 

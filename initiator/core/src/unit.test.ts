@@ -38,6 +38,7 @@ class TableSession implements InitiatorSession {
   readonly first = new Map<string, Answer[]>()
   bytes = Buffer.alloc(4096 * BLOCK)
   blocks = 4096
+  blockLength = BLOCK
   limits: Record<string, number> = { maxTransfer: 8, maxUnmap: 16, maxUnmapDescriptors: 1 }
   thin = 1
   has16 = true
@@ -66,7 +67,11 @@ class TableSession implements InitiatorSession {
     if (name === 'READ CAPACITY (16)') {
       if (!this.has16) return check(5, 0x2000)
       return {
-        dataIn: CAPACITY_16.write({ lastLba: this.blocks - 1, blockLength: BLOCK, physicalExponent: 3 }),
+        dataIn: CAPACITY_16.write({
+          lastLba: this.blocks - 1,
+          blockLength: this.blockLength,
+          physicalExponent: 3,
+        }),
       }
     }
     if (name === 'READ CAPACITY (10)') {
@@ -155,6 +160,38 @@ test('a unit attention is passed over, and one about the capacity asks for it ag
   session.blocks = 100
   await unit.read(0, 1)
   await assert.rejects(unit.read(100, 1), { code: 'OUT_OF_RANGE' })
+})
+
+test('bytes that were not moved, or too many, are an error, whatever the status says', async () => {
+  await unit.read(0, 1)
+  for (const residual of [{ underflow: BLOCK }, { underflow: 2 * BLOCK }, { overflow: 14 * BLOCK }]) {
+    session.first.set('READ (10)', [residual])
+    await assert.rejects(unit.read(0, 2), { code: 'TRANSPORT_DATA_MISSING' }, JSON.stringify(residual))
+    session.first.set('WRITE (10)', [residual])
+    await assert.rejects(unit.write(0, Buffer.alloc(2 * BLOCK)), { code: 'TRANSPORT_DATA_MISSING' })
+  }
+})
+
+test('a unit that has blocks of another length is not read nor written by LBAs of before', async () => {
+  await unit.read(0, 1)
+  for (const code of [0x2900, 0x2a09, 0x2800]) {
+    session.blockLength = BLOCK
+    assert.equal((await unit.capacity()).blockSize, BLOCK)
+    session.blockLength = 8 * BLOCK
+    session.first.set('WRITE (10)', [check(6, code)])
+    const sent = session.seen.length
+    await assert.rejects(unit.write(8, Buffer.alloc(8 * BLOCK)), { code: 'BLOCKS_CHANGED' })
+    await assert.rejects(unit.readInto(8, Buffer.alloc(8 * BLOCK)), { code: 'BLOCKS_CHANGED' })
+    await assert.rejects(unit.discard(8, 1), { code: 'BLOCKS_CHANGED' })
+    assert.deepEqual(new Set(session.names().slice(sent + 1)), new Set(['READ CAPACITY (16)']))
+    assert.equal((await unit.capacity()).blockSize, 8 * BLOCK)
+    assert.equal((await unit.read(8, 1)).length, 8 * BLOCK)
+    session.first.set('READ (10)', [check(6, 0x2900)])
+    await unit.read(0, 1)
+    session.blockLength = BLOCK
+    session.first.set('TEST UNIT READY', [check(6, 0x2900)])
+    await unit.testReady()
+  }
 })
 
 test('BUSY is waited for; an error of the medium is told with its block', async () => {

@@ -24,7 +24,7 @@ import {
   WRITE_16,
 } from '@lunkit/spec'
 import { buildCdb, findCommand } from './command-builder.ts'
-import { RequestError, ScsiError } from './errors.ts'
+import { RequestError, ScsiError, TransportError } from './errors.ts'
 import type { CommandRequest, CommandResult, InitiatorSession, Lun } from './initiator-driver.ts'
 import {
   type Capacity,
@@ -42,6 +42,8 @@ import { isRepeatable, retryDelay } from './retry.ts'
 const PIECE_BYTES = 1 << 20
 const MAX_BLOCKS_10 = 0xffff
 const NO_FLAGS = {}
+/** Additional sense codes after which it may be another medium, or another unit: medium changed, reset, target operating conditions changed. */
+const RENEWED: ReadonlySet<number> = new Set([0x28, 0x29, 0x3f])
 
 export interface CommandOptions {
   readonly signal?: AbortSignal
@@ -68,6 +70,8 @@ export class Unit {
   readonly lun: Lun
   #inquiry: InquiryAnswer | null = null
   #capacity: Capacity | null = null
+  /** Bytes of a block as the caller knows them, whose LBAs count in them; 0: not told yet. */
+  #blockSize = 0
   #limits: UnitLimits | null = null
 
   constructor(session: InitiatorSession, lun: Lun) {
@@ -126,7 +130,28 @@ export class Unit {
   /** Asked once; again after a command has brought word that it changed: `testReady` is the cheapest. */
   async capacity(options: CommandOptions = {}): Promise<Capacity> {
     this.#capacity ??= await this.#askCapacity(options)
+    this.#blockSize = this.#capacity.blockSize
     return this.#capacity
+  }
+
+  /** Without a question, where none is due. */
+  get #known(): Capacity | null {
+    return this.#capacity?.blockSize === this.#blockSize ? this.#capacity : null
+  }
+
+  /** The same for what names blocks. Rejects with a RequestError (`BLOCKS_CHANGED`) where they are not those that the caller knows. */
+  async #blocksNow(options: CommandOptions): Promise<Capacity> {
+    this.#capacity ??= await this.#askCapacity(options)
+    const { blockSize } = this.#capacity
+    this.#blockSize ||= blockSize
+    if (blockSize === this.#blockSize) return this.#capacity
+    // They may come back, too.
+    this.#capacity = null
+    throw new RequestError(
+      'BLOCKS_CHANGED',
+      `${this.name} has blocks of ${blockSize} bytes now, not ${this.#blockSize}: an LBA means another place`,
+      { hint: 'ask for its capacity again' },
+    )
   }
 
   async #askCapacity(options: CommandOptions): Promise<Capacity> {
@@ -154,7 +179,7 @@ export class Unit {
   }
 
   async read(lba: number, blocks: number, options: CommandOptions = {}): Promise<Buffer> {
-    const capacity = this.#capacity ?? (await this.capacity(options))
+    const capacity = this.#known ?? (await this.#blocksNow(options))
     this.#check(lba, blocks, capacity)
     const buffer = Buffer.allocUnsafe(blocks * capacity.blockSize)
     await this.#transfer(READ_10, READ_16, lba, buffer, capacity.blockSize, options)
@@ -163,14 +188,14 @@ export class Unit {
 
   /** Fills the buffer, whose length is a multiple of the block size, from block `lba` on. */
   async readInto(lba: number, buffer: Uint8Array, options: CommandOptions = {}): Promise<void> {
-    const capacity = this.#capacity ?? (await this.capacity(options))
+    const capacity = this.#known ?? (await this.#blocksNow(options))
     this.#check(lba, this.#blocks(buffer, capacity), capacity)
     await this.#transfer(READ_10, READ_16, lba, buffer, capacity.blockSize, options)
   }
 
   /** Writes the data, whose length is a multiple of the block size. They must not change until it is done. */
   async write(lba: number, data: Uint8Array, options: WriteOptions = {}): Promise<void> {
-    const capacity = this.#capacity ?? (await this.capacity(options))
+    const capacity = this.#known ?? (await this.#blocksNow(options))
     this.#check(lba, this.#blocks(data, capacity), capacity)
     await this.#transfer(WRITE_10, WRITE_16, lba, data, capacity.blockSize, options)
   }
@@ -210,7 +235,7 @@ export class Unit {
       if (blocks > 0) await this.#piece(short, long, lba, blocks, data, options)
       return
     }
-    const pieces: Promise<unknown>[] = []
+    const pieces: Promise<void>[] = []
     for (let at = 0; at < blocks; at += most) {
       const count = Math.min(most, blocks - at)
       const part = data.subarray(at * blockSize, (at + count) * blockSize)
@@ -222,20 +247,28 @@ export class Unit {
     }
   }
 
-  #piece(
+  /** What is not moved as it was asked for has not been read, or not been written, whatever the status says. */
+  async #piece(
     short: typeof READ_10 | typeof WRITE_10,
     long: typeof READ_16 | typeof WRITE_16,
     lba: number,
     blocks: number,
     data: Uint8Array,
     options: WriteOptions,
-  ): Promise<CommandResult> {
+  ): Promise<void> {
     const { signal, timeoutMs, fua } = options
     const move =
       short.data === 'in' ? { dataIn: data, signal, timeoutMs } : { dataOut: data, signal, timeoutMs }
     const values = { lba, blocks, fua: fua ? 1 : 0 }
-    if (lba + blocks <= 0x1_0000_0000 && blocks <= MAX_BLOCKS_10) return this.#run(short, values, move)
-    return this.#run(long, values, move)
+    const row = lba + blocks <= 0x1_0000_0000 && blocks <= MAX_BLOCKS_10 ? short : long
+    const { underflow, overflow } = await this.#run(row, values, move, () => this.#blocksNow(options))
+    if (underflow === 0 && overflow === 0) return
+    const other = underflow > 0 ? `${underflow} bytes fewer` : `${overflow} bytes more`
+    throw new TransportError(
+      'TRANSPORT_DATA_MISSING',
+      `${row.name} of ${blocks} blocks moved ${other} than their ${data.length}`,
+      { hint: 'the unit may have blocks of another length now' },
+    )
   }
 
   /** Makes all writes that have ended durable. */
@@ -245,7 +278,7 @@ export class Unit {
 
   /** Frees the storage behind the blocks (UNMAP). Rejects with a RequestError (`UNSUPPORTED`) where that cannot be. */
   async discard(lba: number, blocks: number, options: CommandOptions = {}): Promise<void> {
-    this.#check(lba, blocks, await this.capacity(options))
+    this.#check(lba, blocks, await this.#blocksNow(options))
     const { canUnmap, maxUnmap } = await this.limits(options)
     if (!canUnmap) {
       throw new RequestError('UNSUPPORTED', `${this.name} cannot discard blocks: it has no UNMAP command`, {
@@ -268,8 +301,16 @@ export class Unit {
     return this.session.execute({ ...options, lun: this.lun, cdb, repeatable })
   }
 
-  /** Sends a command of this class's own until it is GOOD or must be given up. Rejects with a ScsiError. */
-  async #run(row: Command, values: Readonly<Record<string, number>>, move: Move): Promise<CommandResult> {
+  /**
+   * Sends a command of this class's own until it is GOOD or must be given up. Rejects with a ScsiError. `again`: asked before it is repeated,
+   * after which it need not mean what it did.
+   */
+  async #run(
+    row: Command,
+    values: Readonly<Record<string, number>>,
+    move: Move,
+    again?: () => Promise<unknown>,
+  ): Promise<CommandResult> {
     const repeatable = isRepeatable(row, this.#inquiry?.deviceType ?? 0)
     const request = { ...move, lun: this.lun, cdb: buildCdb(row, values), repeatable }
     for (let attempt = 1; ; attempt++) {
@@ -280,6 +321,7 @@ export class Unit {
       const delay = retryDelay(status, sense, attempt, repeatable)
       if (delay < 0) throw new ScsiError(status, sense, row.name)
       if (delay > 0) await wait(delay, undefined, move.signal ? { signal: move.signal } : {})
+      await again?.()
     }
   }
 
@@ -288,7 +330,7 @@ export class Unit {
     const report = readSense(sense)
     if (report?.key !== SenseKey.unitAttention) return
     const { asc, ascq } = CAPACITY_DATA_HAS_CHANGED
-    if (report.asc === asc && report.ascq === ascq) this.#capacity = null
+    if ((report.asc === asc && report.ascq === ascq) || RENEWED.has(report.asc)) this.#capacity = null
     if (report.asc === 0x3f) this.#limits = null
   }
 }

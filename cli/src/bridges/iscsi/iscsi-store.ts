@@ -11,6 +11,7 @@ import {
   type StoreWatcher,
 } from '@lunkit/target-api'
 import { type BlockCalls, Blockwise } from '@lunkit/target-stores/blockwise'
+import { nameOf } from './unit-name.ts'
 
 /** Writes as they are, where there is no volatile cache; with FUA; or each followed by SYNCHRONIZE CACHE. */
 export type WriteMode = 'plain' | 'fua' | 'flush'
@@ -19,6 +20,8 @@ export interface IscsiDisk {
   readonly unit: Unit
   readonly session: Session
   readonly identity: string
+  /** What it calls itself (`nameOf`). */
+  readonly name: string
   readonly blockSize: number
   readonly size: number
   readonly preferredBlock: number
@@ -46,6 +49,11 @@ export class IscsiStore implements BackingStore, BlockCalls {
   /** Why there is nobody to ask: the target has been away for too long. */
   #lost: Error | null = null
   #timer: NodeJS.Timeout | null = null
+  #losses = 0
+  /** From a loss of the session until it is known which disk is there now: requests wait for that. */
+  #unknown: PromiseWithResolvers<void> | null = null
+  /** Why the disk that is there is not used. */
+  #refusal = ''
 
   constructor(disk: IscsiDisk) {
     this.#disk = disk
@@ -64,19 +72,44 @@ export class IscsiStore implements BackingStore, BlockCalls {
   }
 
   heard(event: SessionEvent): void {
-    if (event.type === 'lost' && this.#timer === null) {
+    if (event.type === 'lost') {
+      this.#losses++
+      this.#unknown ??= Promise.withResolvers()
+      if (this.#timer !== null) return
       this.#told('away', event.error.message)
       const giveUp = (): void => this.#giveUp(new Error(`${this.identity} is away`))
       this.#timer = setTimeout(giveUp, this.#disk.patienceMs)
-    } else if (event.type === 'reconnected') {
-      this.#settle()
-      this.#told('returned')
-    } else if (event.type === 'gave-up') this.#giveUp(event.error)
+    } else if (event.type === 'reconnected') void this.#askName(this.#losses)
+    else if (event.type === 'gave-up') this.#giveUp(event.error)
   }
 
   #giveUp(why: Error): void {
     this.#lost = why
     for (const limit of this.#under.values()) limit.abort(why)
+    this.#goOn()
+  }
+
+  #goOn(): void {
+    this.#unknown?.resolve()
+    this.#unknown = null
+  }
+
+  /** Never rejects. After another loss there is another question. */
+  async #askName(loss: number): Promise<void> {
+    const { unit, name, identity } = this.#disk
+    let refusal = ''
+    try {
+      if ((await nameOf(unit)) !== name) refusal = `${identity} leads to another disk now`
+    } catch (error) {
+      refusal = `${identity} does not say which disk it is: ${error instanceof Error ? error.message : error}`
+    }
+    if (loss !== this.#losses) return
+    this.#settle()
+    const isNews = refusal !== this.#refusal
+    this.#refusal = refusal
+    if (refusal === '') this.#told('returned')
+    else if (isNews) this.#told('away', refusal)
+    this.#goOn()
   }
 
   #settle(): void {
@@ -167,13 +200,21 @@ export class IscsiStore implements BackingStore, BlockCalls {
     // As many as there are pieces.
     setMaxListeners(0, limit.signal)
     this.#under.set(io, limit)
-    work(limit.signal).then(
+    const isKnown = this.#unknown === null && this.#refusal === ''
+    const under = isKnown ? work(limit.signal) : this.#whenKnown(limit.signal, work)
+    under.then(
       () => this.#end(io, StoreError.none),
       (error: unknown) => {
         io.reason = error instanceof Error ? error.message : String(error)
         this.#end(io, storeErrorOf(error))
       },
     )
+  }
+
+  async #whenKnown(signal: AbortSignal, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    await Promise.race([this.#unknown?.promise, aborted(signal)])
+    if (this.#refusal !== '') throw new Error(this.#refusal)
+    await work(signal)
   }
 
   #end(io: StoreIo, error: StoreError): void {
@@ -183,6 +224,7 @@ export class IscsiStore implements BackingStore, BlockCalls {
 
   /** What is under way yet has no initiator any more. */
   async close(): Promise<void> {
+    this.#losses++
     this.#settle()
     this.#giveUp(new Error(`${this.identity} is closed`))
     await this.#disk.session.close()
@@ -194,6 +236,12 @@ const sumsUp = ({ segments, length }: StoreIo): boolean =>
 
 /** Nobody waits for the request. */
 class Aborted extends Error {}
+
+/** Rejects when the signal fires. */
+const aborted = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) =>
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }),
+  )
 
 /** Waits for all, as their memory is in use until the last has ended; rejects with the first failure. */
 async function all(works: readonly Promise<void>[]): Promise<void> {

@@ -5,6 +5,7 @@ import { CACHING, MODE_HEADER_6, MODE_SENSE_6, ModeCode, Status } from '@lunkit/
 import { OperatorError, type ParameterValues, type StoreType } from '@lunkit/target-api'
 import { type IscsiDisk, IscsiStore, type WriteMode } from './iscsi-store.ts'
 import { ISCSI_KEYS, loginOptions } from './keys.ts'
+import { nameOf } from './unit-name.ts'
 import { placeOf, type UnitUrl, urlOf } from './unit-url.ts'
 
 const LOGIN_MS = 10_000
@@ -14,6 +15,8 @@ const LONGEST = 1_000_000
 const FOR_EVER = 1_000_000
 const DELAYS = [0, 100, 250, 500, 1000]
 const QUEUE_DEPTH = 128
+/** A write of less than a block has the whole of it in memory. */
+const LARGEST_BLOCK = 65_536
 
 export const store: StoreType = {
   apiVersion: 1,
@@ -55,12 +58,14 @@ export const store: StoreType = {
       if (deviceType !== 0) throw noDisk(identity)
       const [capacity, limits] = [await unit.capacity(), await unit.limits()]
       const cache = await askCache(unit)
+      const name = await nameOf(unit)
       const patienceMs = Number(values['wait']) * 1000
       const canWrite = values['readonly'] !== true && !cache.isProtected
       opened = new IscsiStore({
         unit,
         session,
         identity,
+        name,
         blockSize: checkBlock(identity, capacity),
         size: capacity.bytes,
         preferredBlock: capacity.physicalBlockSize,
@@ -100,9 +105,10 @@ const noDisk = (identity: string): OperatorError =>
   })
 
 function checkBlock(identity: string, { blockSize }: Pick<IscsiDisk, 'blockSize'>): number {
-  if (blockSize >= 512 && Number.isInteger(Math.log2(blockSize))) return blockSize
+  if (blockSize >= 512 && blockSize <= LARGEST_BLOCK && Number.isInteger(Math.log2(blockSize)))
+    return blockSize
   throw new OperatorError('ISCSI_BLOCK', `${identity} has blocks of ${blockSize} bytes`, {
-    hint: 'only powers of two can be served',
+    hint: `only powers of two from 512 to ${LARGEST_BLOCK} can be served`,
   })
 }
 
