@@ -180,6 +180,46 @@ test('requests wait for a handler that is away, for a time, and an abort ends th
   await exchange.bytes(0, 512)
 })
 
+/** Reads, of which the first that ends has the others aborted, as QERR of the Control mode page wants it. */
+function readsThatEndEachOther({ exchange }: Subject, count: number) {
+  const all = Array.from({ length: count }, (_, i) => {
+    const io = exchange.io()
+    Object.assign(io, { offset: 512 * i, length: 512, segments: [Buffer.alloc(512)] })
+    return { io, answer: exchange.put('read', io) }
+  })
+  for (const { io } of all) {
+    const { onFinish } = io
+    io.onFinish = task => {
+      onFinish(task)
+      for (const other of all) if (other.io !== io) exchange.store.abort!(other.io)
+    }
+  }
+  return all
+}
+
+test('requests whose end aborts the others, while they wait for a handler that is away, end once each', async context => {
+  const subject = await open(context, { wait: '1' })
+  await subject.handler.die()
+  await subject.until('away')
+  const all = readsThatEndEachOther(subject, 3)
+  const errors = await Promise.all(all.map(async ({ answer }) => (await answer).error))
+  assert.deepEqual(errors, [StoreError.gone, StoreError.aborted, StoreError.aborted])
+  await subject.exchange.close()
+})
+
+test('so do those that a connection is lost with', async context => {
+  const subject = await open(context)
+  const { handler, exchange } = subject
+  handler.otherwise = ({ kind }) => kind === Kind.read || kind === Kind.abort
+  const all = readsThatEndEachOther(subject, 3)
+  exchange.store.abort!(all[1]!.io)
+  while (!handler.asked.some(({ kind }) => kind === Kind.abort)) await new Promise(setImmediate)
+  handler.otherwise = () => false
+  handler.peers[0]!.socket.destroy()
+  for (const { answer } of all) assert.equal((await answer).error, StoreError.aborted)
+  await exchange.close()
+})
+
 test('a handler that does not answer what is aborted is cut off, so that nothing can come late', async context => {
   const { handler, exchange, told } = await open(context)
   handler.otherwise = ({ kind }) => kind === Kind.write || kind === Kind.abort

@@ -97,10 +97,7 @@ export class Link implements ConnectionUser {
       return
     }
     if (this.#up && this.#queue.size === 0 && this.#connection!.hasRoom) this.#connection!.send(request)
-    else {
-      request.queued = true
-      this.#queue.add(request)
-    }
+    else this.#queue.add(request)
     this.#ticking ??= setInterval(() => this.#tick(), TICK_MS)
   }
 
@@ -108,10 +105,9 @@ export class Link implements ConnectionUser {
   abort(request: Request): void {
     if (request.abortedAt > 0) return
     request.abortedAt = performance.now()
-    if (request.queued) {
-      this.#queue.delete(request)
-      this.#end(request, 'aborted')
-    } else this.#connection!.tell(Kind.abort, request.session, request.tag)
+    if (this.#queue.delete(request)) this.#end(request, 'aborted')
+    // Without a connection it is about to end with the one that is lost.
+    else this.#connection?.tell(Kind.abort, request.session, request.tag)
   }
 
   /** A message without an answer, where there is somebody to hear it. */
@@ -181,20 +177,18 @@ export class Link implements ConnectionUser {
     this.#user.away(why.message)
   }
 
-  /** What was under way goes again, before what waits, or ends. */
+  /** What was under way goes again, before what waits, or ends; an end may bring aborts of all others. */
   #sortOut(left: readonly Request[]): void {
     const waiting = [...this.#queue]
-    const again = left.filter(request => this.#goesAgain(request))
+    const over: Request[] = []
     this.#queue.clear()
-    for (const request of again) {
-      request.queued = true
+    for (const request of left) {
       request.place = -1
-      this.#queue.add(request)
+      if (this.#goesAgain(request)) this.#queue.add(request)
+      else over.push(request)
     }
     for (const request of waiting) this.#queue.add(request)
-    for (const request of left) {
-      if (!request.queued) this.#end(request, request.abortedAt > 0 ? 'aborted' : 'lost')
-    }
+    for (const request of over) this.#end(request, request.abortedAt > 0 ? 'aborted' : 'lost')
   }
 
   /** Not what nobody wants, nor what connections break of. */
@@ -207,7 +201,6 @@ export class Link implements ConnectionUser {
     for (const request of this.#queue) {
       if (!this.#up || !this.#connection!.hasRoom) return
       this.#queue.delete(request)
-      request.queued = false
       this.#connection!.send(request)
     }
   }
@@ -243,10 +236,12 @@ export class Link implements ConnectionUser {
     if (stuck !== '') connection.end(new HandlerFault(stuck))
   }
 
+  /** The end of one may be the abort of another (QERR), which then leaves by itself. */
   #endQueue(): void {
-    const all = [...this.#queue]
-    this.#queue.clear()
-    for (const request of all) this.#end(request, 'gone')
+    for (const request of this.#queue) {
+      this.#queue.delete(request)
+      this.#end(request, 'gone')
+    }
   }
 
   #end(request: Request, how: 'gone' | 'lost' | 'aborted'): void {

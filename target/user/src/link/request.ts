@@ -36,7 +36,6 @@ export class Request {
   began = 0
   /** When it was given up, or 0. */
   abortedAt = 0
-  queued = false
   /** How often it was sent. */
   tries = 0
 
@@ -56,7 +55,6 @@ export class Request {
     this.longestIn = 0
     this.place = -1
     this.abortedAt = 0
-    this.queued = false
     this.tries = 0
   }
 }
