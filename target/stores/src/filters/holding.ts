@@ -36,13 +36,17 @@ export class Held {
     return this.#owner === owner
   }
 
-  /** It has waited long enough: called once, unless it is dropped. */
+  /** It has waited long enough: called once, unless it is dropped. What the store below throws ends the request alone: there may be nobody else to hear. */
   go(): void {
     const { io, call, source } = this
     const { below } = this.#owner
     io.storeData = null
-    if (call === 'copy') below.copy!(io, source!, this.sourceOffset)
-    else below[call]!(io)
+    try {
+      if (call === 'copy') below.copy!(io, source!, this.sourceOffset)
+      else below[call]!(io)
+    } catch (cause) {
+      io.task.fault(cause)
+    }
   }
 }
 

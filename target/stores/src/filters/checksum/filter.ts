@@ -107,7 +107,13 @@ class CheckedStore extends BlockFilter {
 
   #marked(io: StoreIo, groups: readonly number[], act: () => void): void {
     if (this.#side === null || this.#side.has(groups)) act()
-    else this.#side.mark(groups).then(act, error => io.finish(errorOf(error, true)))
+    else {
+      this.#side
+        .mark(groups)
+        .then(act, error => io.finish(errorOf(error, true)))
+        // What the store below throws is its task's, and nobody's besides.
+        .catch(cause => io.task.fault(cause))
+    }
   }
 
   readonly #check = (below: BelowIo, error: StoreError): void => {

@@ -2,7 +2,7 @@
 // The filter delay against the contract: requests wait, aborted ones are answered and not done.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { StoreError } from '@lunkit/target-api'
+import { BufferPool, StoreError, Task } from '@lunkit/target-api'
 import { StandInStore } from '@lunkit/testing/kit/stand-in-store.ts'
 import { pattern, StoreExchange } from '@lunkit/testing/kit/store-exchange.ts'
 import { storeSuite } from '@lunkit/testing/kit/store-suite.ts'
@@ -37,6 +37,27 @@ test('what has no delay does not wait', async t => {
   await exchange.read(0, 512)
   assert.deepEqual(below.takeCalls(), ['read 0+512'])
   await exchange.close()
+})
+
+test('a store that throws when the time has come ends the request, not the process', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const below = Object.assign(new MemoryStore(1 << 20), {
+    read: () => {
+      throw new Error('a fault of the store')
+    },
+  })
+  const store = await filter.open(below, { delay: 10 })
+  const faults: unknown[] = []
+  const task = new Task(
+    new BufferPool(),
+    () => {},
+    (_task, cause) => faults.push(cause),
+  )
+  Object.assign(task.io, { length: 512, segments: [Buffer.alloc(512)] })
+  store.read(task.io)
+  t.mock.timers.tick(10)
+  assert.match(String(faults), /a fault of the store/)
+  await store.close()
 })
 
 test('jitter stays within its bounds', async t => {

@@ -80,7 +80,12 @@ export class ErrorStore extends PassingStore {
   #delay(ms: number, call: Call, io: StoreIo): void {
     const timer = setTimeout(() => {
       this.#held.delete(io)
-      this.below[call]!(io)
+      try {
+        this.below[call]!(io)
+      } catch (cause) {
+        // Nobody else would hear of it.
+        io.task.fault(cause)
+      }
     }, ms)
     this.#held.set(io, timer)
   }

@@ -3,6 +3,8 @@
 
 /** Saved up for so long. */
 const BURST_MS = 100
+/** As long as a timer can be; who still has to wait then asks again. */
+const LONGEST_MS = 2 ** 31 - 1
 
 export class Bucket {
   readonly #perMs: number
@@ -22,7 +24,7 @@ export class Bucket {
   wait(now: number): number {
     this.#balance = Math.min(this.#balance + (now - this.#at) * this.#perMs, this.#most)
     this.#at = now
-    return this.#balance > 0 ? 0 : (1e-6 - this.#balance) / this.#perMs
+    return this.#balance > 0 ? 0 : Math.min((1e-6 - this.#balance) / this.#perMs, LONGEST_MS)
   }
 
   /** However much it is: the next one waits until it has been paid for. */

@@ -3,11 +3,12 @@
 import assert from 'node:assert/strict'
 import { performance } from 'node:perf_hooks'
 import { type TestContext, test } from 'node:test'
-import { StoreError } from '@lunkit/target-api'
+import { BufferPool, StoreError, Task } from '@lunkit/target-api'
 import { StandInStore } from '@lunkit/testing/kit/stand-in-store.ts'
 import { pattern, StoreExchange } from '@lunkit/testing/kit/store-exchange.ts'
 import { storeSuite } from '@lunkit/testing/kit/store-suite.ts'
 import { MemoryStore } from '../../memory/store.ts'
+import { Bucket } from './bucket.ts'
 import { filter } from './filter.ts'
 
 storeSuite('throttle', () => filter.open(new MemoryStore(1 << 20), { iops: 100_000, rate: 2 ** 32 }))
@@ -54,6 +55,31 @@ test('a long request goes, and is paid for by those behind it', async t => {
   await exchange.close()
 })
 
+test('a store that throws holds up nobody behind, at once or later', async t => {
+  const { below, exchange, tick } = await throttled(t, { iops: 10 })
+  const { read } = below
+  const faults: unknown[] = []
+  below.read = () => {
+    throw new Error('a fault of the store')
+  }
+  for (let i = 0; i < 3; i++) {
+    const task = new Task(
+      new BufferPool(),
+      () => {},
+      (_task, cause) => faults.push(cause),
+    )
+    exchange.store.read(Object.assign(task.io, { length: 512, segments: [Buffer.alloc(512)] }))
+  }
+  assert.equal(faults.length, 1)
+  tick(300)
+  assert.equal(faults.length, 3)
+  below.read = read
+  const behind = exchange.read(0, 512)
+  tick(200)
+  assert.equal((await behind).error, StoreError.none)
+  await exchange.close()
+})
+
 test('reads do not wait behind writes, and both for what they share', async t => {
   const { below, exchange, tick } = await throttled(t, { writeiops: 10, iops: 100 })
   const writes = Array.from({ length: 4 }, () => exchange.write(0, pattern(512, 1)))
@@ -97,6 +123,29 @@ test('other rates hold at once, for those that wait as well', async t => {
   assert.equal(passed(), 14)
   await Promise.all(all)
   await exchange.close()
+})
+
+test('no timer is left behind requests that were aborted', async () => {
+  const exchange = new StoreExchange(await filter.open(new MemoryStore(1 << 20), { rate: 1 }))
+  const timers = (): number => process.getActiveResourcesInfo().filter(one => one === 'Timeout').length
+  const before = timers()
+  await exchange.read(0, 65_536)
+  const waiting = [0, 512].map(offset => {
+    const io = exchange.io()
+    Object.assign(io, { offset, length: 512, segments: [Buffer.alloc(512)] })
+    return { io, answer: exchange.put('read', io) }
+  })
+  assert.equal(timers(), before + 1)
+  for (const { io } of waiting) exchange.store.abort!(io)
+  for (const { answer } of waiting) assert.equal((await answer).error, StoreError.aborted)
+  assert.equal(timers(), before)
+  await exchange.close()
+})
+
+test('no wait is longer than a timer can be', () => {
+  const bucket = new Bucket(1, 0)
+  bucket.take(2 ** 24)
+  assert.equal(bucket.wait(0), 2 ** 31 - 1)
 })
 
 test('no limit, and limits of nothing, are refused', async () => {

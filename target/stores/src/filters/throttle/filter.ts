@@ -38,8 +38,12 @@ class Queue {
     if (this.#timer === null && !this.#pumping) this.#pump()
   }
 
+  /** Without anybody who waits there is no timer: it could hold the process for hours behind its end. */
   remove(held: Held): void {
     this.#waiting.splice(this.#waiting.indexOf(held), 1)
+    if (this.#waiting.length > 0 || this.#timer === null) return
+    clearTimeout(this.#timer)
+    this.#timer = null
   }
 
   /** Lets go what may go now, one after the other, and comes back for the rest. */
