@@ -270,6 +270,13 @@ test('chains that end nowhere, in themselves, or not at all are refused', async 
   const format = plain.indexOf(Buffer.of(0xe2, 0x79, 0x2a, 0xca))
   plain.writeUInt32BE(0x1234_5678, format)
   await writeFile(at('untold'), plain)
+  for (const name of ['a\u001b[2Jb', 'a\0b']) {
+    await link('odd name', 'a2345b')
+    const image = await readFile(at('odd name'))
+    image.write(name.padEnd(6, 'x'), image.indexOf('a2345b'))
+    await writeFile(at('odd name'), image)
+    await assert.rejects(openImage({ path: at('odd name'), readonly: true }), refused('QCOW2_BACKING'))
+  }
   for (const [name, code] of [
     ['a', 'QCOW2_BACKING_LOOP'],
     ['self', 'QCOW2_BACKING_LOOP'],

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which clusters of the file hold the image's own tables: no guest data may ever lie there.
+import { randomBytes } from 'node:crypto'
+
+/** Nobody who makes an image can know which clusters meet at one place. */
+const CHANCE = randomBytes(8)
+const [XORED, TIMES] = [CHANCE.readInt32LE(0), CHANCE.readInt32LE(4) | 1]
 
 /** An open-addressed set of cluster numbers: 16 bytes a cluster at most, for tables of millions of them. */
 export class MetadataClusters {
@@ -46,7 +51,8 @@ export class MetadataClusters {
   }
 
   #home(cluster: number): number {
-    const mixed = Math.imul((cluster % 2 ** 32) ^ Math.floor(cluster / 2 ** 32), 0x9e37_79b1)
+    const first = Math.imul((cluster % 2 ** 32) ^ XORED, 0x9e37_79b1)
+    const mixed = Math.imul(first ^ (first >>> 15) ^ Math.floor(cluster / 2 ** 32), TIMES)
     return (mixed ^ (mixed >>> 15)) & (this.#slots.length - 1)
   }
 

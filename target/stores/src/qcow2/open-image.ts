@@ -161,6 +161,14 @@ async function openBacking(
 ): Promise<BackingStore | null> {
   if (header.backingName === null) return null
   const name = backing ?? header.backingName
+  // Whoever made the image wrote it, and an operator's terminal would obey.
+  if (/\p{Cc}/u.test(name)) {
+    throw new OperatorError(
+      'QCOW2_BACKING',
+      `Image '${path}' has a file behind it whose name has control characters`,
+      { hint: 'name it with backing=' },
+    )
+  }
   const format = backingFormat ?? header.backingFormat
   if (format === null) throw formatUnknown(path, name)
   return openBehind(path, name, format, above)

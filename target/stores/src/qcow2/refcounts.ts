@@ -8,6 +8,9 @@ import type { MetadataClusters } from './metadata-clusters.ts'
 import { Fault, othersTurn } from './parts.ts'
 import { countAt, setCount } from './refcount-widths.ts'
 
+/** Counts that are looked at in one turn of the event loop. */
+const AT_ONCE = 65_536
+
 export interface ClusterRun {
   readonly offset: number
   readonly count: number
@@ -131,15 +134,22 @@ export class Refcounts {
     }
   }
 
-  /** Tells the count of each cluster that a block counts. Rejects with Fault. */
-  async each(tell: (cluster: number, count: number) => void): Promise<void> {
+  /**
+   * Tells the count of each cluster before `end` that a block counts. Blocks may count far more than a file has, and a table have more of
+   * them than anybody waits for. Rejects with Fault.
+   */
+  async each(end: number, tell: (cluster: number, count: number) => void): Promise<void> {
     const { blockEntries, refcountBits } = this.#geometry
-    for (let index = 0; index < this.#table.length; index++) {
+    const blocks = Math.min(this.#table.length, Math.ceil(end / blockEntries))
+    for (let index = 0; index < blocks; index++) {
       if (this.#table[index] === 0) continue
-      await othersTurn()
       const { bytes } = await this.#loaded(index)
-      for (let slot = 0; slot < blockEntries; slot++)
-        tell(index * blockEntries + slot, countAt(bytes, slot, refcountBits))
+      const base = index * blockEntries
+      const slots = Math.min(blockEntries, end - base)
+      for (let slot = 0; slot < slots; slot++) {
+        if (slot % AT_ONCE === 0) await othersTurn()
+        tell(base + slot, countAt(bytes, slot, refcountBits))
+      }
     }
   }
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who refers to which cluster of the file: all tables are walked, and held against the reference counts.
+import { StoreError } from '@lunkit/target-api'
 import { CachedTable } from './cached-tables.ts'
 import { Kind } from './clusters.ts'
 import type { OpenedImage } from './image.ts'
 import { COPIED, offsetIn } from './layout.ts'
-import { othersTurn } from './parts.ts'
+import { MetadataClusters } from './metadata-clusters.ts'
+import { Fault, othersTurn } from './parts.ts'
 import type { Snapshot } from './snapshot-table.ts'
 
 /** Clusters of a file that are looked at in memory, of four bytes each. */
@@ -21,19 +23,21 @@ export async function walk(image: OpenedImage, l1: Buffer, step: 1 | -1, counts:
   const { geometry, file, tables } = image
   const { clusterSize, l2Entries } = geometry
   const bytes = Buffer.allocUnsafe(clusterSize)
+  const seen = new MetadataClusters()
   let bad = 0
   for (let index = 0; index < l1.length / 8; index++) {
     const offset = offsetIn(l1, index * 8)
     if (offset === 0) continue
-    if (
-      offset % clusterSize !== 0 ||
-      offset + clusterSize > file.size ||
-      tables.fixed.has(offset / clusterSize)
-    ) {
+    const cluster = offset / clusterSize
+    const outside = offset % clusterSize !== 0 || offset + clusterSize > file.size
+    if (outside || tables.fixed.has(cluster)) {
       bad++
       continue
     }
-    counts[offset / clusterSize]! += step
+    // Nobody makes that, and one for millions of entries would be read millions of times.
+    if (seen.has(cluster)) throw new Fault(StoreError.medium, `two L1 entries lead to the table at ${offset}`)
+    seen.add(cluster)
+    counts[cluster]! += step
     await file.read(offset, bytes)
     await othersTurn()
     const table = new CachedTable(index, offset, bytes)
@@ -46,7 +50,7 @@ export async function walk(image: OpenedImage, l1: Buffer, step: 1 | -1, counts:
       }
       const held = image.clusters.heldAt(table, slot)
       const end = Math.ceil((held.offset + held.length) / clusterSize)
-      for (let cluster = held.offset / clusterSize; cluster < end; cluster++) counts[cluster]! += step
+      for (let one = held.offset / clusterSize; one < end; one++) counts[one]! += step
     }
   }
   return bad
@@ -85,12 +89,12 @@ export async function compareCounts(image: OpenedImage, counts: Counts): Promise
   const leaked: number[] = []
   let seen = 0
   const look = (cluster: number, count: number): void => {
-    const references = cluster < counts.length ? counts[cluster]! : 0
+    const references = counts[cluster]!
     if (references > 0) seen++
     if (count < references) wrong++
     else if (count > 0 && references === 0 && leaked.length < MOST_LEAKED) leaked.push(cluster)
   }
-  await image.refcounts.each(look)
+  await image.refcounts.each(counts.length, look)
   // Those that no block counts.
   wrong += counts.reduce((sum, references) => sum + (references > 0 ? 1 : 0), 0) - seen
   return { wrong: wrong + (await falseFlags(image, counts)), leaked }

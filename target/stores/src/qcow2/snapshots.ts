@@ -18,7 +18,7 @@ function find(image: OpenedImage, name: string): Snapshot {
   const all = image.tables.snapshots
   const found = all.find(one => one.name === name) ?? all.find(one => one.id === name)
   if (found !== undefined) return found
-  const names = all.map(one => `'${one.name}'`).join(', ')
+  const names = all.map(one => `'${one.name.replace(/\p{Cc}/gu, '?')}'`).join(', ')
   throw failed(image, `there is no snapshot '${name}'`, names === '' ? 'it has none' : `it has ${names}`)
 }
 
@@ -110,8 +110,8 @@ async function changed(image: OpenedImage, change: (counts: Counts) => Promise<C
     if (clusters > MOST_CLUSTERS)
       throw failed(image, 'it is too large for that', 'stop lunkit, and use qemu-img snapshot')
     const counts: Counts = new Uint32Array(clusters)
-    await image.refcounts.each((cluster, count) => {
-      if (cluster < clusters) counts[cluster] = count
+    await image.refcounts.each(clusters, (cluster, count) => {
+      counts[cluster] = count
     })
     const { bad, l1, table, count, size, dropsL1 } = await change(counts)
     if (bad > 0)
