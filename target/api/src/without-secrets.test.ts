@@ -7,7 +7,11 @@ import { withoutSecrets } from './without-secrets.ts'
 for (const [text, shown] of [
   ['nbd://me:hunter2@host:10809/x', 'nbd://me:***@host:10809/x'],
   ['//me:a:b@c@host/x', '//me:***@host/x'],
+  ['nbd://me:hun/ter2@host/x', 'nbd://me:***@host/x'],
+  ['nbd://me:hun?ter2#@host/x,readonly=yes', 'nbd://me:***@host/x,readonly=yes'],
+  ['nbd://me:1234@host/x', 'nbd://me:***@host/x'],
   ['nbd://host:10809/x', 'nbd://host:10809/x'],
+  ['nbd://host:10809/x@y', 'nbd://host:10809/x@y'],
   ['nbd://h/x?password=hunter2&socket=/s', 'nbd://h/x?password=***&socket=/s'],
   ['nbd://h/x?tls-psk=hunter2,readonly=yes', 'nbd://h/x?tls-psk=***,readonly=yes'],
   [
