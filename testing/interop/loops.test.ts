@@ -2,12 +2,16 @@
 // LUNs that lead to themselves: refused where one process can see it; in a circle of two, each command ends, and so do both processes.
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { readSense, SenseKey, Status } from '@lunkit/spec'
 import { connect } from 'lunkit/initiator'
 import { createTarget, memory } from 'lunkit/target'
 import { until } from '../kit/gateway-bench.ts'
+import { qemuNbd } from '../kit/nbd-servers.ts'
+import { scratch } from '../kit/scratch.ts'
 import { type ServedTarget, serve } from '../kit/serve-process.ts'
+import { need } from '../peers.ts'
 
 const NAME = 'iqn.2026-11.test:loop'
 const loop = { name: 'OperatorError', code: 'LUN_LOOP' }
@@ -100,3 +104,17 @@ for (const layer of ['', 'passthrough:']) {
     assert.equal(await second.stop(), 0, second.stderr())
   })
 }
+
+test('a circle over an NBD server: commands end with sense data, and the target closes', async t => {
+  if (!need(t, 'qemu-nbd', 'block-iscsi.so')) return
+  const socket = join(await scratch(t), 's')
+  await using target = await createTarget({ luns: [memory('1M')] })
+  await qemuNbd(t, socket, '-f', 'raw', target.url)
+  await target.replaceLun(0, `nbd+unix:///?socket=${socket},timeout=1`)
+  await using disk = await connect(target.url, PATIENT)
+  const cdb = Uint8Array.of(0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0)
+  const answers = await Promise.all(Array.from({ length: 20 }, () => disk.execute(cdb, { expectedIn: 512 })))
+  for (const { status } of answers) assert.notEqual(status, Status.good)
+  await disk.close()
+  await target.close()
+})
