@@ -11,25 +11,29 @@ import { type Device, type DeviceType, defaultPolicies, on, reply, succeed } fro
 import { connect } from 'lunkit/initiator'
 import { createTarget, lun } from 'lunkit/target'
 
-const toaster: DeviceType = {
+export const toaster: DeviceType = {
   apiVersion: 1,
   name: 'toaster',
   peripheralType: Peripheral.processor,
   parameters: { slots: { type: 'integer', help: 'Slices at once', initial: 2 } },
   bindings: [
     on(TEST_UNIT_READY, succeed),
-    on(INQUIRY, task => {
-      const standard = STANDARD_INQUIRY.write({
-        deviceType: Peripheral.processor,
-        version: InquiryVersion.spc4,
-        responseFormat: 2,
-        additionalLength: STANDARD_INQUIRY.length - 5,
-        vendor: 'ACME',
-        product: 'TOASTER',
-        revision: '1',
-      })
-      reply(task, standard, INQUIRY.cdb.field.allocation.get(task.cdb, 0))
-    }),
+    on(
+      INQUIRY,
+      task => {
+        const standard = STANDARD_INQUIRY.write({
+          deviceType: Peripheral.processor,
+          version: InquiryVersion.spc4,
+          responseFormat: 2,
+          additionalLength: STANDARD_INQUIRY.length - 5,
+          vendor: 'ACME',
+          product: 'TOASTER',
+          revision: '1',
+        })
+        reply(task, standard, INQUIRY.cdb.field.allocation.get(task.cdb, 0))
+      },
+      { refuses: ['evpd'] }, // it has no VPD pages
+    ),
   ],
   open: async (_store, { slots }) => new Toaster(Number(slots)),
 }

@@ -50,7 +50,7 @@ export async function resizeUnit(
   }
   if (options.shrink !== true) {
     throw new OperatorError('SHRINK', `${nameOf(unit)} would lose ${before - bytes} bytes at its end`, {
-      hint: 'make the file system on it smaller first, then say that it may shrink',
+      hint: "make the file system on it smaller first, then ask again with 'shrink'",
     })
   }
   device.resized(bytes)
