@@ -5,8 +5,9 @@ import { basename, dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import * as spec from '@lunkit/spec'
-import type { Binding, DeviceType, ParameterTable } from '@lunkit/target-api'
-import { FILTERS, KINDS, STORES } from '../cli/src/target-face/plug-ins.ts'
+import type { Binding, DeviceType, Parameter, ParameterTable } from '@lunkit/target-api'
+import { tableOf } from '../cli/src/kind-help.ts'
+import { FILTERS, KINDS, roleOf, STORES } from '../cli/src/target-face/plug-ins.ts'
 import { files, isTest, ROOT } from './sources.ts'
 
 const load = async (file: string): Promise<Record<string, unknown>> =>
@@ -104,6 +105,38 @@ test('every store folder is a store of that name, and the command line knows it'
 
 test('every filter folder is a filter of that name, and the command line knows it', () =>
   plugIns('target/stores/src/filters/', 'filter', FILTERS))
+
+/** Keys of several plug-ins whose help is not the same to the letter: what all of it says. */
+const MEANINGS: Readonly<Record<string, RegExp>> = {
+  wait: /^Seconds that requests wait for a [a-z]+ that is away$/,
+  timeout: /^Seconds that the [a-z]+ may take for a request/,
+  readonly: /^Refuse (every write|writes; several units may then share the [a-z]+|commands that write)$/,
+  size: /^(Size of the unit|Its length: creates the file|Size of its disk: creates the image)/,
+  path: /^The (file|device, such as \/dev\/sdb|image)$/,
+  unit: /^Which (unit: iscsi:|of its units)/,
+  block: /^(Logical block size|Bytes of a block)/,
+  force: /^(Serve it even though it is|Also a disk that) /,
+  connections: /^Connections(,| to the real target,) where /,
+  'tls-ca': /^Who signs the (server|real target)'s certificate, PEM/,
+  'tls-cert': /^Certificate (that the server is shown|to show to the real target), PEM$/,
+  'tls-key': /^Its private key/,
+}
+
+test('keys of one name mean the same in all plug-ins, and take the same', async () => {
+  const seen = new Map<string, Parameter[]>()
+  for (const kind of KINDS) {
+    for (const [key, row] of Object.entries(await tableOf(kind, roleOf(kind)!)))
+      seen.set(key, [...(seen.get(key) ?? []), row])
+  }
+  const shared = [...seen].filter(([, rows]) => rows.length > 1)
+  assert.ok(shared.length > 8, `only ${shared.length} keys of several plug-ins were seen`)
+  for (const [key, rows] of shared) {
+    assert.equal(new Set(rows.map(({ type }) => type)).size, 1, `${key} has several types`)
+    const helps = new Set(rows.map(({ help }) => help))
+    if (helps.size === 1) continue
+    for (const help of helps) assert.match(help, MEANINGS[key] ?? /^$/, `${key} means several things`)
+  }
+})
 
 test('no two plug-ins have one name', () => {
   assert.equal(new Set(KINDS).size, KINDS.length)

@@ -1,32 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Exit codes that scripts can rely on, and errors in words: what, why, and the way out.
+// How a command that failed ends: errors in words (what, why, and the way out), and its exit code.
 import { CommanderError } from 'commander'
-
-export const ExitCode = Object.freeze({
-  done: 0,
-  failed: 1,
-  usage: 2,
-  missing: 3,
-  unreachable: 4,
-  refused: 5,
-  interrupted: 130,
-} as const)
-
-/** Codes of errors (OperatorError's and the initiator's) to exit codes, first match first. */
-const EXIT_OF: readonly (readonly [RegExp, number])[] = [
-  [/^(STORE_FLUSH|QCOW2_LOST|FILE_WRITE)/, ExitCode.failed],
-  [/^FILE_SIZE/, ExitCode.usage],
-  [
-    /^(LUN_MISSING|TARGET_MISSING|FILE_|STORAGE_IN_USE|SOCKET_IN_USE|PORTAL_IN_USE|PORT_IN_USE|ENOENT|EADDRINUSE|EACCES)/,
-    ExitCode.missing,
-  ],
-  [/^LOGIN_(?!TIMEOUT)/, ExitCode.refused],
-  [/^(TRANSPORT_|LOGIN_TIMEOUT|TARGET_DOWN|TARGET_LOST|CONTROL_FULL)/, ExitCode.unreachable],
-  [/^ABORT_ERR/, ExitCode.interrupted],
-]
-
-/** Errors whose cause is what was asked for, whatever their code. */
-const ASKED_WRONGLY = new Set(['OperatorError', 'UsageError', 'RequestError'])
+import { codeOf, ExitCode, exitCodeOf } from './exit-codes.ts'
 
 export interface Told {
   readonly code: string
@@ -36,21 +11,11 @@ export interface Told {
 
 /** An error in plain fields, for people and for --json alike. */
 export function describeError(error: unknown): Told {
-  if (!(error instanceof Error)) return { code: 'ERROR', message: String(error), hint: '' }
-  if (error.name === 'AbortError') return { code: 'ABORT_ERR', message: 'Interrupted', hint: '' }
-  const { code, hint } = error as { code?: unknown; hint?: unknown }
-  return {
-    code: typeof code === 'string' ? code : 'ERROR',
-    message: error.message,
-    hint: typeof hint === 'string' ? hint : '',
-  }
-}
-
-export function exitCodeOf(error: unknown): number {
-  const { code } = describeError(error)
-  const listed = EXIT_OF.find(([pattern]) => pattern.test(code))?.[1]
-  if (listed !== undefined) return listed
-  return error instanceof Error && ASKED_WRONGLY.has(error.name) ? ExitCode.usage : ExitCode.failed
+  const code = codeOf(error)
+  if (!(error instanceof Error)) return { code, message: String(error), hint: '' }
+  if (code === 'ABORT_ERR') return { code, message: 'Interrupted', hint: '' }
+  const { hint } = error as { hint?: unknown }
+  return { code, message: error.message, hint: typeof hint === 'string' ? hint : '' }
 }
 
 /** Writes the error to standard error (with --json as one JSON line) and sets the exit code. */

@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The `lunkit` command: finds the sub-command, loads its file and no other, and turns errors into exit codes.
 import { Command } from 'commander'
-import { ExitCode, reportError } from './exit.ts'
+import { reportError } from './exit.ts'
+import { EXIT_HELP, ExitCode } from './exit-codes.ts'
+import { UsageError } from './usage-error.ts'
 
 /** Each sub-command is a file in commands/ that exports `build(): Command`. */
 const COMMANDS = {
@@ -46,8 +48,9 @@ Examples:
   lunkit ls iscsi://127.0.0.1                   what is there
   lunkit copy iscsi://127.0.0.1/IQN/0 out.img   take a LUN home
 
-'lunkit help COMMAND' tells more. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 missing or in use,
-4 unreachable, 5 refused, 130 interrupted.`
+'lunkit help COMMAND' tells more, and 'lunkit help KIND' what can be said of one kind of storage, such as qcow2 or overlay.
+
+${EXIT_HELP}`
 
 /**
  * Who read our output may stop to (`| head`). Commands that move data fail by their own write; a target goes on
@@ -61,6 +64,20 @@ function tolerateClosedPipes(): void {
   }
 }
 
+/** Help on what is no command: a kind of storage. */
+async function helpOn(topic: string): Promise<void> {
+  const [{ kindHelp }, { KINDS }] = await Promise.all([
+    import('./kind-help.ts'),
+    import('./target-face/plug-ins.ts'),
+  ])
+  const page = await kindHelp(topic)
+  if (page === null) {
+    const known = `${Object.keys(COMMANDS).join(', ')}; kinds of storage: ${KINDS.join(', ')}`
+    throw new UsageError('HELP_TOPIC', `There is no help on '${topic}'`, `commands: ${known}`)
+  }
+  process.stdout.write(page)
+}
+
 async function main(argv: readonly string[]): Promise<void> {
   const program = new Command('lunkit')
     .description('Serve any storage as SCSI disks, and use those of others')
@@ -68,12 +85,18 @@ async function main(argv: readonly string[]): Promise<void> {
     .addHelpText('after', EXAMPLES)
     .showHelpAfterError("(see 'lunkit --help')")
   const words = argv.slice(2)
+  const [first, topic] = words
+  const isCommand = topic === undefined || topic === 'help' || Object.hasOwn(COMMANDS, topic)
+  if (first === 'help' && !isCommand) return helpOn(topic)
   const wanted = words.find(word => !word.startsWith('-') && word !== 'help')
   program.exitOverride()
   for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
     const built = name === wanted ? (await load()).build() : new Command(name)
     program.addCommand(
-      built.copyInheritedSettings(program).showHelpAfterError(`(see 'lunkit help ${name}')`).summary(summary),
+      built
+        .copyInheritedSettings(program)
+        .showHelpAfterError(`(see 'lunkit help ${name}')`)
+        .description(summary),
     )
   }
   await program.parseAsync([...argv])

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Signals to what serves: the end, and who is logged in.
 import type { LoginReport, SessionReport } from '@lunkit/target-driver-iscsi'
-import { ExitCode } from './exit.ts'
+import { ExitCode } from './exit-codes.ts'
 
 /** This long after the grace, also stores that hang are left behind. */
 export const LATE_MS = 1500

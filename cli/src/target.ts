@@ -171,8 +171,10 @@ export function nothing(size: number | string = '1T', options: DiskOptions = {})
 export interface NbdOptions {
   /** Connections, where the server shares its cache among several: 4 if not given. */
   readonly connections?: number
-  /** Seconds that a command waits for a server that is away or silent: 20 if not given. */
+  /** Seconds that the server may take for a request: 20 if not given. */
   readonly timeout?: number
+  /** Seconds that requests wait for a server that is away: 20 if not given. */
+  readonly wait?: number
   /** Files, PEM: who signs the server's certificate, and what the server is shown. */
   readonly tlsCa?: string
   readonly tlsCert?: string

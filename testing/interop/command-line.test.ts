@@ -223,7 +223,7 @@ const FAILURES: readonly [what: string, words: () => string[], code: number, sai
   [
     'a state folder that is a file',
     () => ['serve', 'memory:1M', '--state', process.execPath],
-    2,
+    3,
     /no folder[\s\S]*--no-state/,
   ],
   ['a missing folder', () => ['serve', at('no/none.img,size=1M')], 3, /none\.img/],
@@ -235,7 +235,7 @@ const FAILURES: readonly [what: string, words: () => string[], code: number, sai
     3,
     /127\.0\.0\.1:\d+[\s\S]*use/,
   ],
-  ['a size that is no multiple of the block', () => ['serve', at('odd.img')], 2, /1000|multiple/],
+  ['a size that is no multiple of the block', () => ['serve', at('odd.img')], 3, /1000|multiple/],
   ['an unknown key', () => ['serve', 'memory:1M,colour=red'], 2, /colour[\s\S]*block/],
   [
     'an unknown key behind a new file',
@@ -245,6 +245,16 @@ const FAILURES: readonly [what: string, words: () => string[], code: number, sai
   ],
   ['a wrong value', () => ['serve', 'memory:lots'], 2, /lots[\s\S]*512M/],
   ['an unknown kind', () => ['serve', 'floppy:a'], 2, /floppy[\s\S]*memory/],
+  ['a mistyped key', () => ['serve', 'memory:1M,raedonly=yes'], 2, /did you mean 'readonly'/],
+  ['help on nothing', () => ['help', 'floppy'], 2, /no help on 'floppy'[\s\S]*serve[\s\S]*qcow2/],
+  ['no handler', () => ['serve', `handler:${at('none.sock')},wait=0`], 4, /none\.sock/],
+  ['no NBD server', () => ['serve', 'nbd://127.0.0.1:1/,wait=0'], 4, /127\.0\.0\.1:1/],
+  [
+    'no key file',
+    () => ['serve', `encrypt:memory:1M,keyfile=${at('none.key')}`],
+    3,
+    /none\.key[\s\S]*no such file/,
+  ],
   ['a public portal', () => ['serve', 'memory:1M', '--portal', '0.0.0.0:0'], 2, /0\.0\.0\.0[\s\S]*--open/],
   ['a bad portal', () => ['serve', 'memory:1M', '--portal', '1.2.3.4:99999'], 2, /99999/],
   ['CHAP without a secret', () => ['serve', 'memory:1M', '--chap-user', 'u'], 2, /--chap-secret-file/],
@@ -432,16 +442,18 @@ test('a LUN without a size ends read and write, and its session', async () => {
 })
 
 test('help names every key that a LUN takes', async () => {
-  const help = (await lunkit(['help', 'serve'])).stdout.toString()
+  const disk = (await lunkit(['help', 'disk'])).stdout.toString()
   for (const lun of [at('keys.img,nokey=1'), 'memory:1M,nokey=1']) {
     const { stderr } = await lunkit(['serve', lun])
+    const kind = /'lunkit help (\w+)' tells more/.exec(stderr)![1]!
+    const help = disk + (await lunkit(['help', kind])).stdout.toString()
     const keys = /its keys are ([^(]+) \(NAME\.key/
       .exec(stderr)![1]!
       .split(', ')
       .filter(key => key !== 'path')
     assert.ok(keys.length > 15, stderr)
     assert.deepEqual(
-      keys.filter(key => !new RegExp(`\\b${key}\\b`).test(help)),
+      keys.filter(key => !new RegExp(`^ {2}${key}[= ]`, 'm').test(help)),
       [],
     )
   }
@@ -455,4 +467,54 @@ test('a port that somebody else uses is named', async () => {
   other.close()
   assert.equal(code, 3, stderr)
   assert.match(stderr, new RegExp(String(port)))
+})
+
+test('a handler may come after lunkit, which says that it waits, and then what each LUN is', async () => {
+  const child = spawn(process.execPath, [
+    MAIN,
+    'serve',
+    `readonly:handler:${at('late.sock')},wait=600`,
+    'cdrom:',
+    'throttle:cache:memory:1M,iops=1000',
+    ...['--portal', '127.0.0.1:0', '--no-state'],
+  ])
+  const hello = Buffer.from(JSON.stringify({ version: 1, size: MIB }))
+  const frame = Buffer.alloc(16)
+  frame.writeUInt32BE(hello.length)
+  frame[4] = 1
+  const handler = createServer(socket => {
+    socket.on('error', () => undefined).resume()
+    socket.write(Buffer.concat([frame, hello]))
+  })
+  try {
+    const stderr = await new Promise<string>(resolve =>
+      child.stderr.once('data', data => resolve(String(data))),
+    )
+    assert.match(stderr, /late\.sock[^\n]*waiting for it, up to 600 s\n/)
+    handler.listen(at('late.sock'))
+    let stdout = ''
+    for await (const data of child.stdout) {
+      stdout += data
+      if (stdout.includes('Ready')) break
+    }
+    assert.match(stdout, /^LUN 0 +1 MiB {2}readonly:handler {7}iscsi:.*\nLUN 1 +0 B {2}cdrom {18}iscsi:/)
+    assert.match(stdout, /\nLUN 2 +1 MiB {2}throttle:cache:memory {2}iscsi:/)
+  } finally {
+    const ended = new Promise(resolve => child.once('close', resolve))
+    child.kill('SIGTERM')
+    await ended
+    handler.close()
+  }
+})
+
+test('the recipe for a module as storage', async () => {
+  const module = join(dirname(MAIN), '../../docs/examples/numbered.mjs')
+  const served = await serve([`object:${module}`])
+  try {
+    const lun = served.ready.luns[0]!.url
+    const { stdout, stderr } = await lunkit(['read', lun, '--offset', '3584', '--length', '512'])
+    assert.match(stdout.toString(), /^block 7\n\0/, stderr)
+  } finally {
+    await served.stop()
+  }
 })

@@ -6,8 +6,15 @@ import { isLun } from '../transfer/endpoint.ts'
 import { transfer } from '../transfer/run.ts'
 import { UsageError } from '../usage-error.ts'
 
+const HELP = `
+What was in a file stays until the first bytes have come; then all of it is made anew. What was written is durable at the end.
+
+  lunkit copy iscsi://10.0.0.1/iqn.2000-01.org.example:disk/0 disk.img
+  lunkit copy disk.img iscsi://10.0.0.1/iqn.2000-01.org.example:disk/0`
+
 export function build(): Command {
   return withConnection(new Command('copy'))
+    .addHelpText('after', HELP)
     .argument('<from>', 'a LUN or a file')
     .argument('<to>', 'a LUN or a file; a file is made anew, with holes for zeros')
     .action(async (from: string, to: string, flags: ConnectionFlags) => {

@@ -8,7 +8,16 @@ import { printJson } from '../output.ts'
 import { formatBytes } from '../units.ts'
 
 const HELP = `
-'lunkit serve passthrough:/dev/sg3' serves one of them. A disk that is in use here is refused, unless force=yes is said.`
+Disks, tapes, drives, changers and others that Linux has as SCSI devices (also by USB and SATA), with the file that stands for each. 'Can be
+served' is yes, or why it is not: what uses it here (a mount, swap, a volume), that Linux has set it offline, or that devices of its
+type are not passed through. With --json each has also 'servable', 'usedBy', 'state' and 'address'.
+
+  lunkit serve passthrough:/dev/sg3              all of its commands go to the device
+  lunkit serve passthrough:/dev/sdb,force=yes    also though it is in use here; two that write to one disk destroy its data
+  lunkit serve block:/dev/sdb                    a disk's blocks alone: see 'lunkit help block'
+
+It takes Linux, the right to write to that file (root has it), and koffi, which npm installs where it can.
+docs/cookbook/real-devices.md tells more.`
 
 export function build(): Command {
   return new Command('devices')

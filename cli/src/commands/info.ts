@@ -17,8 +17,14 @@ import { peripheralTypeName, vpdPageName } from '../names.ts'
 import { interruptible, printJson } from '../output.ts'
 import { formatBytes } from '../units.ts'
 
+const HELP = `
+Names, size, blocks, and all vital product data pages as hex digits, whole with --json.
+
+  lunkit info iscsi://10.0.0.1/iqn.2000-01.org.example:disk/0`
+
 export function build(): Command {
   return withConnection(new Command('info'))
+    .addHelpText('after', HELP)
     .argument('<url>', 'the LUN')
     .action(async (url: string, flags: ConnectionFlags) => {
       const disk = await connect(url, { ...(await connectOptions(flags, url)), signal: interruptible() })

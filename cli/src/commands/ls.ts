@@ -14,7 +14,8 @@ import {
 import { Command } from 'commander'
 import { Table } from 'console-table-printer'
 import { type ConnectionFlags, connectOptions, withConnection } from '../connection-options.ts'
-import { describeError, exitCodeOf } from '../exit.ts'
+import { describeError } from '../exit.ts'
+import { exitCodeOf } from '../exit-codes.ts'
 import { peripheralTypeName } from '../names.ts'
 import { interruptible, printJson } from '../output.ts'
 import { formatBytes } from '../units.ts'
@@ -41,8 +42,15 @@ interface Listed {
 
 type LunsOf = Pick<Listed, 'luns' | 'error' | 'hint'> & { readonly exitCode: number }
 
+const HELP = `
+A target that lets nobody in is listed with the reason, and sets the exit code.
+
+  lunkit ls                                           what this machine serves
+  lunkit ls 10.0.0.1 --chap-user alice --chap-secret-file ./secret`
+
 export function build(): Command {
   return withConnection(new Command('ls'))
+    .addHelpText('after', HELP)
     .argument('[portal]', 'iscsi://HOST[:PORT], or the URL of one target', 'iscsi://127.0.0.1')
     .option('--no-luns', 'targets only, without logging in to them')
     .action((where: string, flags: ConnectionFlags & { luns: boolean }) => list(where, flags))

@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { connect } from '@lunkit/initiator-driver-iscsi'
 import { Command } from 'commander'
 import { type ConnectionFlags, connectOptions, withConnection } from '../connection-options.ts'
-import { ExitCode } from '../exit.ts'
+import { ExitCode } from '../exit-codes.ts'
 import { interruptible, printJson } from '../output.ts'
 import { UsageError } from '../usage-error.ts'
 
@@ -13,8 +13,14 @@ interface PingFlags extends ConnectionFlags {
   readonly interval: string
 }
 
+const HELP = `
+'target' is how long a NOP-Out takes to the target and back, 'unit' a TEST UNIT READY through it, in milliseconds.
+
+  lunkit ping iscsi://10.0.0.1/iqn.2000-01.org.example:disk/0 -c 10`
+
 export function build(): Command {
   return withConnection(new Command('ping'))
+    .addHelpText('after', HELP)
     .argument('<url>', 'the LUN')
     .option('-c, --count <number>', 'how often', '4')
     .option('-i, --interval <seconds>', 'pause between', '0.2')

@@ -12,8 +12,15 @@ interface ReadFlags extends ConnectionFlags {
   readonly output: string
 }
 
+const HELP = `
+Bytes are a number such as 4096, or 64K, 1M, 10G (powers of 1024); they need not be whole blocks.
+
+  lunkit read iscsi://10.0.0.1/iqn.2000-01.org.example:disk/0 --length 512 | od -c
+  lunkit read iscsi://10.0.0.1/iqn.2000-01.org.example:disk/0 --offset 1M --length 64K -o part.bin`
+
 export function build(): Command {
   return withConnection(new Command('read'))
+    .addHelpText('after', HELP)
     .argument('<url>', 'the LUN')
     .option('--offset <bytes>', 'where to begin', '0')
     .option('--length <bytes>', 'how much; all that follows if not given')

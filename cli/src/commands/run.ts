@@ -7,7 +7,7 @@ import { MOST_PROCESSES, readConfig } from '../run/config-file.ts'
 import { keysAt } from '../run/config-keys.ts'
 import { Fleet } from '../run/fleet.ts'
 import { planOf } from '../run/plan.ts'
-import { lunWords, type Say, sayTo } from '../say.ts'
+import { fromReadyOn, lunLines, sayTo } from '../say.ts'
 import { graceOf } from '../serve-options.ts'
 import { reportOnSignal, stopOnSignal } from '../signals.ts'
 import { defaultStateFolder } from '../state-folder.ts'
@@ -34,6 +34,9 @@ its own folder.
       luns:
         - { file: build.img, size: 100G, serial: B1 } # or key by key
       process: 2
+
+A LUN that is written key by key begins with its kind, such as { overlay: base.img, file.readonly: yes } or { cdrom: '' };
+'lunkit help KIND' lists the keys of each. One that is named like the kind has its layer before it (disk.block, delay.delay).
 
 At the top, for all targets:
   processes, ${wrap(keysAt(['all']))}
@@ -89,18 +92,6 @@ async function run(file: string, { processes, controlSocket, json = false }: Run
   }
 }
 
-/** Keeps what is told before all is ready until then: somebody may log in earlier. */
-function fromReadyOn(told: Say): { readonly say: Say; begin(): void } {
-  let early: Parameters<Say>[] | null = []
-  return {
-    say: (...words) => void (early === null ? told(...words) : early.push(words)),
-    begin() {
-      early?.forEach(words => void told(...words))
-      early = null
-    },
-  }
-}
-
 function announce({ addresses, luns, processes }: Fleet, json: boolean): void {
   if (json) {
     const shown = luns.map(({ storage: _, ...lun }) => lun)
@@ -108,7 +99,7 @@ function announce({ addresses, luns, processes }: Fleet, json: boolean): void {
     process.stdout.write(`${JSON.stringify(ready)}\n`)
     return
   }
-  for (const lun of luns) process.stdout.write(`${lunWords(lun)}\n`)
+  process.stdout.write(lunLines(luns))
   const by = processes.length === 1 ? '' : `, in ${processes.length} processes`
   process.stdout.write(`Ready on ${addresses.join(', ')}${by}. Ctrl-C ends it.\n`)
 }

@@ -4,8 +4,14 @@ import { Command } from 'commander'
 import { makeSecret } from '../make-secret.ts'
 import { UsageError } from '../usage-error.ts'
 
+const HELP = `
+One line on standard output, for --chap-secret-file of the target and of the initiator; nobody else may read that file:
+
+  (umask 077; lunkit secret > secret)`
+
 export function build(): Command {
   return new Command('secret')
+    .addHelpText('after', HELP)
     .option(
       '-b, --bits <number>',
       '128 (22 characters), or 96 (16 characters, as Windows takes at most)',

@@ -9,13 +9,15 @@ import { answerWords, type Reply } from '../control/reply.ts'
 import { openControlSocket } from '../control/socket.ts'
 import { takeCommands } from '../control/standard-input.ts'
 import type { ExplainFlags } from '../explanation.ts'
+import { KIND_LINES, linesOf } from '../kind-lines.ts'
 import { lookAgain } from '../look-again.ts'
-import { lunWords, sayEvent, sayTo } from '../say.ts'
+import { lunLines, sayEvent, sayTo, sayWaiting } from '../say.ts'
 import { graceOf, type TargetFlags, targetOptions } from '../serve-options.ts'
 import { reportOnSignal, stopOnSignal } from '../signals.ts'
 import { defaultStateFolder } from '../state-folder.ts'
 import { createTarget } from '../target-face/create-target.ts'
 import { LIMITS_HELP } from '../target-face/guard.ts'
+import type { Role } from '../target-face/plug-ins.ts'
 import type { RunningTarget } from '../target-face/running-target.ts'
 import { UsageError } from '../usage-error.ts'
 import { WATCH_HELP, withWatch } from '../watch-options.ts'
@@ -28,44 +30,22 @@ interface ServeFlags extends TargetFlags, ExplainFlags {
 
 /** What is served when no LUN is named: a new image of this name and size in the current folder. */
 const DEFAULT_LUN = 'lunkit.img,size=1G'
+const of = (...roles: readonly Role[]): string =>
+  linesOf(KIND_LINES.filter(({ role }) => roles.includes(role)))
 const HELP = `
-A LUN is [FILTER:...]KIND:ARGUMENT[,key=value...]; a bare path is a file. They become LUN 0, 1, 2 ... in order.
-  disk.img                     an image that exists
-  new.img,size=10G             created, sparse, if it does not exist (preallocate=yes: with room for all of it)
-  disk.img,direct=yes          around the page cache; sync=yes: each write durable; readahead=sequential, random, no
-  block:/dev/sdb               a block device, around the page cache; what is mounted or in use is refused
-  cdrom:image.iso              a disc in a CD drive; cdrom: alone is an empty drive, next=more.iso the disc of the next load
-  memory:256M                  in memory, gone at the end
-  nbd://host/export            an export of an NBD server, such as qemu-nbd or nbdkit; nbds:// with TLS
-  null:1T                      for measuring: writes are dropped, reads are zeros (or nonsense: read_zero=no)
-  dummy:                       holds a LUN's place: there is no unit
-  object:./storage.js          your own: a module whose default export has size and read
-  iscsi://HOST/TARGET/LUN      the bytes of a disk of another target
-  passthrough:iscsi://HOST/TARGET/LUN  a unit of another target, which answers every command
-  passthrough:/dev/sg3         a SCSI device of this machine ('lunkit devices' lists them)
-  qcow2:disk.qcow2             an image of QEMU; with size=10G created, with backing=FILE over another
-  handler:/run/h.sock          blocks that another process has, in any language
-  user:/run/h.sock             the same, with every SCSI command answered there (cannot have filters)
-Filters stand in front of any of them, the one next to the device first:
-  readonly:disk.img            nothing below it is changed
-  error:disk.img               rehearsed faults: errors=medium:read:lba=100-199+busy:every=9
-  overlay:disk.img             changes are kept in memory (most=256M), in upper=FILE, or for each initiator (per=initiator)
-  delay:disk.img,delay=20      each request waits so many milliseconds (readdelay, writedelay, jitter)
-  throttle:disk.img,iops=500,rate=20M     so many requests and bytes a second (readiops, readrate, writeiops, writerate)
-  trace:disk.img,tracefile=FILE           a line for each request (tracelimit=64M)
-  cache:nbd://host/disk,cachesize=1G      what was read or written lately is read from memory
-  checksum:disk.img,checksums=FILE        a block that is not what was written is an error (checksumblock)
-  encrypt:disk.img,keyfile=FILE           AES-XTS, as dm-crypt's plain mode has it (cryptsector)
-Each kind has more keys: docs/cookbook/storage.md and its links list them. NAME.key=value is for the layer NAME alone, as
-in overlay:golden.img,file.readonly=yes.
+A LUN is [DEVICE:][FILTER:...][STORE:]ARGUMENT[,key=value...]; a bare path is a file. They become LUN 0, 1, 2 ... in order.
+${of('store', 'device')}
+Filters stand in front of any store, the one next to the device first:
+${of('filter')}
+'lunkit help KIND' lists the keys of each kind, as in 'lunkit help nbd' or 'lunkit help overlay'; docs/cookbook/storage.md tells more.
+NAME.key=value is for the layer NAME alone, as in overlay:golden.img,file.readonly=yes. With wait=SECONDS of handler:, user:, nbd:,
+iscsi: and passthrough: a handler, server or unit that is not there yet is waited for at the start (10 or 20 s if not given).
 
 Keys of every disk (readonly=yes, for one; K, M, G and T are powers of 1024; a comma in a path is written '\\,'):
   readonly, removable          refuse every write; a medium that can be ejected
   block, physical              logical and physical block size: 512 and 4096 if not given
-  protection, tags             protection information of type 1, 2 or 3, and its file (PATH.pi if not given)
-  wce, rotation, cdb           write cache on at first; turns a minute, 1 for none; longest CDB, 16 or 32 bytes
-  serial, naa, eui64, scsiname, t10id, vendor, product, revision, management
-                               its names; serial and naa follow from the machine and the path if not given
+  serial, naa, vendor, product its names; serial and naa follow from the machine and the path if not given
+  and others                   'lunkit help disk' lists them: protection information, write cache, more names
 Without a LUN, ./lunkit.img is served, and created with 1 GiB if it does not exist.
 
 Reservations that outlive the target and saved mode pages are in the state folder; 'lunkit state' shows them. Memory,
@@ -175,9 +155,10 @@ async function serve(luns: readonly string[], flags: ServeFlags): Promise<void> 
   const socket = await openControlSocket(flags.controlSocket)
   let stopListening: (() => void) | null = null
   try {
-    const serving = await createTarget({ ...options, ...access })
-    const stopped = stopOnSignal(() => serving.close({ graceMs }), graceMs)
     const say = sayTo(flags.json === true)
+    const waiting = (reason: string): void => sayWaiting(say, reason)
+    const serving = await createTarget({ ...options, ...access, waiting })
+    const stopped = stopOnSignal(() => serving.close({ graceMs }), graceMs)
     if (process.platform !== 'win32') process.on('SIGUSR2', () => void lookAgain(serving, flags, say))
     target = serving
     const { obey } = new TargetControl(serving)
@@ -211,6 +192,6 @@ function announce(target: RunningTarget, json: boolean): void {
     )
     return
   }
-  for (const lun of target.luns) process.stdout.write(`${lunWords(lun)}\n`)
+  process.stdout.write(lunLines(target.luns))
   process.stdout.write(`Ready on ${target.portals.join(', ')}. Ctrl-C ends it.\n`)
 }

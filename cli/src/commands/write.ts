@@ -10,8 +10,15 @@ interface WriteFlags extends ConnectionFlags {
   readonly offset: string
 }
 
+const HELP = `
+Bytes are a number such as 4096, or 64K, 1M, 10G (powers of 1024); they need not be whole blocks. What is before and behind stays.
+
+  lunkit write iscsi://10.0.0.1/iqn.2000-01.org.example:disk/0 boot.bin
+  gunzip < part.gz | lunkit write iscsi://10.0.0.1/iqn.2000-01.org.example:disk/0 --offset 1M`
+
 export function build(): Command {
   return withConnection(new Command('write'))
+    .addHelpText('after', HELP)
     .argument('<url>', 'the LUN')
     .argument('[file]', 'what to write; - is standard input', '-')
     .option('--offset <bytes>', 'where on the LUN to begin', '0')

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What comes of a control line, as plain fields that pass through sockets and between processes.
 import type { ControlAnswer } from '@lunkit/target-api'
-import { describeError, exitCodeOf, type Told } from '../exit.ts'
+import { describeError, type Told } from '../exit.ts'
+import { exitCodeOf } from '../exit-codes.ts'
 
 export type Reply =
   | { readonly answer: ControlAnswer }

@@ -52,9 +52,14 @@ export async function parseConfig(text: string, path: string): Promise<Config> {
   const fault = document.errors[0]
   const fail: Fail = (where, what, hint = 'see docs/cookbook/several-targets.md') =>
     new UsageError('CONFIG_FILE', `Configuration file '${path}': ${where}${what}`, hint)
-  if (fault !== undefined) throw fail('', fault.message.trimEnd())
+  if (fault !== undefined)
+    throw fail('', fault.message.trimEnd(), fault.code === 'DUPLICATE_KEY' ? ONCE : undefined)
   return new Reader(fail).config(document.toJS() as unknown)
 }
+
+/** `block: /dev/sdb` and its `block: 4096` are two keys of one name. */
+const ONCE =
+  'give each key once; one that is named like the kind of its LUN has its layer before it, as in disk.block: 4096 or delay.delay: 20'
 
 type Fail = (where: string, what: string, hint?: string) => UsageError
 

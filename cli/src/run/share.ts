@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The targets of one process: opened together, given connections that somebody else has met, looked at and closed.
-import { OperatorError } from '@lunkit/target-api'
 import type { Handed, IscsiPort, Reception } from '@lunkit/target-driver-iscsi'
 import { readAccess } from '../access-flags.ts'
 import { TargetControl } from '../control/commands.ts'
 import type { Reply } from '../control/reply.ts'
 import { lookAgain } from '../look-again.ts'
-import { type Say, sayEvent } from '../say.ts'
+import { type Say, sayEvent, sayWaiting } from '../say.ts'
 import { targetOptions } from '../serve-options.ts'
 import type { Report } from '../signals.ts'
 import { openTarget } from '../target-face/create-target.ts'
 import type { LunView } from '../target-face/lun.ts'
+import { named } from '../target-face/named-error.ts'
 import type { RunningTarget } from '../target-face/running-target.ts'
 import type { TargetPlan } from './plan.ts'
 
@@ -106,17 +106,11 @@ async function openOne(plan: TargetPlan, portals: Portals, say: Say): Promise<Op
   try {
     const access = await readAccess(plan.flags)
     const options = targetOptions(plan.luns, { ...plan.flags, portal: portals.texts })
-    const target = await openTarget({ ...options, ...access }, reception)
+    const waiting = (reason: string): void => sayWaiting(say, reason, plan.name)
+    const target = await openTarget({ ...options, ...access, waiting }, reception)
     target.on('event', event => sayEvent(say, event))
     return { target, plan, control: new TargetControl(target), ports }
   } catch (error) {
-    throw named(plan.name, error)
+    throw named(`Target ${plan.name}`, error)
   }
-}
-
-function named(target: string, error: unknown): unknown {
-  if (!(error instanceof Error)) return error
-  const { code, hint } = error as { code?: string; hint?: string }
-  if (code === undefined || hint === undefined) return error
-  return new OperatorError(code, `Target ${target}: ${error.message}`, { hint, cause: error })
 }

@@ -2,7 +2,8 @@
 // A process of `lunkit run`: serves its targets to connections that the process with the portals sends, and ends with it.
 import type { Socket } from 'node:net'
 import type { Reception } from '@lunkit/target-driver-iscsi'
-import { describeError, ExitCode } from '../exit.ts'
+import { describeError } from '../exit.ts'
+import { ExitCode } from '../exit-codes.ts'
 import { type Say, sayEvent } from '../say.ts'
 import { LATE_MS } from '../signals.ts'
 import { parsePortal } from '../target-face/portal.ts'

@@ -22,13 +22,15 @@ import { checkGroups, settleGroups } from './groups.ts'
 import { type GuardOptions, guardLimits } from './guard.ts'
 import { checkTargetName, defaultTargetName } from './identity.ts'
 import { type IscsiKeys, iscsiOptions } from './iscsi-keys.ts'
+import { named } from './named-error.ts'
 import { type LunSource, type OpenedLun, openLun, toSpec } from './open-lun.ts'
 import type { Here } from './own-portals.ts'
 import { accessOptions, byTag, type PortGroupSettings } from './port-groups.ts'
 import { type PortalGiven, placesOf, portalOptions, reachable, settlePortals } from './portal-settings.ts'
-import { checkLun } from './resolve-lun.ts'
+import { checkLun, patienceOf } from './resolve-lun.ts'
 import { RunningTarget } from './running-target.ts'
 import { openWatch, type WatchOptions } from './watch.ts'
+import { whenThere } from './when-there.ts'
 
 export interface TargetOptions extends AccessSettings {
   /** They become LUN 0, 1, 2 … */
@@ -70,8 +72,10 @@ export interface TargetOptions extends AccessSettings {
   readonly watch?: WatchOptions
   /** iSNS servers that are told of the target and its portals: `HOST[:PORT]`, or more of it. */
   readonly isns?: string | readonly string[] | IsnsOptions
-  /** Closes the target when it fires. */
+  /** Closes the target when it fires; it is no longer waited for what a LUN leads to then. */
   readonly signal?: AbortSignal
+  /** Told, while the target is opened, of a handler, server or unit that is not there yet and is waited for (`wait`). */
+  readonly waiting?: (reason: string) => void
 }
 
 /** Who meets the initiators of a target whose ports listen nowhere themselves. */
@@ -231,18 +235,25 @@ function tell(target: RunningTarget, event: TargetEvent): void {
 async function openLuns(options: TargetOptions, here: Here, observe: Observer): Promise<OpenedLun[]> {
   const opened: OpenedLun[] = []
   const state = options.state ?? null
+  const { waiting: tell = () => {}, signal } = options
   const labelOf = (lun: number): string => `${here.name} LUN ${lun}`
+  const several = options.luns.length > 1
   // A key that was mistyped in the last one creates no image for the first.
-  for (const [lun, given] of options.luns.entries()) await checkLun(toSpec(given, labelOf(lun)))
+  for (const [lun, given] of options.luns.entries()) {
+    await checkLun(toSpec(given, labelOf(lun))).catch((error: unknown) => {
+      throw several ? named(`LUN ${lun}`, error) : error
+    })
+  }
   try {
     for (const [lun, given] of options.luns.entries()) {
       const label = labelOf(lun)
-      opened.push(await openLun(given, { label, state, here, others: opened, observe }))
+      const open = (): Promise<OpenedLun> => openLun(given, { label, state, here, others: opened, observe })
+      opened.push(await whenThere(open, () => patienceOf(toSpec(given, label)), { tell, signal }))
     }
   } catch (error) {
     // What made the opening fail is the error to tell; closing the others must not hide it or stop half-way.
     await Promise.allSettled(opened.map(({ device }) => device.close()))
-    throw error
+    throw several ? named(`LUN ${opened.length}`, error) : error
   }
   return opened
 }

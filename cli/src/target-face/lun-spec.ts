@@ -12,6 +12,7 @@ import {
   withoutSecrets,
 } from '@lunkit/target-api'
 import type { ObjectStorage } from '@lunkit/target-stores/object'
+import { didYouMean } from './nearest.ts'
 import { DEVICES, KINDS, roleOf, SCHEMES } from './plug-ins.ts'
 
 /** Which plug-ins make the unit, and the texts of their keys. */
@@ -106,7 +107,7 @@ export function specOf(layers: string, keys: Readonly<Record<string, string>>, a
 
 function unknown(name: string, label: string): OperatorError {
   return new OperatorError('LUN_KIND_UNKNOWN', `'${label}' names the unknown kind '${name}'`, {
-    hint: `kinds are ${KINDS.join(', ')}; for a file of that name write file:${label}`,
+    hint: `${didYouMean(name, KINDS)}kinds are ${KINDS.join(', ')}; for a file of that name write file:${label}`,
   })
 }
 

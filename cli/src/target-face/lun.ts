@@ -22,7 +22,10 @@ export interface LunView {
   readonly group: string | null
   readonly url: string
   readonly bytes: number
+  /** Its device type. */
   readonly kind: string
+  /** What stands between device and store, the one next to the device first. */
+  readonly filters: readonly string[]
   /** Null: the device has none. */
   readonly store: string | null
   readonly serial: string
@@ -82,6 +85,9 @@ export class Lun implements LunView {
   }
   get kind(): string {
     return this.#opened.spec.kind
+  }
+  get filters(): readonly string[] {
+    return this.#opened.spec.filters ?? []
   }
   get store(): string | null {
     return this.#opened.spec.store
@@ -199,8 +205,8 @@ export class Lun implements LunView {
 
   /** The plain facts. */
   toJSON(): LunView {
-    const { lun, group, url, bytes, kind, store, serial, naa } = this
-    return { lun, group, url, bytes, kind, store, serial, naa }
+    const { lun, group, url, bytes, kind, filters, store, serial, naa } = this
+    return { lun, group, url, bytes, kind, filters, store, serial, naa }
   }
 
   /** For the target: what is behind it. */

@@ -13,6 +13,7 @@ import {
 import { checkTags, openBeside } from './beside-store.ts'
 import { openHeld } from './held.ts'
 import { type LunSpec, UNIT_PARAMETERS } from './lun-spec.ts'
+import { didYouMean } from './nearest.ts'
 import { DEVICES, FILTERS, STORES, type StoreModule } from './plug-ins.ts'
 
 /** The plug-ins a LUN needs, loaded by name, and its keys dealt out to them. */
@@ -86,6 +87,12 @@ export async function resolveLun(spec: LunSpec): Promise<ResolvedLun> {
     await store.close()
     throw error
   }
+}
+
+/** Seconds that a LUN wants to wait for what it leads to; 0 for one that leads nowhere. Rejects with OperatorError. */
+export async function patienceOf(spec: LunSpec): Promise<number> {
+  const { storeValues, deviceValues } = await checkLun(spec)
+  return Number(storeValues['wait'] ?? deviceValues['wait'] ?? 0)
 }
 
 /** Opens what is put into a drive: the store of a LUN, for reading, whatever device the LUN names. Rejects with OperatorError. */
@@ -184,8 +191,9 @@ function deal(spec: LunSpec, layers: readonly Layer[], arguable: Layer): void {
     const takers = asked.filter(({ table }) => Object.hasOwn(table, own))
     if (takers.length === 0) {
       const known = [...new Set(layers.flatMap(({ table }) => Object.keys(table)))]
+      const keys = `its keys are ${known.join(', ')} (NAME.key: for the layer of that name alone)`
       throw new OperatorError('LUN_KEY_UNKNOWN', `'${spec.label}' has the unknown key '${name}'`, {
-        hint: `its keys are ${known.join(', ')} (NAME.key: for the layer of that name alone)`,
+        hint: `${didYouMean(own, known)}${keys}; 'lunkit help ${arguable.name}' tells more`,
       })
     }
     for (const { texts } of takers) texts[own] = text

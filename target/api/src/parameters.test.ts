@@ -10,6 +10,9 @@ const TABLE = {
   size: { type: 'size', help: 'Size in bytes' },
   block: { type: 'integer', help: 'Block size', choices: [512, 4096], initial: 512 },
   readonly: { type: 'boolean', help: 'Refuse writes', initial: false },
+  lanes: { type: 'integer', help: 'Lanes', least: 1, most: 16 },
+  wait: { type: 'integer', help: 'Seconds', least: 0 },
+  most: { type: 'size', help: 'Memory', least: 4096 },
 } as const satisfies ParameterTable
 
 test('sizes', () => {
@@ -49,8 +52,14 @@ test('what is wrong is named', () => {
   wrong({}, 'PARAMETER_MISSING', /'path'.*Image file/)
   wrong({ path: 'x', size: 'big' }, 'PARAMETER_VALUE', /'big'.*'size'.*512M/)
   wrong({ path: 'x', block: '513' }, 'PARAMETER_VALUE', /one of 512, 4096/)
-  wrong({ path: 'x', block: '-1' }, 'PARAMETER_VALUE', /whole number/)
+  wrong({ path: 'x', block: '-1' }, 'PARAMETER_VALUE', /one of 512, 4096/)
   wrong({ path: 'x', readonly: 'maybe' }, 'PARAMETER_VALUE', /yes or no/)
+  wrong({ path: '' }, 'PARAMETER_VALUE', /a path/)
+  wrong({ path: 'x', lanes: '0' }, 'PARAMETER_VALUE', /'0'.*'lanes'.*a whole number, 1 to 16/)
+  wrong({ path: 'x', lanes: '17' }, 'PARAMETER_VALUE', /1 to 16/)
+  wrong({ path: 'x', lanes: '' }, 'PARAMETER_VALUE', /1 to 16/)
+  wrong({ path: 'x', wait: '1.5' }, 'PARAMETER_VALUE', /a whole number, 0 or more/)
+  wrong({ path: 'x', most: '1K' }, 'PARAMETER_VALUE', /'1K'.*a size, 4096 or more/)
 })
 
 test('several values of one key are a list where its row says so, and an error elsewhere', () => {

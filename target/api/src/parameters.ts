@@ -8,6 +8,9 @@ export interface Parameter {
   readonly required?: true
   readonly choices?: readonly (string | number)[]
   readonly initial?: string | number | boolean
+  /** Bounds of an integer or a size, where it has some. */
+  readonly least?: number
+  readonly most?: number
   /** The parameter that `KIND:ARGUMENT` fills. */
   readonly argument?: true
   /** It may be given several times; its value is all of them, see `listOf`. */
@@ -64,9 +67,10 @@ export function readParameters(
 }
 
 function convert(what: string, name: string, parameter: Parameter, text: string): string | number | boolean {
+  const { choices } = parameter
   const wrong = (wanted: string): OperatorError =>
     new OperatorError('PARAMETER_VALUE', `${what}: '${text}' is no value for '${name}'`, {
-      hint: `give ${wanted}`,
+      hint: choices === undefined ? `give ${wanted}` : `give one of ${choices.join(', ')}`,
     })
   if (parameter.list === undefined && text.includes(SEPARATOR)) {
     throw new OperatorError('PARAMETER_TWICE', `${what} has '${name}' twice`, { hint: 'give it once' })
@@ -77,14 +81,21 @@ function convert(what: string, name: string, parameter: Parameter, text: string)
     if (size === null) throw wrong('a size such as 512M or 10G')
     value = size
   } else if (parameter.type === 'integer') {
-    if (!/^\d+$/.test(text) || !Number.isSafeInteger(Number(text))) throw wrong('a whole number')
+    if (!/^\d+$/.test(text) || !Number.isSafeInteger(Number(text))) throw wrong(boundsOf(parameter))
     value = Number(text)
   } else if (parameter.type === 'boolean') {
     if (!/^(yes|no|true|false|on|off|1|0)$/i.test(text)) throw wrong('yes or no')
     value = /^(yes|true|on|1)$/i.test(text)
-  }
-  if (parameter.choices !== undefined && !parameter.choices.includes(value as string | number)) {
-    throw wrong(`one of ${parameter.choices.join(', ')}`)
-  }
+  } else if (parameter.type === 'path' && text === '') throw wrong('a path')
+  const { least = 0, most = Number.MAX_SAFE_INTEGER } = parameter
+  if (typeof value === 'number' && (value < least || value > most)) throw wrong(boundsOf(parameter))
+  if (choices !== undefined && !choices.includes(value as string | number)) throw wrong('')
   return value
+}
+
+/** What an integer or a size may be, in words: `a whole number, 1 to 16`. */
+export function boundsOf({ type, least, most }: Parameter): string {
+  const what = type === 'size' ? 'a size' : 'a whole number'
+  if (most === undefined) return least === undefined ? what : `${what}, ${least} or more`
+  return `${what}, ${least ?? 0} to ${most}`
 }

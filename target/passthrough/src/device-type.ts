@@ -16,16 +16,24 @@ import { askFacts, type Facts, takeAttentions } from './questions.ts'
 const OWN = {
   unit: {
     type: 'string',
-    help: 'iscsi://HOST[:PORT]/TARGET/LUN, or /dev/sgN',
+    help: 'Which unit: iscsi://[USER@]HOST[:PORT]/TARGET/LUN, or /dev/sgN',
     argument: true,
     required: true,
   },
   timeout: {
     type: 'integer',
-    help: 'Seconds for a command; those that take hours have four of them',
+    help: 'Seconds that the unit may take for a request (four hours for what takes hours)',
     initial: 60,
+    least: 1,
+    most: 1_000_000,
   },
-  wait: { type: 'integer', help: 'Seconds that commands wait for a unit that is away', initial: 20 },
+  wait: {
+    type: 'integer',
+    help: 'Seconds that requests wait for a unit that is away',
+    initial: 20,
+    least: 0,
+    most: 1_000_000,
+  },
   reservations: {
     type: 'string',
     help: 'own: each initiator has its own, kept by lunkit; unit: the real unit keeps one for all',
@@ -64,8 +72,8 @@ async function open(type: DeviceType, openers: BridgeOpeners, values: ParameterV
   const opener = findOpener(openers, where)
   refuseOthersKeys(type, openers, opener.parameters, values)
   const settings = {
-    timeout: seconds(values, 'timeout', 1),
-    wait: seconds(values, 'wait', 0),
+    timeout: Number(values['timeout']) * 1000,
+    wait: Number(values['wait']) * 1000,
     readonly: values['readonly'] === true,
   }
   const opened = await opener.open(where, values)
@@ -91,7 +99,7 @@ async function open(type: DeviceType, openers: BridgeOpeners, values: ParameterV
       'PASSTHROUGH_AWAY',
       `${opened.identity} does not answer: ${String(error instanceof Error ? error.message : error)}`,
       {
-        hint: 'it must be there at the start; later it may come and go',
+        hint: 'see whether the unit is ready, and what its own host or target says of it',
       },
     )
   }
@@ -113,14 +121,6 @@ function checkType({ standard, peripheralType }: Facts, { identity }: OpenedBrid
 }
 
 const hex = (type: number): string => `${type.toString(16).toUpperCase().padStart(2, '0')}h`
-
-function seconds(values: ParameterValues, key: string, least: number): number {
-  const value = Number(values[key])
-  if (value >= least && value <= 1_000_000) return value * 1000
-  throw new OperatorError('PARAMETER_VALUE', `'${value}' is no value for '${key}'`, {
-    hint: `give ${least} to 1000000 seconds`,
-  })
-}
 
 /** A key that only another bridge knows would do nothing. */
 function refuseOthersKeys(

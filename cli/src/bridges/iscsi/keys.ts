@@ -2,7 +2,8 @@
 // Keys of a unit of an iSCSI target: who logs in there, and how.
 import { readFile } from 'node:fs/promises'
 import type { ConnectOptions, IscsiUrl } from '@lunkit/initiator-driver-iscsi'
-import { OperatorError, type ParameterTable, type ParameterValues } from '@lunkit/target-api'
+import { parseIscsiName } from '@lunkit/spec'
+import { fileTrouble, OperatorError, type ParameterTable, type ParameterValues } from '@lunkit/target-api'
 import { readSecret } from '../../secret.ts'
 import { UsageError } from '../../usage-error.ts'
 
@@ -13,7 +14,12 @@ export const ISCSI_KEYS = {
   'mutual-file': { type: 'path', help: 'File with the secret of that one' },
   'initiator-name': { type: 'string', help: 'iSCSI name to log in with' },
   digests: { type: 'boolean', help: 'CRC32C over headers and data on the way to the real unit' },
-  connections: { type: 'integer', help: 'Connections to the real target, where it grants them' },
+  connections: {
+    type: 'integer',
+    help: 'Connections to the real target, where it grants them',
+    least: 1,
+    most: 64,
+  },
   recovery: { type: 'integer', help: 'Error recovery level there', choices: [0, 1, 2] },
   tls: { type: 'boolean', help: 'TLS to the real target' },
   'tls-ca': { type: 'path', help: "Who signs the real target's certificate, PEM; else the well-known ones" },
@@ -29,7 +35,7 @@ export async function loginOptions(values: ParameterValues, url: IscsiUrl): Prom
   const mutualUser = text('mutual-user')
   const secret = await secretOf('CHAP', 'chap-user', user, 'chap-file', text('chap-file'))
   const mutual = await secretOf('mutual CHAP', 'mutual-user', mutualUser, 'mutual-file', text('mutual-file'))
-  const name = text('initiator-name')
+  const name = nameOf(text('initiator-name'))
   const tls = await tlsOf(values['tls'] === true, text('tls-ca'), text('tls-cert'), text('tls-key'))
   return {
     ...(secret !== null && { chap: { user: user!, secret } }),
@@ -40,6 +46,14 @@ export async function loginOptions(values: ParameterValues, url: IscsiUrl): Prom
     ...(values['recovery'] !== undefined && { errorRecoveryLevel: Number(values['recovery']) }),
     ...(tls !== null && { tls }),
   }
+}
+
+function nameOf(given: string | undefined): string | undefined {
+  const parsed = given === undefined ? undefined : parseIscsiName(given, true)
+  if (parsed === undefined || parsed.ok) return given
+  throw new OperatorError('INITIATOR_NAME', `'${given}' is no name to log in with: ${parsed.cause}`, {
+    hint: 'write initiator-name=iqn.2026-11.org.example:gateway',
+  })
 }
 
 /** User and file come both or not at all: who gives one of them thinks that it has an effect. */
@@ -89,9 +103,13 @@ async function pem(what: string, path: string): Promise<Buffer> {
   try {
     return await readFile(path)
   } catch (error) {
-    throw new OperatorError('FILE_MISSING', `The file '${path}' of ${what} cannot be read`, {
-      hint: 'it must be a file that you may read',
-      cause: error,
-    })
+    throw new OperatorError(
+      'FILE_MISSING',
+      `The file '${path}' of ${what} cannot be read: ${fileTrouble(error)}`,
+      {
+        hint: `name a PEM file with ${what}=`,
+        cause: error,
+      },
+    )
   }
 }

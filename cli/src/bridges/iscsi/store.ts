@@ -10,7 +10,7 @@ import { placeOf, type UnitUrl, urlOf } from './unit-url.ts'
 
 const LOGIN_MS = 10_000
 /** For a command, in seconds. */
-const LONGEST = 1_000_000
+const USUAL_SECONDS = 60
 /** Tries go on for as long as the store is open. */
 const FOR_EVER = 1_000_000
 const DELAYS = [0, 100, 250, 500, 1000]
@@ -28,15 +28,27 @@ export const store: StoreType = {
       required: true,
       argument: true,
     },
-    wait: { type: 'integer', help: 'Seconds that commands wait for a target that is away', initial: 20 },
-    timeout: { type: 'integer', help: 'Seconds that the target may take for a command', initial: 60 },
+    wait: {
+      type: 'integer',
+      help: 'Seconds that requests wait for a target that is away',
+      initial: 20,
+      least: 0,
+      most: 1_000_000,
+    },
+    timeout: {
+      type: 'integer',
+      help: 'Seconds that the target may take for a request',
+      initial: USUAL_SECONDS,
+      least: 1,
+      most: 1_000_000,
+    },
     readonly: { type: 'boolean', help: 'Refuse every write', initial: false },
     ...ISCSI_KEYS,
   },
   hold: async values => ({ name: await placeOf(urlIn(values)), shared: values['readonly'] === true }),
   async open(values) {
     const url = urlIn(values)
-    const timeoutMs = timeoutOf(values)
+    const timeoutMs = Number(values['timeout'] ?? USUAL_SECONDS) * 1000
     const login = await loginOptions(values, url)
     const identity = formatUrl(url.portal, url.target, url.lun)
     // Events come before there is a store to hear them.
@@ -89,14 +101,6 @@ export const store: StoreType = {
 function urlIn({ url }: ParameterValues): UnitUrl {
   const text = String(url)
   return urlOf(text.startsWith('//') ? `iscsi:${text}` : text)
-}
-
-function timeoutOf({ timeout = 60 }: ParameterValues): number {
-  const seconds = Number(timeout)
-  if (seconds >= 1 && seconds <= LONGEST) return seconds * 1000
-  throw new OperatorError('PARAMETER_VALUE', `iscsi: '${timeout}' is no value for 'timeout'`, {
-    hint: `give 1 to ${LONGEST} seconds`,
-  })
 }
 
 const noDisk = (identity: string): OperatorError =>

@@ -36,7 +36,7 @@ import { Drive } from './drive.ts'
 const parameters = {
   next: {
     type: 'path',
-    help: 'An image beside the drive: each load after an eject takes the next one, and the first comes again after the last; repeatable',
+    help: 'An image beside the drive: each load after an eject takes the next one, and the first comes again after the last',
     list: true,
   },
 } as const satisfies ParameterTable

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The bridge `sg`: SCSI devices of this Linux machine, by the path of a file in /dev.
-import { OperatorError, type ParameterValues } from '@lunkit/target-api'
+import { fileTrouble, OperatorError, type ParameterValues } from '@lunkit/target-api'
 import type { OpenedBridge } from '../opener.ts'
 import { MOST_COMMANDS } from './header.ts'
 import { type SgCalls, sgCalls } from './linux-sg.ts'
@@ -72,7 +72,7 @@ function open(calls: SgCalls, path: string): Promise<number> {
     calls.open(path, (failure, fd) => {
       if (failure === '') return resolve(fd)
       const hint = HINTS[failure] ?? "'lunkit devices' lists the ones of this machine"
-      reject(new OperatorError('SG_OPEN', `'${path}' cannot be opened (${failure})`, { hint }))
+      reject(new OperatorError('SG_OPEN', `'${path}' cannot be opened: ${fileTrouble(failure)}`, { hint }))
     })
   })
 }

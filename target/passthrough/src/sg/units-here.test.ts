@@ -122,7 +122,7 @@ test('the file of /dev is any that stands for the device', async t => {
   assert.equal((await unitAt('/dev/null', roots)).path, '/dev/sg10')
   await assert.rejects(unitAt('/dev/zero', roots), refused('SG_NONE', /'\/dev\/zero' is no SCSI device/))
   await assert.rejects(unitAt(import.meta.filename, roots), refused('SG_NONE', /is no SCSI device/))
-  await assert.rejects(unitAt('/dev/sg-none', roots), refused('SG_MISSING', /ENOENT/))
+  await assert.rejects(unitAt('/dev/sg-none', roots), refused('SG_MISSING', /no such file/))
 })
 
 test('a device is opened, refused while it is in use, and its errors say what to do', async t => {
@@ -140,9 +140,9 @@ test('a device is opened, refused while it is in use, and its errors say what to
   assert.match(limited.note ?? '', /^\/dev\/sg10: resets do not reach it/)
   await limited.close()
   kernel.failures.open.push('EACCES', 'EBUSY', 'ENXIO')
-  await assert.rejects(openSgWith(kernel, '/dev/null', false, roots), refused('SG_OPEN', /\(EACCES\)/))
-  await assert.rejects(openSgWith(kernel, '/dev/null', false, roots), refused('SG_OPEN', /\(EBUSY\)/))
-  await assert.rejects(openSgWith(kernel, '/dev/null', false, roots), refused('SG_OPEN', /\(ENXIO\)/))
+  await assert.rejects(openSgWith(kernel, '/dev/null', false, roots), refused('SG_OPEN', /permission denied/))
+  await assert.rejects(openSgWith(kernel, '/dev/null', false, roots), refused('SG_OPEN', /another program/))
+  await assert.rejects(openSgWith(kernel, '/dev/null', false, roots), refused('SG_OPEN', /nothing is behind/))
   const tape = join(roots.sys, 'devices/pci0000:00/host2/target/2:0:0:0')
   put(join(tape, 'state'), 'transport-offline\n')
   await assert.rejects(openSgWith(kernel, '/dev/null', false, roots), refused('SG_OFFLINE', /offline/))

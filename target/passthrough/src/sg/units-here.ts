@@ -2,7 +2,7 @@
 // The SCSI devices of this Linux machine as its /sys shows them: where they are, what they are, and who uses them.
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { OperatorError } from '@lunkit/target-api'
+import { fileTrouble, OperatorError } from '@lunkit/target-api'
 
 /** One SCSI device that Linux knows. */
 export interface UnitHere {
@@ -58,7 +58,7 @@ export async function unitsHere(roots: Roots = ROOTS): Promise<UnitHere[]> {
 export async function unitAt(path: string, roots: Roots = ROOTS): Promise<UnitHere> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
     const hint = "'lunkit devices' lists the ones of this machine"
-    throw new OperatorError('SG_MISSING', `'${path}' cannot be looked at (${error.code})`, { hint })
+    throw new OperatorError('SG_MISSING', `'${path}' cannot be looked at: ${fileTrouble(error)}`, { hint })
   })
   const kind = found.isBlockDevice() ? 'block' : found.isCharacterDevice() ? 'char' : null
   const device = join(roots.sys, 'dev', kind ?? '', numberOf(found.rdev), 'device/scsi_generic')

@@ -91,9 +91,11 @@ async function lookAt({ path, size, readonly }: FileOptions): Promise<boolean> {
   }
   if (size !== undefined && !readonly) return true
   throw new OperatorError('FILE_MISSING', `File '${path}' does not exist`, {
-    hint: readonly
-      ? 'check the path: what is only read, such as a disc, has to be there already'
-      : `give its size= to create it, such as size=10G`,
+    hint: path.startsWith('/dev/')
+      ? 'check the path; a block device is served with block:'
+      : readonly
+        ? 'check the path: what is only read, such as a disc, has to be there already'
+        : `give its size= to create it, such as size=10G`,
   })
 }
 

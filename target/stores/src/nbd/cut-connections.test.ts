@@ -31,7 +31,7 @@ for (const [name, blocks] of Object.entries({
   test(`a server of ${name}, and connections that are cut`, async t => {
     const path = join(await scratch(t), 's')
     const peer = await nbdPeer(t, path, { flags: PEER_FLAGS | MULTI_CONN, size: SIZE, blocks })
-    const values = readParameters('nbd', store.parameters, { uri: peer.uri, timeout: '60' })
+    const values = readParameters('nbd', store.parameters, { uri: peer.uri, timeout: '60', wait: '60' })
     const exchange = new StoreExchange(await store.open(values))
     t.after(() => exchange.close())
     const model = Buffer.alloc(SIZE)

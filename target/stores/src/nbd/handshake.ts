@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The fixed newstyle handshake: TLS, structured replies, block status, and the export with its facts.
-import { OperatorError } from '@lunkit/target-api'
+import { OperatorError, peerTrouble } from '@lunkit/target-api'
 import { HandshakeBytes, HandshakeEnded } from './handshake-bytes.ts'
 import {
   CONTEXT,
@@ -101,7 +101,7 @@ function failed({ uri, tls }: NbdPlace, error: unknown): OperatorError {
   const first = error instanceof AggregateError ? (error.errors[0] as Error) : null
   return new OperatorError(
     'NBD_CONNECT',
-    `NBD server '${uri}' cannot be reached: ${first?.message ?? message}`,
+    `NBD server '${uri}' cannot be reached: ${peerTrouble(first ?? error)}`,
     {
       hint: 'see whether it runs and listens there',
       cause: error,

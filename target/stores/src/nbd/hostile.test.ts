@@ -22,7 +22,9 @@ import { pattern, StoreExchange } from '@lunkit/testing/kit/store-exchange.ts'
 import { store } from './store.ts'
 
 const open = (uri: string, keys: Record<string, string> = {}): Promise<BackingStore> =>
-  store.open(readParameters('nbd', store.parameters, { uri, timeout: '2', ...keys }))
+  store.open(
+    readParameters('nbd', store.parameters, { uri, timeout: '2', wait: keys['timeout'] ?? '2', ...keys }),
+  )
 
 async function peerOf(t: TestContext, options: PeerOptions): Promise<NbdPeer> {
   return nbdPeer(t, join(await scratch(t), 's'), options)

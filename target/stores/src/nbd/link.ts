@@ -17,8 +17,8 @@ export interface LinkOptions {
   readonly tls: NbdTls
   /** Connections that are wanted, where the server shares its cache among them. */
   readonly connections: number
-  /** How long a call may wait for a server that is away or silent, and a handshake take. */
-  readonly patienceMs: number
+  /** How long a server may take for a request, or for a handshake. */
+  readonly timeoutMs: number
 }
 
 /** Waits between attempts, twice as long each time: while there is no connection, and for one more beside others. */
@@ -101,8 +101,8 @@ export class Link {
    */
   async look(): Promise<void> {
     if (this.#wanted === 1 || this.connections.length === 0) return
-    const { place, tls, patienceMs } = this.#options
-    const opened = await openExport(place, tls, Math.min(patienceMs, LOOK_MS), this.#giveUp.signal)
+    const { place, tls, timeoutMs } = this.#options
+    const opened = await openExport(place, tls, Math.min(timeoutMs, LOOK_MS), this.#giveUp.signal)
     const stale = this.connections.filter(({ facts }) => facts.size !== opened.facts.size)
     if (stale.length === 0) {
       new Connection(opened, this.#host).disconnect()
@@ -154,8 +154,8 @@ export class Link {
       if (pause === BESIDE_MS) pause = 0
       if (this.#isClosed) return
       try {
-        const { place, tls, patienceMs } = this.#options
-        this.#take(await openExport(place, tls, patienceMs, this.#giveUp.signal))
+        const { place, tls, timeoutMs } = this.#options
+        this.#take(await openExport(place, tls, timeoutMs, this.#giveUp.signal))
         return
       } catch (error) {
         this.why = (error as OperatorError).message

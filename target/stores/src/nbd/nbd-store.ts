@@ -14,6 +14,7 @@ import type { Opened } from './handshake.ts'
 import { Link, type LinkHost, type LinkOptions } from './link.ts'
 import { NarrowWrites } from './narrow-writes.ts'
 import { Parked } from './parked.ts'
+import { Patience, TURN_MS } from './patience.ts'
 import { Command } from './protocol.ts'
 import {
   begin,
@@ -30,15 +31,15 @@ import { Unflushed } from './unflushed.ts'
 import { identityOf } from './uri.ts'
 
 export interface NbdStoreOptions extends LinkOptions {
+  /** How long requests wait for a server that is away. */
+  readonly waitMs: number
   readonly readonly: boolean
 }
 
-/** How often the clock is looked at; every time here is in turns of it. */
-const TURN_MS = 250
 /** A call that took its server down so often is not sent again, nor one that was met with so many faults of the protocol. */
 const MOST_LOSSES = 8
 const MOST_FAULTS = 3
-/** After so many times its patience a connection with unanswered writes is let go. */
+/** After so many times that a request may take, a connection with unanswered writes is let go. */
 const HOPELESS = 10
 const MOST_POOLED = 256
 
@@ -57,7 +58,7 @@ export class NbdStore implements BackingStore, LinkHost {
   readonly #link: Link
   readonly #unflushed = new Unflushed()
   readonly #uri: string
-  readonly #patience: number
+  readonly #patience: Patience
   readonly #pool: Call[] = []
   readonly #parked = new Parked()
   /** Sent calls, by what they wait for. */
@@ -87,7 +88,7 @@ export class NbdStore implements BackingStore, LinkHost {
     this.discardedReadsZero = abilities.discardedReadsZero
     this.note = abilities.note
     this.#limits = limitsOf(opened.facts)
-    this.#patience = Math.max(Math.ceil(options.patienceMs / TURN_MS), 1)
+    this.#patience = new Patience(options)
     this.#narrow = minBlock > 1 ? new NarrowWrites() : null
     if (context >= 0) this.map = io => this.#map(io)
     this.#link = new Link(options, opened, this)
@@ -233,7 +234,7 @@ export class NbdStore implements BackingStore, LinkHost {
   /** While the server has been away, or silent, for longer than anybody is to wait. */
   #refuses(io: StoreIo): boolean {
     const { silent } = this.#link
-    const away = this.#downSince >= 0 && this.#clock - this.#downSince >= this.#patience
+    const away = this.#downSince >= 0 && this.#clock - this.#downSince >= this.#patience.away
     if (!silent && !away) return false
     io.reason = silent ? `NBD server '${this.#uri}' does not answer` : this.#link.why
     io.finish(StoreError.gone)
@@ -373,13 +374,11 @@ export class NbdStore implements BackingStore, LinkHost {
       this.#timer = null
       return
     }
-    const early = this.#clock - this.#patience
-    const held = this.#narrow?.waiting.filter(({ came }) => came <= early) ?? []
-    for (const call of [...this.#parked.since(early), ...held])
+    for (const call of this.#patience.over(this.#clock, this.#downSince, this.#parked, this.#narrow))
       if (this.#withdraw(call)) this.#fail(call, StoreError.gone)
     for (const call of [...this.#sent]) {
       const age = this.#clock - call.sent
-      if (age >= this.#patience && call.connection !== null) this.#late(call, call.connection, age)
+      if (age >= this.#patience.answer && call.connection !== null) this.#late(call, call.connection, age)
     }
   }
 
@@ -395,6 +394,6 @@ export class NbdStore implements BackingStore, LinkHost {
     if (waits && (call.command !== Command.write || connection.hasLeft(call)))
       this.#giveUp(call, StoreError.gone, reason)
     // With a write under way, the end of the connection would not be its end: done late, it could undo a later one.
-    if (connection.changing === 0 || age >= this.#patience * HOPELESS) connection.reset(reason)
+    if (connection.changing === 0 || age >= this.#patience.answer * HOPELESS) connection.reset(reason)
   }
 }

@@ -22,7 +22,9 @@ import { store } from './store.ts'
 
 const MULTI_CONN = 0x100
 const open = (uri: string, keys: Record<string, string> = {}): Promise<BackingStore> =>
-  store.open(readParameters('nbd', store.parameters, { uri, timeout: '1', ...keys }))
+  store.open(
+    readParameters('nbd', store.parameters, { uri, timeout: '1', wait: keys['timeout'] ?? '1', ...keys }),
+  )
 
 interface Bench {
   readonly peer: NbdPeer
@@ -120,6 +122,14 @@ describe('a server that crashes', { concurrency: true }, () => {
     await peer.listen()
     await recovered(exchange)
     await exchange.wrote(0, pattern(512, 1))
+  })
+
+  it('is waited for by wait, however long a request may take', async t => {
+    const { peer, exchange } = await bench(t, {}, { timeout: '3600', wait: '1' })
+    await peer.crash()
+    assert.equal((await exchange.read(0, 512)).error, StoreError.gone)
+    await peer.listen()
+    await recovered(exchange)
   })
 
   it('has everybody with answered and unflushed writes told by one flush that fails', async t => {

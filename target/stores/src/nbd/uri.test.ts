@@ -28,9 +28,9 @@ for (const [text, ...wanted] of [
 }
 
 for (const [text, message] of [
-  ['nbd:', /is none/],
-  ['nbd:/disk', /is none/],
-  ['http://example.com/', /is none/],
+  ['nbd:', /is no NBD URI/],
+  ['nbd:/disk', /is no NBD URI/],
+  ['http://example.com/', /is no NBD URI/],
   ['nbd:///disk', /no host/],
   ['nbd://a:b:c/', /no host/],
   ['nbd://::1/', /no host/],

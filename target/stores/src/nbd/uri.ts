@@ -26,7 +26,7 @@ const AUTHORITY = /^(\[[0-9a-f:.%]+\]|[^:[\]@]+)(?::(\d{1,5}))?$/i
 export function parseUri(text: string): NbdPlace {
   const uri = text.startsWith('//') ? `nbd:${text}` : text
   const match = URI.exec(uri)
-  if (match === null) throw wrong(text, 'is none')
+  if (match === null) throw wrong(text, '')
   const [, scheme = '', unix, authority = '', path = '', query = ''] = match
   const parameters = readQuery(text, query)
   const socket = parameters.get('socket') ?? null
@@ -85,9 +85,13 @@ function decode(text: string, part: string): string {
 }
 
 const wrong = (uri: string, what: string): OperatorError =>
-  new OperatorError('NBD_URI', `'${withoutSecrets(uri)}' as an NBD URI ${what}`, {
-    hint: 'write nbd://host:port/export, nbds://host/export or nbd+unix:///export?socket=/path',
-  })
+  new OperatorError(
+    'NBD_URI',
+    `'${withoutSecrets(uri)}' ${what === '' ? 'is no NBD URI' : `as an NBD URI ${what}`}`,
+    {
+      hint: 'write nbd://host:port/export, nbds://host/export or nbd+unix:///export?socket=/path',
+    },
+  )
 
 /** Names the storage in the same way whatever the URI looked like. */
 export function identityOf({ host, port, socket, exportName }: NbdPlace): string {

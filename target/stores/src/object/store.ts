@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The object store: storage written as a plain object, given in code or as a module's default export.
+import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { type BackingStore, OperatorError, type StoreType } from '@lunkit/target-api'
+import { type BackingStore, fileTrouble, OperatorError, type StoreType } from '@lunkit/target-api'
 import { fromObject, type ObjectStorage } from './from-object.ts'
 import { checkBackingStore, isBackingStore } from './own-store.ts'
 
@@ -29,11 +30,17 @@ export const store: StoreType = {
 }
 
 async function load(path: string): Promise<ObjectStorage | BackingStore> {
+  const found = await stat(path).catch((error: unknown) => {
+    throw new OperatorError('OBJECT_MODULE', `Module '${path}' cannot be loaded: ${fileTrouble(error)}`, {
+      hint: 'name a JavaScript file, as in object:./storage.mjs',
+    })
+  })
   const failed = (why: string, cause?: unknown): OperatorError =>
     new OperatorError('OBJECT_MODULE', `Module '${path}' gives no storage object: ${why}`, {
       hint: 'its default export is the object, or an async function that makes it',
       cause,
     })
+  if (!found.isFile()) throw failed('it is no file')
   try {
     const { default: given } = (await import(pathToFileURL(resolve(path)).href)) as { default?: unknown }
     if (given === undefined) throw failed('it has no default export')

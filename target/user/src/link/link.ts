@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The way to a handler over all its connections: waits for it, sends again where that is safe, and gives it up in time.
-import { OperatorError } from '@lunkit/target-api'
+import { stat } from 'node:fs/promises'
+import { OperatorError, peerTrouble } from '@lunkit/target-api'
 import { Connection, type ConnectionUser } from './connection.ts'
 import { HandlerFault, type HandlerHello, Kind, VERSION } from './protocol.ts'
 import { Request } from './request.ts'
@@ -78,8 +79,9 @@ export class Link implements ConnectionUser {
   }
 
   /** Resolves when a handler has said hello. Rejects with OperatorError. */
-  open(): Promise<void> {
-    return new Promise((resolve, reject) => {
+  async open(): Promise<void> {
+    await checkSocket(this.#options.path)
+    await new Promise<void>((resolve, reject) => {
       this.#opening = { resolve, reject }
       this.#connect()
     })
@@ -263,9 +265,25 @@ export class Link implements ConnectionUser {
         cause: why,
       })
     }
-    return new OperatorError('HANDLER_AWAY', `No handler answers at '${path}': ${code || why.message}`, {
-      hint: 'start the handler first, and let this user connect to its socket',
+    if (code === 'EACCES' || code === 'EPERM') {
+      return new OperatorError('HANDLER_SOCKET', `The socket '${path}' may not be used: permission denied`, {
+        hint: 'let this user write to it, and search the folders that it is in',
+        cause: why,
+      })
+    }
+    return new OperatorError('HANDLER_AWAY', `No handler answers at '${path}': ${peerTrouble(why)}`, {
+      hint: 'start the handler; wait=SECONDS has lunkit look for it longer at its start',
       cause: why,
     })
   }
+}
+
+/** A connection to what is no socket is refused as if nobody listened there. Rejects with OperatorError. */
+async function checkSocket(path: string): Promise<void> {
+  const found = await stat(path).catch(() => null)
+  if (found === null || found.isSocket()) return
+  const what = found.isDirectory() ? 'a directory, not a socket' : 'no socket'
+  throw new OperatorError('HANDLER_SOCKET', `'${path}' is ${what}`, {
+    hint: 'name the Unix socket on which the handler listens',
+  })
 }

@@ -11,8 +11,16 @@ export const WAYS = {
     type: 'integer',
     help: 'Seconds that the handler may take for a request; then it is given up (0: for ever)',
     initial: 30,
+    least: 0,
+    most: 1_000_000,
   },
-  wait: { type: 'integer', help: 'Seconds that requests wait for a handler that is away', initial: 10 },
+  wait: {
+    type: 'integer',
+    help: 'Seconds that requests wait for a handler that is away',
+    initial: 10,
+    least: 0,
+    most: 1_000_000,
+  },
   shared: { type: 'boolean', help: 'Pass data by a file in memory where both can', initial: true },
 } as const satisfies ParameterTable
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The file that keeps checksums from one run to the next, and knows which of them a crash has made worthless.
 import type { FileHandle } from 'node:fs/promises'
-import { OperatorError } from '@lunkit/target-api'
+import { fileTrouble, OperatorError } from '@lunkit/target-api'
 import { type OwnFile, openOwnFile } from '../../file/own-file.ts'
 import { ChecksumTable, GROUP } from './table.ts'
 
@@ -56,7 +56,8 @@ export class SideFile {
       }
     } catch (error) {
       if (error instanceof OperatorError) throw error
-      throw refused(path, `cannot be used: ${error instanceof Error ? error.message : error}`, '', error)
+      const hint = 'name a file that may be written, or a new one in a folder that may be'
+      throw refused(path, `cannot be used: ${fileTrouble(error, true)}`, hint, error)
     }
   }
 

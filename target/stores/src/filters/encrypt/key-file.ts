@@ -3,7 +3,7 @@
 import { createSecretKey, type KeyObject } from 'node:crypto'
 import { constants } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
-import { OperatorError } from '@lunkit/target-api'
+import { fileTrouble, OperatorError } from '@lunkit/target-api'
 import { codeOf } from '../../errno.ts'
 import { kindOf } from '../../file/open-file.ts'
 
@@ -64,7 +64,7 @@ async function readStart(path: string): Promise<{ bytes: Buffer; mode: number }>
     }
   } catch (error) {
     if (error instanceof OperatorError) throw error
-    throw refused(path, `cannot be read: ${error instanceof Error ? error.message : error}`, error)
+    throw refused(path, `cannot be read: ${fileTrouble(error)}`, error)
   }
 }
 

@@ -125,7 +125,9 @@ export const parseRules = (texts: readonly string[], block: number): Rule[] =>
   texts.map(text => new Rule(text, block))
 
 function wrong(text: string, part: string): OperatorError {
-  return new OperatorError('ERROR_RULE', `'${part}' says nothing in the rule '${text}'`, { hint: RULE_USAGE })
+  return new OperatorError('ERROR_RULE', `'${part}' says nothing in the rule '${text}'`, {
+    hint: `a rule is ${RULE_USAGE}`,
+  })
 }
 
 function numberOf(text: string, key: string, value: string): number {

@@ -34,7 +34,12 @@ const parameters = {
     choices: ['unit', 'initiator'],
     initial: 'unit',
   },
-  ports: { type: 'integer', help: 'Most initiator ports with changes, with per=initiator', initial: 16 },
+  ports: {
+    type: 'integer',
+    help: 'Most initiator ports with changes, with per=initiator',
+    initial: 16,
+    least: 1,
+  },
   grain: {
     type: 'size',
     help: 'Bytes that are kept together, a power of 2 from 512 to 1M (4096 up to 1 TiB)',

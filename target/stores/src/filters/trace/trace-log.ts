@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where lines of a trace go: a file of bounded length with one before it, or standard error; never waited for.
 import fs from 'node:fs'
-import { OperatorError } from '@lunkit/target-api'
+import { fileTrouble, OperatorError } from '@lunkit/target-api'
 import { TraceFile } from './trace-file.ts'
 
 /** Lines are written together, this long after the first of them. */
@@ -33,11 +33,14 @@ export async function openTraceLog(path: string | null, most: number, put?: Put)
     )
   } catch (error) {
     if (error instanceof OperatorError) throw error
-    const why = error instanceof Error ? error.message : String(error)
-    throw new OperatorError('TRACE_FILE', `The trace cannot be written: ${why}`, {
-      hint: 'name a file in a folder that exists',
-      cause: error,
-    })
+    throw new OperatorError(
+      'TRACE_FILE',
+      `The trace '${path}' cannot be written: ${fileTrouble(error, true)}`,
+      {
+        hint: 'name a file that may be written, or a new one in a folder that may be',
+        cause: error,
+      },
+    )
   }
 }
 
