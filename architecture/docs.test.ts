@@ -5,7 +5,10 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
-import { KINDS } from '../cli/src/target-face/plug-ins.ts'
+import { kindHelp, tableOf } from '../cli/src/kind-help.ts'
+import { KIND_LINES } from '../cli/src/kind-lines.ts'
+import { parseLun } from '../cli/src/target-face/lun-spec.ts'
+import { KINDS, roleOf } from '../cli/src/target-face/plug-ins.ts'
 import { files, ROOT, read } from './sources.ts'
 
 const pages = files('.md')
@@ -67,7 +70,7 @@ test('every lunkit command in the pages exists', () => {
 test('examples in the pages are the files that are compiled and run', () => {
   let seen = 0
   for (const page of pages) {
-    for (const [, path, code] of read(page).matchAll(/<!-- example: (\S+) -->\n```ts\n([\s\S]*?)```/g)) {
+    for (const [, path, code] of read(page).matchAll(/<!-- example: (\S+) -->\n```[jt]s\n([\s\S]*?)```/g)) {
       seen++
       const source = read(path!).split('\n').slice(2).join('\n')
       assert.equal(source.trim(), code!.trim(), `${page} and ${path} differ`)
@@ -105,10 +108,45 @@ test('every plug-in folder has a README', () => {
 
 test('every kind of LUN is in the help and on the page of what can be served', () => {
   const page = read('docs/cookbook/storage.md')
-  const help = read('cli/src/commands/serve.ts')
-  for (const kind of KINDS) {
-    assert.match(page, new RegExp(`\\[${kind}\\]\\(`), kind)
-    // Disks and files are what is not named.
-    if (kind !== 'disk' && kind !== 'file') assert.match(help, new RegExp(`^ {2}${kind}:`, 'm'), kind)
+  const told = KIND_LINES.map(({ kind }) => kind)
+  for (const kind of KINDS) assert.match(page, new RegExp(`\\[${kind}\\]\\(`), kind)
+  // A disk is what is not named.
+  assert.deepEqual(new Set(['disk', ...told]), new Set(KINDS))
+  for (const { kind, role, example } of KIND_LINES) {
+    assert.equal(roleOf(kind), role)
+    const { kind: device, filters = [], store } = parseLun(example)
+    assert.ok([device, ...filters, store].includes(kind), example)
   }
+  assert.match(read('cli/src/commands/serve.ts'), /'lunkit help KIND'/)
+})
+
+test('lunkit help KIND has every key that is read, and what it may be', async () => {
+  let seen = 0
+  for (const kind of KINDS) {
+    const page = (await kindHelp(kind))!
+    for (const [key, { help, argument, choices }] of Object.entries(await tableOf(kind, roleOf(kind)!))) {
+      seen++
+      const line = page.split('\n').find(one => one.startsWith(`  ${key}${argument ? ' ' : '='}`))
+      assert.ok(line?.includes(help) === true, `${kind}: ${key}`)
+      for (const choice of choices ?? []) assert.ok(line!.includes(String(choice)), `${kind}: ${key}`)
+    }
+    if (roleOf(kind) === 'device') assert.match(page, /^ {2}serial=TEXT /m)
+  }
+  assert.ok(seen > 80, `only ${seen} keys were seen`)
+  assert.equal(await kindHelp('floppy'), null)
+})
+
+test('commands of the pages can be pasted in a clone', () => {
+  let seen = 0
+  const bare: string[] = []
+  for (const page of pages.filter(one => !one.startsWith('docs/decisions/') && one !== 'CHANGELOG.md')) {
+    const fences = [...read(page).matchAll(/```(?:sh)?\n([\s\S]*?)```/g)].map(match => match[1]!)
+    const indented = strip(read(page)).match(/^ {4}.*$/gm) ?? []
+    for (const line of [...fences, ...indented].flatMap(part => part.split('\n'))) {
+      if (/\bnpx lunkit /.test(line)) seen++
+      if (/(?:^\s*|[;|&(] *)lunkit (?!ls, )[a-z]/.test(line)) bare.push(`${page}: ${line}`)
+    }
+  }
+  assert.deepEqual(bare, [])
+  assert.ok(seen > 50, `only ${seen} commands were seen`)
 })
