@@ -15,6 +15,7 @@ const PACKAGES = {
   fincore: 'util-linux-extra',
   isnsadm: 'open-isns-utils',
   isnsd: 'open-isns-server',
+  cryptsetup: 'cryptsetup-bin',
   losetup: 'mount',
   'mkfs.ext4': 'e2fsprogs',
   nasm: 'nasm',
