@@ -14,8 +14,8 @@ SOCKET is what 'lunkit serve' or 'lunkit run' was given as --control-socket. It 
 ${CONTROL_HELP}
 
 'target NAME' may be left out where there is one target. 'lun N' tells what LUN N can be told. Paths begin at the folder in
-which the target was started, or at that of the file of 'lunkit run'. It waits for the answer, however
-long that takes; a command that is refused has the exit code that it would have on the command line.
+which the target was started, or at that of the file of 'lunkit run'. It waits for the answer, however long that takes; a
+command that is refused has the exit code that it would have on the command line.
 
   lunkit control ./control lun 0 snapshot monday.overlay
   lunkit control ./control target iqn.2026-11.org.example:mail lun 0 resize 20G

@@ -30,6 +30,7 @@ export function ask(path: string, line: string): Promise<Reply> {
 const HINTS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file: --control-socket of serve and run makes it',
   ECONNREFUSED: 'the process that has made it has gone',
+  EAGAIN: 'too many connect at once: try again',
   EACCES: 'it is for the user who has started the target, and root',
 }
 

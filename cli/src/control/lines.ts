@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream'
 import { OperatorError } from '@lunkit/target-api'
 
 /** Longest line, in bytes. */
-const LONGEST_LINE = 16_384
+export const LONGEST_LINE = 16_384
 
 export interface Line {
   /** Empty where it is too long. */

@@ -11,6 +11,9 @@ const LONGEST_PATH = process.platform === 'linux' ? 107 : 103
 /** Nobody but the owner may connect. */
 const ONLY_OWNER = 0o177
 
+/** Who connects while so many wait to be let in waits, too: letting in many at once would keep disks waiting. */
+const BACKLOG = 32
+
 /** Has the server listen there. Rejects with OperatorError. */
 export async function listenAt(server: Server, path: string): Promise<void> {
   await takePlace(path)
@@ -18,7 +21,7 @@ export async function listenAt(server: Server, path: string): Promise<void> {
   // The socket is made within the call, so that nobody ever sees it with other rights.
   const before = process.umask(ONLY_OWNER)
   try {
-    server.listen(path)
+    server.listen({ path, backlog: BACKLOG })
   } finally {
     process.umask(before)
   }
@@ -46,7 +49,7 @@ async function takePlace(path: string): Promise<void> {
   if (!found.isSocket()) throw placeError(path, 'is there, and is no socket', 'name a place that is free')
   const refusal = await knock(path)
   if (refusal === 'ENOENT') return
-  if (refusal === null) throw inUse(path)
+  if (refusal === null || refusal === 'EAGAIN') throw inUse(path)
   if (refusal !== 'ECONNREFUSED')
     throw placeError(path, `is a socket of somebody else (${refusal})`, 'name a place that is free')
   try {

@@ -3,7 +3,7 @@
 import { createServer, type Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { OperatorError } from '@lunkit/target-api'
-import { commandIn, faultOf, linesOf } from './lines.ts'
+import { commandIn, faultOf, LONGEST_LINE, linesOf } from './lines.ts'
 import { failed, type Obey, type Reply } from './reply.ts'
 import { listenAt, placeOf } from './socket-place.ts'
 
@@ -11,7 +11,7 @@ import { listenAt, placeOf } from './socket-place.ts'
 const MOST_CLIENTS = 32
 /** A connection on which nobody says or reads anything for so long is closed. */
 const IDLE_MS = 600_000
-/** For so long it is read from, and nothing obeyed, when it has had its last answer. */
+/** So long has a peer to take its last answer. */
 const LINGER_MS = 1000
 
 export interface ControlSocket {
@@ -30,9 +30,10 @@ export async function openControlSocket(path: string | undefined): Promise<Contr
     clients.add(socket)
     socket.once('close', () => clients.delete(socket))
     if (clients.size <= MOST_CLIENTS) void converse(socket, line => control.obey(line))
-    else if (clients.size <= 2 * MOST_CLIENTS) leave(socket, FULL)
-    else socket.destroy()
+    else leave(socket, FULL)
   })
+  // Beyond, not even that is told.
+  server.maxConnections = 2 * MOST_CLIENTS
   const control: ControlSocket = {
     obey: async () => STARTING,
     close() {
@@ -77,9 +78,16 @@ async function converse(socket: Socket, obey: Obey): Promise<void> {
   }
 }
 
-/** Who is still sending when the connection is closed would not hear the last answer. */
+/**
+ * Nothing more is obeyed; a line's length is read, to see that the peer has gone, and no more. Cut off at once, who is still
+ * sending would not hear the last answer.
+ */
 function leave(socket: Socket, reply?: Reply): void {
-  socket.resume()
+  let left = LONGEST_LINE
+  socket.on('data', ({ length }) => {
+    left -= length
+    if (left < 0) socket.pause()
+  })
   if (reply === undefined) socket.end()
   else socket.end(lineOf(reply))
   setTimeout(() => socket.destroy(), LINGER_MS).unref()
