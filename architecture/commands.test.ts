@@ -34,7 +34,7 @@ function commandLines(page: string): Line[] {
   const indented = text.replaceAll(FENCES, '').match(/^ {4}.*$/gm) ?? []
   const lines = [...blocks.join('\n').replaceAll('\\\n', ' ').split('\n'), ...indented]
   return lines.flatMap(line => {
-    const [, command] = /^(?:.*; )?\s*(?:npx )?(lunkit [a-z].*)$/.exec(line) ?? []
+    const [, command] = /^(?:.*; )?\s*(?:[A-Z_]+=\S+ )?(?:npx )?(lunkit [a-z].*)$/.exec(line) ?? []
     // A list of commands, as in a drawing, is none.
     return command === undefined || /^lunkit \w+,/.test(command) ? [] : [{ page, words: shellWords(command) }]
   })

@@ -3,6 +3,7 @@
 import { dirname, resolve } from 'node:path'
 import { Command } from 'commander'
 import { openControlSocket } from '../control/socket.ts'
+import { checkLuns } from '../run/check-luns.ts'
 import { MOST_PROCESSES, readConfig } from '../run/config-file.ts'
 import { keysAt } from '../run/config-keys.ts'
 import { Fleet } from '../run/fleet.ts'
@@ -73,6 +74,7 @@ async function run(file: string, { processes, controlSocket, json = false }: Run
   const config = await readConfig(path)
   const plan = planOf(config, count, defaultStateFolder())
   const graceMs = graceOf(plan.flags.drain)
+  await checkLuns(config)
   // Named by who gives the command, not by the file.
   const socket = await openControlSocket(controlSocket)
   try {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { joinList } from '@lunkit/target-api'
+import { checkLuns } from './check-luns.ts'
 import { parseConfig } from './config-file.ts'
 import { KEYS } from './config-keys.ts'
 import { planOf } from './plan.ts'
@@ -75,6 +76,18 @@ test('a drive with images beside it, and an empty one', async () => {
   assert.deepEqual(empty, { kind: 'cdrom', filters: [], store: null, keys: {}, label: 'cdrom:' })
   // To YAML the bare text is a key as well.
   assert.deepEqual(text, empty)
+})
+
+test('a wrong LUN is told with its place, before any is opened', async () => {
+  for (const [lun, code, message] of [
+    ['{ file: b.img, sise: 16M }', 'LUN_KEY_UNKNOWN', /targets\[1\]\.luns\[1\].*'sise'/],
+    ['{ throttle: memory:1M, iops: many }', 'PARAMETER_VALUE', /targets\[1\]\.luns\[1\].*many/],
+    ['floppy:a.img', 'LUN_KIND_UNKNOWN', /targets\[1\]\.luns\[1\].*floppy/],
+  ] as const) {
+    const text = `targets: [{ name: '${A}', luns: [a.img] }, { name: '${B}', luns: [memory:1M, ${lun}] }]`
+    await assert.rejects(checkLuns(await parseConfig(text, 'x.yaml')), { code, message })
+  }
+  await checkLuns(await parseConfig(EXAMPLE, 'x.yaml'))
 })
 
 test('the command line says how many processes there are, whatever the file says', async () => {
