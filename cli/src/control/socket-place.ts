@@ -37,10 +37,10 @@ export async function listenAt(server: Server, path: string): Promise<void> {
 /** The whole path. Throws OperatorError. */
 export function placeOf(path: string): string {
   if (process.platform === 'win32')
-    throw placeError(path, 'cannot be made: on Windows there are no control sockets', 'use --control')
+    throw pathError(path, 'cannot be made: on Windows there are no control sockets', 'use --control')
   const whole = resolve(path)
   if (Buffer.byteLength(whole) <= LONGEST_PATH) return whole
-  throw placeError(whole, `has more than ${LONGEST_PATH} bytes`, 'name a place with a shorter path')
+  throw pathError(whole, `has more than ${LONGEST_PATH} bytes`, 'name a place with a shorter path')
 }
 
 async function takePlace(path: string): Promise<void> {
@@ -73,8 +73,11 @@ function knock(path: string): Promise<string | null> {
   })
 }
 
-const placeError = (path: string, what: string, hint: string): OperatorError =>
+const pathError = (path: string, what: string, hint: string): OperatorError =>
   new OperatorError('SOCKET_PATH', `The control socket '${path}' ${what}`, { hint })
+
+const placeError = (path: string, what: string, hint: string): OperatorError =>
+  new OperatorError('SOCKET_PLACE', `The control socket '${path}' ${what}`, { hint })
 
 const inUse = (path: string): OperatorError =>
   new OperatorError('SOCKET_IN_USE', `A running process listens at the control socket '${path}'`, {

@@ -83,14 +83,14 @@ test('nothing else is taken for it', async t => {
   const file = join(folder, 'disk.img')
   writeFileSync(file, 'data')
   symlinkSync(file, join(folder, 'link'))
-  for (const path of [
-    file,
-    join(folder, 'link'),
-    folder,
-    join(folder, 'none', 'control'),
-    join(folder, 'x'.repeat(100)),
-  ])
-    await assert.rejects(openControlSocket(path), { code: 'SOCKET_PATH' }, path)
+  for (const [path, code] of [
+    [file, 'SOCKET_PLACE'],
+    [join(folder, 'link'), 'SOCKET_PLACE'],
+    [folder, 'SOCKET_PLACE'],
+    [join(folder, 'none', 'control'), 'SOCKET_PLACE'],
+    [join(folder, 'x'.repeat(100)), 'SOCKET_PATH'],
+  ] as const)
+    await assert.rejects(openControlSocket(path), { code }, path)
   assert.ok(existsSync(file))
 })
 
