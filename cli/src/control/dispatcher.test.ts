@@ -115,5 +115,6 @@ test('answers in words', () => {
   assert.equal(answerWords({}), 'done')
   assert.equal(answerWords({ snapshots: 1, bytes: 0 }), 'done snapshots=1 bytes=0')
   assert.equal(answerWords({ '\x1b[2J': 1, a: '\x9b' }), 'done ?[2J=1\n  a ?')
+  assert.equal(answerWords({ 'busy:every=3': 2, 'a b': 1 }), 'done\n  busy:every=3  2\n  a b  1')
   assert.equal(answerWords({ reset: '', resize: 'SIZE' }), 'done\n  reset\n  resize SIZE')
 })

@@ -25,10 +25,14 @@ export async function replyOf(act: () => ControlAnswer | Promise<ControlAnswer>)
 /** Names of snapshots are as their image has them: a terminal is to obey none. */
 const shown = (text: string): string => text.replaceAll(/\p{Cc}/gu, '?')
 
-/** For people: `done bytes=4096`; texts are on lines of their own. */
+/** Names that a person wrote, such as rules and snapshots: behind these, `=4` would read as a part of them. */
+const WRITTEN = /[\s=:]/
+
+/** For people: `done bytes=4096`; texts, and numbers with a longer name, are on lines of their own. */
 export function answerWords(answer: ControlAnswer): string {
-  const words = Object.entries(answer).map(([name, value]) =>
-    typeof value === 'string' ? `\n  ${shown(name)} ${shown(value)}`.trimEnd() : ` ${shown(name)}=${value}`,
-  )
+  const words = Object.entries(answer).map(([name, value]) => {
+    if (typeof value === 'string') return `\n  ${shown(name)} ${shown(value)}`.trimEnd()
+    return WRITTEN.test(name) ? `\n  ${shown(name)}  ${value}` : ` ${shown(name)}=${value}`
+  })
   return `done${words.join('')}`
 }
