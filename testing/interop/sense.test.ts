@@ -104,7 +104,7 @@ const SAID: readonly [string, string, Record<string, unknown>][] = [
   [
     'the same in descriptor format, 64 bits long',
     '72 00 00 00 00 00 00 10  00 0a 80 00 fffffffffffff000  04 02 00 20',
-    { incorrectLength: true, descriptor: true },
+    { incorrectLength: true, information: -4096, descriptor: true },
   ],
   [
     'the end of the medium, with command specific information and a deferred error',

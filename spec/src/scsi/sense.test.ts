@@ -192,6 +192,14 @@ test('hostile bytes neither throw nor stall, at any length', () => {
   )
 })
 
+test('a residue of the descriptor format is read with its sign', () => {
+  const into = new Uint8Array(64)
+  for (const information of [-1, -4096, -(2 ** 40), 0, 1, 2 ** 32, 2 ** 52 + 1]) {
+    writeSense(into, true, FILEMARK_DETECTED, { information })
+    assert.equal(readSense(into)!.information, information)
+  }
+})
+
 test('a descriptor that claims more than is there is left out', () => {
   assert.equal(readSense(Buffer.from('7203110000000004000a8000', 'hex'))?.information, undefined)
   assert.equal(readSense(Buffer.from('72031100000000ff000a8000', 'hex'))?.information, undefined)

@@ -299,7 +299,7 @@ function readDescriptor(bytes: Uint8Array): SenseReport | null {
 function readOne(bytes: Uint8Array, at: number, length: number, report: Writable<SenseReport>): void {
   const type = bytes[at]!
   if (type === 0x00 && length >= 10 && INFORMATION_SENSE.field.valid.get(bytes, at) === 1) {
-    report.information = INFORMATION_SENSE.field.information.get(bytes, at)
+    report.information = signed64(bytes, at + 4)
   } else if (type === 0x01 && length >= 10) {
     report.commandSpecific = COMMAND_SPECIFIC_SENSE.field.information.get(bytes, at)
   } else if (type === 0x02 && length >= 6) {
@@ -311,6 +311,10 @@ function readOne(bytes: Uint8Array, at: number, length: number, report: Writable
     report.endOfMedium = STREAM_SENSE.field.endOfMedium.get(bytes, at) === 1
   }
 }
+
+/** A residue may be negative (SSC-4), and no LBA is so large that it looks like one. */
+const signed64 = (bytes: Uint8Array, at: number): number =>
+  Number(new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getBigInt64(at))
 
 function readKeySpecific(
   bytes: Uint8Array,
