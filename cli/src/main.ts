@@ -66,10 +66,8 @@ function tolerateClosedPipes(): void {
 
 /** Help on what is no command: a kind of storage. */
 async function helpOn(topic: string): Promise<void> {
-  const [{ kindHelp }, { KINDS }] = await Promise.all([
-    import('./kind-help.ts'),
-    import('./target-face/plug-ins.ts'),
-  ])
+  // It comes with the command that takes LUNs: a file of its own would cost each start of a target one more.
+  const { kindHelp, KINDS } = await COMMANDS.serve.load()
   const page = await kindHelp(topic)
   if (page === null) {
     const known = `${Object.keys(COMMANDS).join(', ')}; kinds of storage: ${KINDS.join(', ')}`

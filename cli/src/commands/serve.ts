@@ -22,6 +22,9 @@ import type { RunningTarget } from '../target-face/running-target.ts'
 import { UsageError } from '../usage-error.ts'
 import { WATCH_HELP, withWatch } from '../watch-options.ts'
 
+export { kindHelp } from '../kind-help.ts'
+export { KINDS } from '../target-face/plug-ins.ts'
+
 interface ServeFlags extends TargetFlags, ExplainFlags {
   readonly control?: true
   readonly controlSocket?: string
