@@ -19,6 +19,6 @@ export const lockByName = (path: string, key: FileKey, shared: boolean): Promise
 /** `owner` is its process id, as far as it is known. */
 export function inUse(path: string, owner: string | null): OperatorError {
   return new OperatorError('FILE_IN_USE', `File '${path}' is in use by ${ownerInWords(owner)}`, {
-    hint: 'stop the other one, or open it with readonly=yes in all places',
+    hint: 'stop the other one, or open it with readonly=yes in all places (below an overlay file.readonly=yes, qcow2.readonly=yes …)',
   })
 }
