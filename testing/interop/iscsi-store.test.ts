@@ -100,8 +100,8 @@ test('another disk in its place, or one of other blocks, is not used', async () 
   const notReady = (error: ScsiError): boolean => error.senseKey === SenseKey.notReady
   await disk.write(8, data)
   for (const [serial, block] of [
-    ['SECOND', 512],
     ['FIRST', 4096],
+    ['SECOND', 512],
   ] as const) {
     await array.close()
     array = await serve(serial, portal, block)
@@ -113,8 +113,8 @@ test('another disk in its place, or one of other blocks, is not used', async () 
       'nothing was written there',
     )
   }
-  await array.close()
-  array = await serve('FIRST', portal)
+  // The session stays.
+  await array.replaceLun(0, memory('2M', { serial: 'FIRST' }))
   await until(() =>
     disk.write(8, data).then(
       () => true,

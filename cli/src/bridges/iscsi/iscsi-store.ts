@@ -13,6 +13,9 @@ import {
 import { type BlockCalls, Blockwise } from '@lunkit/target-stores/blockwise'
 import { nameOf } from './unit-name.ts'
 
+/** A disk that is not used is asked so often whether it is the right one now. */
+const ASK_AGAIN_MS = 1000
+
 /** Writes as they are, where there is no volatile cache; with FUA; or each followed by SYNCHRONIZE CACHE. */
 export type WriteMode = 'plain' | 'fua' | 'flush'
 
@@ -52,8 +55,9 @@ export class IscsiStore implements BackingStore, BlockCalls {
   #losses = 0
   /** From a loss of the session until it is known which disk is there now: requests wait for that. */
   #unknown: PromiseWithResolvers<void> | null = null
-  /** Why the disk that is there is not used. */
+  /** Why the disk that is there is not used, and when it is asked again. */
   #refusal = ''
+  #retry: NodeJS.Timeout | undefined
 
   constructor(disk: IscsiDisk) {
     this.#disk = disk
@@ -74,6 +78,7 @@ export class IscsiStore implements BackingStore, BlockCalls {
   heard(event: SessionEvent): void {
     if (event.type === 'lost') {
       this.#losses++
+      clearTimeout(this.#retry)
       this.#unknown ??= Promise.withResolvers()
       if (this.#timer !== null) return
       this.#told('away', event.error.message)
@@ -105,6 +110,8 @@ export class IscsiStore implements BackingStore, BlockCalls {
     }
     if (loss !== this.#losses) return
     this.#settle()
+    // It may come back without another loss, and what it says be right the next time.
+    if (refusal !== '') this.#retry = setTimeout(() => void this.#askName(loss), ASK_AGAIN_MS).unref()
     const isNews = refusal !== this.#refusal
     this.#refusal = refusal
     if (refusal === '') this.#told('returned')
@@ -225,6 +232,7 @@ export class IscsiStore implements BackingStore, BlockCalls {
   /** What is under way yet has no initiator any more. */
   async close(): Promise<void> {
     this.#losses++
+    clearTimeout(this.#retry)
     this.#settle()
     this.#giveUp(new Error(`${this.identity} is closed`))
     await this.#disk.session.close()

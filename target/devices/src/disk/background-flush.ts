@@ -30,7 +30,17 @@ export class BackgroundFlush {
       return
     }
     this.#running = true
-    this.#store.flush(this.#io)
+    this.#flush()
+  }
+
+  /** A store that throws has kept nothing, and there is nobody else to hear of it. */
+  #flush(): void {
+    const io = this.#io
+    try {
+      this.#store.flush(io)
+    } catch {
+      io.finish(StoreError.internal)
+    }
   }
 
   /** The error of a flush that nobody has been told of, which is thereby told; or none. */
@@ -54,7 +64,7 @@ export class BackgroundFlush {
       this.#again = false
       // Not inside this call: the store may finish in its own, and the stack would grow.
       this.#running = true
-      setImmediate(() => this.#store.flush(this.#io))
+      setImmediate(() => this.#flush())
       return
     }
     for (const resolve of this.#waiting.splice(0)) resolve()
