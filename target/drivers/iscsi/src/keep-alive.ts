@@ -63,7 +63,7 @@ export class KeepAlive {
 
   /** The connection is logged in. */
   watch(connection: Connection): void {
-    if (this.#nop.intervalMs > 0) this.#wheel.put(connection, this.clock + this.#interval)
+    if (this.#nop.intervalMs > 0) this.#wheel.put(connection, this.#together(this.clock + this.#interval))
   }
 
   /** It ends. */
@@ -117,6 +117,12 @@ export class KeepAlive {
     }
   }
 
+  /** Pings of many sessions go out, and are answered, at a time: that costs less than one after the other. */
+  #together(tick: number): number {
+    const stride = Math.max(1, Math.floor(this.#interval / TICKS))
+    return Math.ceil(tick / stride) * stride
+  }
+
   /** Once an interval while something is heard, and with every tick from then on that it is silent. */
   #listen(connection: Connection): void {
     // It may have ended with another one of this tick.
@@ -125,7 +131,7 @@ export class KeepAlive {
     const heardAt = connection.obstacle === null ? connection.heardAt : this.clock
     const silence = this.clock - heardAt
     if (silence < this.#interval) {
-      this.#wheel.put(connection, heardAt + this.#interval)
+      this.#wheel.put(connection, this.#together(heardAt + this.#interval))
       return
     }
     if (silence >= this.#interval + this.#timeout) {
