@@ -33,6 +33,8 @@ test('codes of errors have exit codes', () => {
     ['OVERLAY_BASE', missing],
     ['PORT_DENIED', missing],
     ['ISCSI_DISK', missing],
+    ['NBD_SOCKET', missing],
+    ['STORAGE_IN_USE', missing],
     ['PASSTHROUGH_TYPE', missing],
     ['NBD_TIMEOUT', unreachable],
     ['NBD_TLS', unreachable],
@@ -150,3 +152,21 @@ for (const [given, wanted] of process.getuid?.() === 0 ? LUNS : [...LUNS, ...CLO
     assert.equal(exitCodeOf(error), wanted, `${(error as OperatorError).code}: ${error.message}`)
   })
 }
+
+test('the way out of a file beside the storage is its own key, not that of an image', async () => {
+  for (const [lun, key] of [
+    ['overlay:memory:1M,upper=@/folder', 'upper='],
+    ['overlay:memory:1M,upper=@/none/x', 'upper='],
+    ['memory:1M,protection=1,tags=@/folder', 'tags='],
+    ['checksum:memory:1M,checksums=@/folder', 'checksums='],
+    ['trace:memory:1M,tracefile=@/folder', 'tracefile='],
+  ] as const) {
+    const opening = createTarget({ luns: [lun.replaceAll('@', folder)] })
+    await assert.rejects(opening, ({ hint }: OperatorError) => hint.includes(key), lun)
+  }
+})
+
+test('of several LUNs, an error says which', async () => {
+  for (const lun of [`${folder}/none.img`, 'memory:1M,colour=red'])
+    await assert.rejects(createTarget({ luns: ['memory:1M', lun] }), { message: /^LUN 1: / })
+})

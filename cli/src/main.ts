@@ -9,7 +9,7 @@ import { UsageError } from './usage-error.ts'
 /** Each sub-command is a file in commands/ that exports `build(): Command`. */
 const COMMANDS = {
   serve: {
-    summary: 'serve images and memory as disks over iSCSI',
+    summary: 'serve images, devices and storage of any other kind over iSCSI',
     load: () => import('./commands/serve.ts'),
   },
   run: {

@@ -116,7 +116,7 @@ test('a reservation with APTPL outlives kill -9; a damaged one is repaired or gi
   await third.stop('SIGKILL')
   assert.match(JSON.stringify(third.events), /reservations of unit [0-9a-f]{16} are lost/)
   const refused = lunkit('repair', unit, 'reservations')
-  assert.equal(refused.code, 2)
+  assert.equal(refused.code, 1)
   assert.match(refused.output, /lunkit state forget/)
   assert.equal(lunkit('forget', unit, 'reservations').code, 0)
   assert.equal(lunkit('forget', unit, 'reservations').code, 3)

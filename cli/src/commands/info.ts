@@ -25,7 +25,7 @@ Names, size, blocks, and all vital product data pages as hex digits, whole with 
 export function build(): Command {
   return withConnection(new Command('info'))
     .addHelpText('after', HELP)
-    .argument('<url>', 'the LUN')
+    .argument('<url>', 'the LUN, iscsi://HOST/TARGET/LUN')
     .action(async (url: string, flags: ConnectionFlags) => {
       const disk = await connect(url, { ...(await connectOptions(flags, url)), signal: interruptible() })
       try {

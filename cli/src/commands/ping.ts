@@ -21,7 +21,7 @@ const HELP = `
 export function build(): Command {
   return withConnection(new Command('ping'))
     .addHelpText('after', HELP)
-    .argument('<url>', 'the LUN')
+    .argument('<url>', 'the LUN, iscsi://HOST/TARGET/LUN')
     .option('-c, --count <number>', 'how often', '4')
     .option('-i, --interval <seconds>', 'pause between', '0.2')
     .action(ping)

@@ -21,7 +21,7 @@ Bytes are a number such as 4096, or 64K, 1M, 10G (powers of 1024); they need not
 export function build(): Command {
   return withConnection(new Command('read'))
     .addHelpText('after', HELP)
-    .argument('<url>', 'the LUN')
+    .argument('<url>', 'the LUN, iscsi://HOST/TARGET/LUN')
     .option('--offset <bytes>', 'where to begin', '0')
     .option('--length <bytes>', 'how much; all that follows if not given')
     .option('-o, --output <file>', 'where to; - is standard output', '-')

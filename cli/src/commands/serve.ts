@@ -88,7 +88,7 @@ const collect = (value: string, all: string[] = []): string[] => [...all, value]
 
 export function build(): Command {
   const serving = new Command('serve')
-    .argument('[lun...]', 'what to serve')
+    .argument('[lun...]', 'what to serve, as told below (lunkit.img,size=1G)')
     .option(
       '--portal <address>',
       'HOST[:PORT][,TAG][,tls][,advertise=HOST[:PORT]]; repeatable, port 0 picks one (127.0.0.1:3260)',

@@ -26,7 +26,7 @@ export function build(): Command {
   const sub = (words: string, summary: string): Command =>
     state
       .command(words)
-      .summary(summary)
+      .description(summary)
       .option('--state <folder>', 'where the records are', defaultStateFolder())
   sub('ls', 'list all records')
     .option('--json', 'as JSON')

@@ -19,7 +19,7 @@ Bytes are a number such as 4096, or 64K, 1M, 10G (powers of 1024); they need not
 export function build(): Command {
   return withConnection(new Command('write'))
     .addHelpText('after', HELP)
-    .argument('<url>', 'the LUN')
+    .argument('<url>', 'the LUN, iscsi://HOST/TARGET/LUN')
     .argument('[file]', 'what to write; - is standard input', '-')
     .option('--offset <bytes>', 'where on the LUN to begin', '0')
     .action(async (url: string, file: string, flags: WriteFlags) =>

@@ -29,7 +29,12 @@ export async function openBeside(unit: Unit): Promise<BackingStore | null> {
   }
   const { openFile } = await import('@lunkit/target-stores/file')
   const isNew = (await lengthOf(beside)) === 0
-  return openFile({ path: beside, readonly, ...(isNew && { size: bytes }) })
+  return openFile({ path: beside, readonly, ...(isNew && { size: bytes }) }).catch((error: unknown) => {
+    // The hints of a file are those for images.
+    if (!(error instanceof OperatorError)) throw error
+    const hint = 'name another file with tags=, in a directory that is there and may be written to'
+    throw new OperatorError(error.code, error.message, { hint, cause: error })
+  })
 }
 
 const lengthOf = async (path: string): Promise<number> =>

@@ -268,14 +268,17 @@ const REASONS: Readonly<Record<string, readonly [code: string, reason: string, h
   EBUSY: ['FILE_IN_USE', 'another program has locked it', 'stop the other one'],
 }
 
-function cannotOpen({ path, readonly }: FileOptions, error: unknown): OperatorError {
+function cannotOpen({ path, readonly, size }: FileOptions, error: unknown): OperatorError {
   const known = REASONS[codeOf(error)]
   const [code, reason, way] = known ?? [
     'FILE_OPEN',
     error instanceof Error ? error.message : String(error),
     '',
   ]
-  const hint = readonly && code === 'FILE_ACCESS' ? 'change its permissions' : way
+  // A file that is to be made has none yet.
+  const others =
+    size === undefined ? 'change its permissions' : 'change its permissions, or those of its directory'
+  const hint = code === 'FILE_ACCESS' && (readonly || size !== undefined) ? others : way
   return new OperatorError(code, `File '${path}' cannot be opened: ${reason}`, { hint, cause: error })
 }
 

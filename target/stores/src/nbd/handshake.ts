@@ -83,7 +83,7 @@ const tooLate = ({ uri }: NbdPlace, limitMs: number): OperatorError =>
     hint: 'see whether it runs, and whether it takes one client more (qemu-nbd --shared)',
   })
 
-function failed({ uri, tls }: NbdPlace, error: unknown): OperatorError {
+function failed({ uri, tls, socket }: NbdPlace, error: unknown): OperatorError {
   if (error instanceof OperatorError) return error
   const { message, code = '' } = error as Error & { code?: string }
   if (error instanceof HandshakeEnded) {
@@ -96,6 +96,16 @@ function failed({ uri, tls }: NbdPlace, error: unknown): OperatorError {
       hint: 'give who signs its certificate as tls-ca=FILE, and another name that it has as ?tls-hostname=',
       cause: error,
     })
+  }
+  if (socket !== null && (code === 'EACCES' || code === 'EPERM')) {
+    return new OperatorError(
+      'NBD_SOCKET',
+      `The socket of NBD server '${uri}' may not be used: permission denied`,
+      {
+        hint: 'let this user write to it, and search the folders that it is in',
+        cause: error,
+      },
+    )
   }
   // Several addresses that all failed are one error without words.
   const first = error instanceof AggregateError ? (error.errors[0] as Error) : null

@@ -47,6 +47,6 @@ async function load(path: string): Promise<ObjectStorage | BackingStore> {
     return (await (typeof given === 'function' ? given() : given)) as ObjectStorage | BackingStore
   } catch (error) {
     if (error instanceof OperatorError) throw error
-    throw failed(error instanceof Error ? error.message : String(error), error)
+    throw failed(fileTrouble(error), error)
   }
 }

@@ -41,6 +41,18 @@ const ANY = ''
 
 /** The changes in the file, and below them those that it goes on from. Rejects with OperatorError, and leaves nothing open. */
 export async function openUpper(path: string, options: UpperOptions): Promise<FileChanges[]> {
+  try {
+    return await openLayers(path, options)
+  } catch (error) {
+    // The hints of a file are those for images.
+    if (!(error instanceof OperatorError) || !error.code.startsWith('FILE_')) throw error
+    const hint =
+      'name another file with upper= (and from=), in a directory that is there and may be written to'
+    throw new OperatorError(error.code, error.message, { hint, cause: error })
+  }
+}
+
+async function openLayers(path: string, options: UpperOptions): Promise<FileChanges[]> {
   if (await isNew(path)) {
     if (options.from === undefined) return [await create(path, options)]
     const frozen = await openChain(options.from, options, ANY)
