@@ -18,6 +18,7 @@ ANSWER_KIND, CAPACITY = 0x80, 0x81
 SHARED, DURABLE = 1, 2
 MEDIUM_ERROR, NO_SPACE = 1, 2
 BLOCK = 512
+MOST = 1 << 20  # bytes of one command
 
 
 class Image:
@@ -121,7 +122,7 @@ class Connection:
         if wanted['level'] == 'blocks':
             mine |= {'size': self.image.size, 'block': 4096, 'cache': True, 'keeps': True}
         else:
-            mine |= {'type': 0, 'block': BLOCK, 'blocks': self.image.size // BLOCK}
+            mine |= {'type': 0, 'block': BLOCK, 'blocks': self.image.size // BLOCK, 'maxTransfer': MOST}
         self.send(HELLO, body=json.dumps(mine).encode())
 
     def data(self, flags, place, length, behind):
@@ -166,7 +167,8 @@ class Connection:
             return sense_data(0, 0, 0)[:cdb[4]]
         if code == 0x12:  # INQUIRY
             if cdb[1] & 1:
-                pages = {0x00: b'\x00\x80', 0x80: b'HANDLER1'}
+                # Supported pages, serial number, block limits: without them initiators send more than lunkit lets through.
+                pages = {0x00: b'\x00\x80\xb0', 0x80: b'HANDLER1', 0xb0: struct.pack('>4xI52x', MOST // BLOCK)}
                 if cdb[2] not in pages:
                     raise ValueError
                 return (bytes((0, cdb[2])) + struct.pack('>H', len(pages[cdb[2]])) + pages[cdb[2]])[:cdb[3] << 8 | cdb[4]]

@@ -33,7 +33,10 @@ type Otherwise = (asked: Asked, peer: Peer) => boolean
 export class Peer {
   readonly socket: Socket
   readonly #handler: ScriptedHandler
-  #pending = Buffer.alloc(0)
+  #chunks: Buffer[] = []
+  #held = 0
+  /** Bytes that have to be there before it is worth looking: long messages come in many chunks. */
+  #needed = REQUEST.length
   /** The shared memory, or -1. */
   memory = -1
 
@@ -96,22 +99,25 @@ export class Peer {
   }
 
   #take(chunk: Buffer): void {
-    this.#pending = Buffer.concat([this.#pending, chunk])
-    while (this.#pending.length >= REQUEST.length) {
-      const { length, kind, flags, session, tag } = REQUEST.read(this.#pending)
+    this.#chunks.push(chunk)
+    this.#held += chunk.length
+    if (this.#held < this.#needed) return
+    let pending = Buffer.concat(this.#chunks)
+    this.#needed = REQUEST.length
+    while (pending.length >= this.#needed) {
+      const { length, kind, flags, session, tag } = REQUEST.read(pending)
       const end = REQUEST.length + length
-      if (this.#pending.length < end) return
-      const asked = {
-        kind,
-        flags,
-        session,
-        tag,
-        body: Buffer.from(this.#pending.subarray(REQUEST.length, end)),
-      }
-      this.#pending = this.#pending.subarray(end)
+      this.#needed = end
+      if (pending.length < end) break
+      const body = Buffer.from(pending.subarray(REQUEST.length, end))
+      pending = pending.subarray(end)
+      this.#needed = REQUEST.length
+      const asked = { kind, flags, session, tag, body }
       this.#handler.asked.push(asked)
       if (!this.#handler.otherwise(asked, this)) this.usual(asked)
     }
+    this.#chunks = [pending]
+    this.#held = pending.length
   }
 }
 
