@@ -103,18 +103,17 @@ describe('libiscsi on a CD drive', { concurrency: 1 }, () => {
     await target?.stop()
     folder.dispose()
   })
-  for (const [family, tests] of Object.entries(CDROM_FAMILIES)) {
-    test(family, async t => {
+  // Families of the session itself pass as they do on every unit.
+  for (const { name } of FAMILIES.filter(
+    one => !one.name.startsWith('iSCSI') || one.name in CDROM_FAMILIES,
+  )) {
+    test(name, async t => {
       if (!need(t, 'iscsi-test-cu')) return
       const { url } = target!
-      const { output, outcomes } = await runFamily(`ALL.${family}`, url, [url])
-      const passed = outcomes.filter(one => one.passed).map(({ name }) => name)
-      assert.deepEqual(
-        tests.filter(name => !passed.includes(name)),
-        [],
-        output,
-      )
-      seen.set(`${family} cdrom`, [...tests])
+      const { output, outcomes } = await runFamily(`ALL.${name}`, url, [url])
+      assert.ok(outcomes.length > 0, output)
+      const passed = outcomes.filter(one => one.passed).map(one => one.name)
+      assert.deepEqual(passed.sort(), [...(CDROM_FAMILIES[name] ?? [])].sort(), output)
     })
   }
 })
@@ -134,12 +133,11 @@ test('docs/compliance/libiscsi.md says what was run', t => {
       return `| ${family.name} | ${unit} | ${passed.length} | ${passed.join(', ')} |`
     }),
   )
-  const cdrom = Object.keys(CDROM_FAMILIES).map(family => {
-    const passed = seen.get(`${family} cdrom`) ?? []
-    return `| ${family} | ${passed.length} | ${passed.join(', ')} |`
-  })
+  const cdrom = Object.entries(CDROM_FAMILIES).map(
+    ([family, tests]) => `| ${family} | ${tests.length} | ${tests.join(', ')} |`,
+  )
   const cdromCount = Object.values(CDROM_FAMILIES).flat().length
-  const count = -cdromCount + [...seen.values()].reduce((sum, { length }) => sum + length, 0)
+  const count = [...seen.values()].reduce((sum, { length }) => sum + length, 0)
   const units = ALL_UNITS.filter(unit => runsOn(unit).length > 0).map(
     unit => `| ${unit} | ${servedAs(unit)} | ${UNITS[unit].why} |`,
   )
@@ -163,7 +161,7 @@ ${rows.join('\n')}
 
 The suite is made for disks, and skips most of itself on \`lunkit serve cdrom:disc.iso\`, also what has to do with media (NoMedia,
 PreventAllow, ReadOnly); other tests write, or want the power conditions of SBC. ${cdromCount} tests have something to ask of a drive that
-reads, and pass:
+reads, and pass; no other passes there, but those of the session itself (iSCSIcmdsn, iSCSIdatasn):
 
 | Family | Passed | Tests |
 |---|---|---|
