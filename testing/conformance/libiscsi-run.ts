@@ -30,10 +30,14 @@ export function suite(...words: string[]): Promise<{ code: number | null; output
   return new Promise(resolve => child.on('close', code => resolve({ code, output })))
 }
 
+let listed: Promise<string[]> | null = null
+
 /** Names of all tests of the suite, as `Family.Test`. */
-export async function listTests(): Promise<string[]> {
-  const { output } = await suite('--list')
-  return [...output.matchAll(/^ALL\.(\w+\.\S+)$/gm)].map(match => match[1]!)
+export function listTests(): Promise<string[]> {
+  listed ??= suite('--list').then(({ output }) =>
+    [...output.matchAll(/^ALL\.(\w+\.\S+)$/gm)].map(match => match[1]!),
+  )
+  return listed
 }
 
 /** Runs a suite, a family or one test of it (`ALL.Family.Test`), with two paths to the unit if it has not just one. */

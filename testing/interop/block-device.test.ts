@@ -1,49 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// A block device served over iSCSI: libiscsi's suite, and that nothing of what is written stays in the page cache.
+// A block device served over iSCSI: nothing of what is written stays in the page cache.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { connect } from 'lunkit/initiator'
-import { FAMILIES } from '../conformance/libiscsi-families.ts'
-import { runFamily } from '../conformance/libiscsi-run.ts'
 import { loopDevice, needLoops } from '../kit/loop-device.ts'
 import { serve } from '../kit/serve-process.ts'
 import { need } from '../peers.ts'
 
 const MIB = 2 ** 20
-
-/**
- * All but those about the transport, other units, and the shorter forms and those that only read, for which the device does nothing else; on
- * blocks that are written back whole, a few.
- */
-const ASKED: Readonly<Record<number, (name: string) => boolean>> = {
-  512: name => !/^(iSCSI|MultipathIO|Prout|Reserve6|WriteAtomic16|OrWrite|Verify|Prefetch)|1[02]$/.test(name),
-  4096: name => ['Read16', 'ReadCapacity16', 'Write16', 'WriteVerify16'].includes(name),
-}
-
-for (const sector of [512, 4096]) {
-  test(`libiscsi's suite finds no fault with a device of ${sector}-byte sectors`, async t => {
-    if (!needLoops(t) || !need(t, 'iscsi-test-cu')) return
-    const { path } = await loopDevice(t, 32 * MIB, { sector })
-    const served = await serve([`block:${path}`])
-    const families = FAMILIES.filter(
-      ({ name, unit }) => ['disk', 'thin'].includes(unit) && ASKED[sector]!(name),
-    )
-    try {
-      for (const { name, on = {} } of families) {
-        const { output, outcomes } = await runFamily(`ALL.${name}`, served.ready.luns[0]!.url)
-        assert.ok(outcomes.length > 0, output)
-        // Nobody can promise that a device destroys what it discards: then there is no cryptographic erase.
-        const fine = (text: string): boolean => text.includes('SANITIZE CRYPTO_ERASE is not implemented')
-        const faults = outcomes.filter(one => !one.passed && !fine(one.text) && on[one.name] === undefined)
-        assert.deepEqual(faults, [], output)
-      }
-    } finally {
-      await served.stop()
-    }
-  })
-}
 
 /** Pages of block devices in the page cache, of all devices of the machine. */
 const deviceCache = (): number =>
