@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { kindHelp, tableOf } from '../cli/src/kind-help.ts'
 import { KIND_LINES } from '../cli/src/kind-lines.ts'
-import { parseLun } from '../cli/src/target-face/lun-spec.ts'
+import { parseLun, UNIT_PARAMETERS } from '../cli/src/target-face/lun-spec.ts'
 import { KINDS, roleOf } from '../cli/src/target-face/plug-ins.ts'
 import { files, ROOT, read } from './sources.ts'
 
@@ -149,4 +149,18 @@ test('commands of the pages can be pasted in a clone', () => {
   }
   assert.deepEqual(bare, [])
   assert.ok(seen > 50, `only ${seen} commands were seen`)
+})
+
+test('every key of every kind is on the page that the kind leads to', async () => {
+  const page = read('docs/cookbook/storage.md')
+  const missing: string[] = []
+  for (const kind of KINDS) {
+    const [, link] = new RegExp(`\\[${kind}\\]\\(([^)]+)\\)`).exec(page)!
+    const text = read(join('docs/cookbook', link!))
+    for (const key of Object.keys(await tableOf(kind, roleOf(kind)!)))
+      if (!new RegExp(`\`[^\`\n]*\\b${key}\\b`).test(text)) missing.push(`${kind}: ${key}`)
+  }
+  const disk = read('target/devices/src/disk/README.md')
+  for (const key of Object.keys(UNIT_PARAMETERS)) if (!disk.includes(`\`${key}\``)) missing.push(key)
+  assert.deepEqual(missing, [])
 })
