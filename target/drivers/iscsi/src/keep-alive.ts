@@ -117,9 +117,9 @@ export class KeepAlive {
     }
   }
 
-  /** Pings of many sessions go out, and are answered, at a time: that costs less than one after the other. */
+  /** Pings of many sessions go out, and are answered, at a time: that costs less than one after the other. None is late for its answer. */
   #together(tick: number): number {
-    const stride = Math.max(1, Math.floor(this.#interval / TICKS))
+    const stride = Math.max(1, Math.floor(Math.min(this.#interval, this.#timeout) / TICKS))
     return Math.ceil(tick / stride) * stride
   }
 

@@ -317,6 +317,17 @@ describe('keep-alive', () => {
       await bench.until(() => bench.of('session-closed').length === 1)
       assert.equal(bench.of('session-closed')[0]!.cause, 'lost')
     }))
+
+  test('whenever it was heard last, nobody is lost who was not asked', () =>
+    withBench({ nop: { intervalMs: 1600, timeoutMs: 80 } }, async bench => {
+      const ends: Promise<{ opcode: number }[]>[] = []
+      for (let i = 0; i < 5; i++) {
+        ends.push((await bench.peer({ initiator: `iqn.2026-11.test.lunkit:quiet${i}` })).end())
+        // Some ticks of the port's clock.
+        await new Promise(resolve => setTimeout(resolve, 40))
+      }
+      for (const last of await Promise.all(ends)) assert.equal(last[0]?.opcode, Opcode.nopIn)
+    }))
 })
 
 describe('stop', () => {
