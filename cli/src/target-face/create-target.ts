@@ -29,6 +29,7 @@ import { accessOptions, byTag, type PortGroupSettings } from './port-groups.ts'
 import { type PortalGiven, placesOf, portalOptions, reachable, settlePortals } from './portal-settings.ts'
 import { checkLun, patienceOf } from './resolve-lun.ts'
 import { RunningTarget } from './running-target.ts'
+import { ServedUnits } from './served-units.ts'
 import { openWatch, type WatchOptions } from './watch.ts'
 import { whenThere } from './when-there.ts'
 
@@ -234,6 +235,7 @@ function tell(target: RunningTarget, event: TargetEvent): void {
 
 async function openLuns(options: TargetOptions, here: Here, observe: Observer): Promise<OpenedLun[]> {
   const opened: OpenedLun[] = []
+  const others = new ServedUnits()
   const state = options.state ?? null
   const { waiting: tell = () => {}, signal } = options
   const labelOf = (lun: number): string => `${here.name} LUN ${lun}`
@@ -247,8 +249,10 @@ async function openLuns(options: TargetOptions, here: Here, observe: Observer): 
   try {
     for (const [lun, given] of options.luns.entries()) {
       const label = labelOf(lun)
-      const open = (): Promise<OpenedLun> => openLun(given, { label, state, here, others: opened, observe })
-      opened.push(await whenThere(open, () => patienceOf(toSpec(given, label)), { tell, signal }))
+      const open = (): Promise<OpenedLun> => openLun(given, { label, state, here, others, observe })
+      const one = await whenThere(open, () => patienceOf(toSpec(given, label)), { tell, signal })
+      opened.push(one)
+      others.add(one)
     }
   } catch (error) {
     // What made the opening fail is the error to tell; closing the others must not hide it or stop half-way.

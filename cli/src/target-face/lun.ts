@@ -11,9 +11,10 @@ import {
 import type { MediumOptions, ResizeOptions, Unit } from '@lunkit/target-engine'
 import { makeIdentity } from './identity.ts'
 import { keysOf, parseSizeOf, UNIT_PARAMETERS } from './lun-spec.ts'
-import { type LunSource, type OpenedLun, openSource, refuseTwin } from './open-lun.ts'
+import { type LunSource, type OpenedLun, openSource } from './open-lun.ts'
 import type { Here } from './own-portals.ts'
 import { type AccessStateName, stateOf } from './port-groups.ts'
+import type { ServedUnits } from './served-units.ts'
 
 /** The plain facts of a LUN. */
 export interface LunView {
@@ -55,7 +56,7 @@ export interface LunHost {
   insert(unit: Unit, medium: BackingStore, options: MediumOptions): Promise<void>
   eject(unit: Unit, options: MediumOptions): Promise<void>
   /** Opened units beside this one. */
-  others(unit: Unit): readonly OpenedLun[]
+  others(unit: Unit): ServedUnits
   /** Ids of its target port groups. */
   readonly groupIds: readonly number[]
   readonly here: Here
@@ -178,7 +179,7 @@ export class Lun implements LunView {
         hint: 'stop the target, give it the new NAA, and start it again',
       })
     }
-    refuseTwin(this.#host.others(this.#unit), { spec, storage, identity })
+    this.#host.others(this.#unit).refuseTwin({ spec, storage, identity })
     this.#opened = { ...this.#opened, names: all, identity }
     this.#unit.rename(identity)
   }

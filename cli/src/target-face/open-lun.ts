@@ -17,6 +17,7 @@ import { makeIdentity } from './identity.ts'
 import { type LunSpec, parseLun } from './lun-spec.ts'
 import { type Here, refuseLoop } from './own-portals.ts'
 import { openMedium, resolveLun } from './resolve-lun.ts'
+import type { ServedUnits } from './served-units.ts'
 
 /** A LUN argument (`disk.img,size=1G`), what `file()`, `lun()` and their kin give, a store, or an object with size and read. */
 export type LunSource = string | LunSpec | ObjectStorage | BackingStore
@@ -40,7 +41,7 @@ export interface OpenPlace {
   /** The target that it is for. */
   readonly here: Here
   /** What is served beside it. */
-  readonly others: readonly OpenedLun[]
+  readonly others: ServedUnits
   readonly observe: Observer
 }
 
@@ -48,7 +49,7 @@ export interface OpenPlace {
 export async function openLun(given: LunSource, place: OpenPlace): Promise<OpenedLun> {
   const { label, observe } = place
   const spec = toSpec(given, label)
-  refuseShared(spec, place.others)
+  place.others.refuseShared(spec)
   await refuseLoop(spec, place.here)
   const { deviceType, store, beside, deviceValues, unitValues } = await resolveLun(spec)
   let device: Device | null = null
@@ -61,8 +62,8 @@ export async function openLun(given: LunSource, place: OpenPlace): Promise<Opene
     const known = stays ? '' : (store?.identity ?? device?.identity)
     const storage = known || `${stays ? spec.kind : (spec.store ?? spec.kind)}:${label.replace(' LUN ', '/')}`
     const identity = makeIdentity(storage, unitValues, device?.names)
-    refuseTwin(place.others, { spec, storage, identity })
-    if (device?.names !== undefined) refuseTwice(place.others, spec, storage)
+    place.others.refuseTwin({ spec, storage, identity })
+    if (device?.names !== undefined) place.others.refuseTwice(spec, storage)
     const lasts = Boolean(known) || stays || NAMING.some(key => Object.hasOwn(unitValues, key))
     const warn = (reason: string): void => observe({ type: 'warning', reason: `${spec.label}: ${reason}` })
     const records = lasts && place.state !== null ? await openRecords(place.state, identity.naa, warn) : null
@@ -105,42 +106,6 @@ export async function openSource(
 
 /** Keys that make a unit the same in every run, even if its storage has no name of its own (as memory has none). */
 const NAMING = ['serial', 'naa'] as const
-
-/** Two disks of one serial would be one to multipath software, which then mixes them. */
-export function refuseTwin(
-  others: readonly OpenedLun[],
-  one: Pick<OpenedLun, 'spec' | 'storage' | 'identity'>,
-): void {
-  const twin = others.find(
-    ({ identity, storage }) => identity.serial === one.identity.serial && storage !== one.storage,
-  )
-  if (twin === undefined) return
-  throw new OperatorError(
-    'SERIAL_TWICE',
-    `'${twin.spec.label}' and '${one.spec.label}' have one serial number`,
-    { hint: 'give each its own, or none' },
-  )
-}
-
-/** Behind two LUNs a real unit would have two orders and two sets of reservations. */
-function refuseTwice(others: readonly OpenedLun[], { label }: LunSpec, storage: string): void {
-  const twin = others.find(one => one.storage === storage)
-  if (twin === undefined) return
-  throw new OperatorError('UNIT_TWICE', `'${label}' is the unit of '${twin.spec.label}'`, {
-    hint: 'give it once; a group of initiators can see it under another number',
-  })
-}
-
-/** Two units that write to one object would each order and close it alone. */
-function refuseShared(one: LunSpec, others: readonly OpenedLun[]): void {
-  if (!writes(one) || !others.some(({ spec }) => spec.object === one.object && writes(spec))) return
-  throw new OperatorError('OBJECT_TWICE', `'${one.label}': this storage object is served already`, {
-    hint: 'to show it at a second place, give addLun the Lun that it is; or serve it readonly there',
-  })
-}
-
-const writes = ({ object, keys }: LunSpec): boolean =>
-  object?.write !== undefined && !('canWrite' in object && !object.canWrite) && keys['readonly'] !== 'yes'
 
 /** `label` is what an object is called in messages. Throws OperatorError. */
 export function toSpec(given: LunSource, label: string): LunSpec {

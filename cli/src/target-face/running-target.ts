@@ -23,6 +23,7 @@ import { type LunSource, type OpenedLun, openLun } from './open-lun.ts'
 import type { Here } from './own-portals.ts'
 import { type AccessStateName, type PortGroupView, stateOf, viewOf } from './port-groups.ts'
 import { formatPortal, parsePortal } from './portal.ts'
+import { ServedUnits } from './served-units.ts'
 
 type EventsByName = { [T in TargetEvent['type']]: [event: Extract<TargetEvent, { type: T }>] } & {
   event: [event: TargetEvent]
@@ -339,8 +340,9 @@ export class RunningTarget extends EventEmitter<EventsByName> {
     return openLun(given, { label: `${this.name} LUN ${lun}`, state, here, others, observe })
   }
 
-  #openedBeside(unit: Unit | null): readonly OpenedLun[] {
-    return this.#luns.filter(({ behind }) => behind.unit !== unit).map(({ behind }) => behind.opened)
+  #openedBeside(unit: Unit | null): ServedUnits {
+    const others = this.#luns.filter(({ behind }) => behind.unit !== unit)
+    return new ServedUnits(others.map(({ behind }) => behind.opened))
   }
 
   #find(lun: number | Lun, group: string | null): Lun {
