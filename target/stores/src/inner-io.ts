@@ -55,7 +55,14 @@ export class InnerIo extends StoreIo {
     try {
       this.#answered(this)
     } catch (cause) {
-      this.task.fault(cause)
+      this.fault(cause)
     }
+  }
+
+  /** A store threw where it was asked for a part of this: whoever it is made for lets go of what it holds, and the task ends. */
+  fault(cause: unknown): void {
+    const { outer } = this
+    if (outer instanceof InnerIo) outer.fault(cause)
+    else outer.task.fault(cause)
   }
 }

@@ -88,6 +88,12 @@ export class Blockwise {
     else setImmediate(() => this.#answer(outer, error))
   }
 
+  /** A turn that ends without an answer. */
+  threw(turn: Turn): void {
+    this.locks.release(turn)
+    this.#running--
+  }
+
   #answer(io: StoreIo, error: StoreError): void {
     this.#running--
     this.#nested++

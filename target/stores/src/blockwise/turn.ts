@@ -31,6 +31,8 @@ export class Turn extends InnerIo implements Holder {
   #step: Step = 'last'
   #edges: Edge[] = []
   #aborted = false
+  /** Counts the requests that it has been. */
+  #serial = 0
 
   constructor(owner: Blockwise, outer: StoreIo) {
     super(outer, () => this.#answered())
@@ -47,6 +49,7 @@ export class Turn extends InnerIo implements Holder {
     this.to = Math.min(end + ((block - (end % block)) % block), calls.size ?? Number.POSITIVE_INFINITY)
     this.exclusive = what !== 'read'
     this.#aborted = false
+    this.#serial++
     this.owner.locks.take(this)
   }
 
@@ -58,9 +61,23 @@ export class Turn extends InnerIo implements Holder {
   }
 
   go(): void {
-    if (this.what === 'read') this.#readAll()
-    else if (this.what === 'write') this.#readHead()
-    else this.#range()
+    const { outer } = this
+    const serial = this.#serial
+    try {
+      if (this.what === 'read') this.#readAll()
+      else if (this.what === 'write') this.#readHead()
+      else this.#range()
+    } catch (cause) {
+      if (this.granted && this.#serial === serial) this.fault(cause)
+      // It was answered before: it may be another request by now.
+      else outer.task.fault(cause)
+    }
+  }
+
+  /** Its blocks are free for others; what threw may still have it, so that it is not used again. */
+  override fault(cause: unknown): void {
+    this.owner.threw(this)
+    super.fault(cause)
   }
 
   get #lead(): number {

@@ -6,7 +6,7 @@ import { createDecipheriv, randomBytes } from 'node:crypto'
 import { chmod, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { OperatorError, StoreError } from '@lunkit/target-api'
+import { BufferPool, OperatorError, StoreError, Task } from '@lunkit/target-api'
 import { scratch } from '@lunkit/testing/kit/scratch.ts'
 import { StandInStore } from '@lunkit/testing/kit/stand-in-store.ts'
 import { pattern, StoreExchange } from '@lunkit/testing/kit/store-exchange.ts'
@@ -193,6 +193,38 @@ test('keys that are none, or that nobody made by chance, are refused without a w
   await assert.rejects(filter.open(new MemoryStore(1000), { keyfile: await keyFile(t) }), {
     code: 'ENCRYPT_SIZE',
   })
+})
+
+test('a store that throws ends its request alone, and its blocks are free again', async t => {
+  for (const length of [512, 200_000]) {
+    const below = new StandInStore({ size: 1 << 20, later: true })
+    const exchange = new StoreExchange(
+      await filter.open(below, { keyfile: await keyFile(t, KEY), cryptsector: 4096 }),
+    )
+    for (const call of ['read', 'write'] as const) {
+      const usual = below[call]
+      let wake = (): void => {}
+      below[call] = () => {
+        throw new Error('a fault of the store')
+      }
+      const faults: unknown[] = []
+      const task = new Task(
+        new BufferPool(),
+        () => {},
+        (_task, cause) => {
+          faults.push(cause)
+          wake()
+        },
+      )
+      exchange.store.write(Object.assign(task.io, { length, segments: [pattern(length, 1)] }))
+      if (faults.length === 0) await new Promise<void>(resolve => (wake = resolve))
+      assert.match(String(faults), /a fault of the store/)
+      below[call] = usual
+      await exchange.wrote(0, pattern(length, 2))
+      assert.ok((await exchange.bytes(0, length)).equals(pattern(length, 2)))
+    }
+    await exchange.close()
+  }
 })
 
 test('a key file that others can read is told of', async t => {

@@ -7,6 +7,7 @@ import {
   StoreError,
   type StoreIo,
 } from '@lunkit/target-api'
+import type { InnerIo } from '../../inner-io.ts'
 import { BlockFilter, type Change } from '../block-filter.ts'
 import { ask } from '../overlay/ask.ts'
 import { type Key, readKey } from './key-file.ts'
@@ -66,7 +67,12 @@ class EncryptedStore extends BlockFilter {
   override writeBlocks(io: StoreIo): void {
     const data = [Buffer.allocUnsafeSlow(io.length)]
     this.#sectors.turn('encrypt', io.segments, data, io.offset, io.length, () => {
-      this.ask('write', io, (below, error) => this.end(below, error), data)
+      try {
+        this.ask('write', io, (below, error) => this.end(below, error), data)
+      } catch (cause) {
+        // In a turn of the event loop of its own nobody else would hear of it.
+        ;(io as InnerIo).fault(cause)
+      }
     })
   }
 
