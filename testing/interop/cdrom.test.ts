@@ -175,7 +175,7 @@ test('bad images are refused at the start, each with what to do', async t => {
   await refused(`cdrom:${join(folder, 'empty.iso')}`, /empty\.iso' is empty/)
   await refused(`cdrom:${join(folder, 'cut.iso')}`, /5000 bytes of .*cut\.iso are no whole sectors/)
   await refused(`cdrom:${path},next=${join(folder, 'cut.iso')}`, /no whole sectors/)
-  await refused(`cdrom:${path},next=`, /names no file/)
+  await refused(`cdrom:${path},next=`, /is no value for 'next'/)
   await refused(`cdrom:${path},serial=a,serial=b`, /has 'serial' twice/)
   await refused(`cdrom:${path},block=512`, /unknown key 'block'/)
 })
