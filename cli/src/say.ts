@@ -59,7 +59,9 @@ export function lunLines(luns: readonly LunView[]): string {
   return luns
     .map(({ lun, url, bytes, group }, at) => {
       const to = group === null ? '' : `  (group ${group})`
-      return `LUN ${lun}  ${formatBytes(bytes).padStart(9)}  ${layers[at]!.padEnd(width)}  ${url}${to}\n`
+      // As in `lunkit ls`: an empty drive has no size, nor has a tape.
+      const size = bytes === 0 ? '-' : formatBytes(bytes)
+      return `LUN ${lun}  ${size.padStart(9)}  ${layers[at]!.padEnd(width)}  ${url}${to}\n`
     })
     .join('')
 }

@@ -497,7 +497,7 @@ test('a handler may come after lunkit, which says that it waits, and then what e
       stdout += data
       if (stdout.includes('Ready')) break
     }
-    assert.match(stdout, /^LUN 0 +1 MiB {2}readonly:handler {7}iscsi:.*\nLUN 1 +0 B {2}cdrom {18}iscsi:/)
+    assert.match(stdout, /^LUN 0 +1 MiB {2}readonly:handler {7}iscsi:.*\nLUN 1 +- {2}cdrom {18}iscsi:/)
     assert.match(stdout, /\nLUN 2 +1 MiB {2}throttle:cache:memory {2}iscsi:/)
   } finally {
     const ended = new Promise(resolve => child.once('close', resolve))
