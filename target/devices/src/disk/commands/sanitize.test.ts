@@ -24,8 +24,11 @@ import {
   WRITE_PROTECTED,
 } from '@lunkit/spec'
 import { StoreError } from '@lunkit/target-api'
-import { cdbOf } from '../../../../../testing/kit/device-bench.ts'
+import { Bench, cdbOf } from '../../../../../testing/kit/device-bench.ts'
+import { StandInStore } from '../../../../../testing/kit/stand-in-store.ts'
 import { openDisk } from '../disk.test-kit.ts'
+import type { Disk } from '../disk.ts'
+import { device } from '../index.ts'
 
 type Values = Record<string, number>
 
@@ -77,6 +80,14 @@ test('BLOCK ERASE gives all blocks back, where they read zeros then', async () =
   assert.deepEqual(store.takeCalls(), ['discard 0+2097152', 'flush'])
   assert.ok(store.bytes.every(byte => byte === 0))
   const { type } = (await openDisk({}, { thin: true })).disk
+  assert.ok(!type.bindings.some(({ command }) => command === SANITIZE_BLOCK_ERASE))
+})
+
+// Requirement: SBC-4, Completing a sanitize operation: blocks of a thin unit should be unmapped then.
+test('there is no BLOCK ERASE where the store cannot tell that blocks are unmapped', async () => {
+  const silent = new StandInStore({ size: 2 * 1024 * 1024, maps: true })
+  Object.assign(silent, { map: undefined })
+  const { type } = (await Bench.open(device, silent)).device as Disk
   assert.ok(!type.bindings.some(({ command }) => command === SANITIZE_BLOCK_ERASE))
 })
 
