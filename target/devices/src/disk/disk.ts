@@ -80,10 +80,15 @@ export const canUnmap = (store: BackingStore): boolean =>
   store.discards !== 'none' && store.discard !== undefined
 
 /** Whether blocks that it takes back read as zeros, so that what they held is gone. */
-export const canErase = (store: BackingStore): boolean => canUnmap(store) && store.discardedReadsZero === true
+export const readsZeros = (store: BackingStore): boolean =>
+  canUnmap(store) && store.discardedReadsZero === true
+
+/** Whether it tells, too, that they are unmapped, as they are to be behind a BLOCK ERASE. */
+export const canErase = (store: BackingStore): boolean => readsZeros(store) && store.map !== undefined
 
 /** Whether they are gone for whoever holds the medium, too: as good as a key that was thrown away. */
-export const canDestroy = (store: BackingStore): boolean => canErase(store) && store.discardDestroys === true
+export const canDestroy = (store: BackingStore): boolean =>
+  readsZeros(store) && store.discardDestroys === true
 
 export class Disk implements Device, PrimaryDevice {
   readonly type: DeviceType
@@ -151,7 +156,7 @@ export class Disk implements Device, PrimaryDevice {
     this.removable = options.removable
     this.rotation = options.rotation
     this.thin = canUnmap(store)
-    this.unmappedReadsZero = canErase(store)
+    this.unmappedReadsZero = readsZeros(store)
     this.anchors = this.unmappedReadsZero && store.anchor !== undefined
     this.unmapGranularity = Math.max(store.discardGranularity ?? store.preferredBlock, options.physical)
     this.maxTransfer = protection === null ? MAX_TRANSFER : MAX_PROTECTED_TRANSFER

@@ -162,8 +162,7 @@ const IMPOSSIBLE: readonly {
   readonly commands: readonly Binding[]
 }[] = [
   { on: store => !canUnmap(store), commands: [unmap] },
-  // It leaves blocks unmapped, which can be seen only where the store tells what it holds.
-  { on: store => !canErase(store) || store.map === undefined, commands: [sanitizeBlockErase] },
+  { on: store => !canErase(store), commands: [sanitizeBlockErase] },
   { on: store => !canDestroy(store), commands: [sanitizeCryptographicErase] },
   { on: store => (store.atomicWrite ?? 0) === 0, commands: atomicWrites },
   // A token would name one initiator's data to another, who has others at the same place.

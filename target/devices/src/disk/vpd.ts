@@ -18,7 +18,7 @@ import { modePagePolicy } from '../primary/mode-page-policy.ts'
 import { powerConditionPage } from '../primary/power-page.ts'
 import { type VpdPage, vpdBytes, vpdPage } from '../primary/vpd-page.ts'
 import { thirdPartyCopyDescriptors } from './copy/third-party-copy-page.ts'
-import { canDestroy, type Disk } from './disk.ts'
+import { canDestroy, canErase, type Disk } from './disk.ts'
 import {
   MAX_COMPARE_AND_WRITE,
   MAX_UNMAP_BLOCKS,
@@ -75,7 +75,7 @@ export const diskVpdPages: readonly VpdPage[] = [
   vpdPage(VpdCode.blockCharacteristics, BLOCK_CHARACTERISTICS, (disk: Disk) => ({
     rotationRate: disk.rotation,
     // After SANITIZE with BLOCK ERASE, READ goes well.
-    wabereq: disk.unmappedReadsZero ? 1 : 0,
+    wabereq: canErase(disk.store) ? 1 : 0,
     // And so it does after CRYPTOGRAPHIC ERASE.
     wacereq: canDestroy(disk.store) ? 1 : 0,
     // FUA and SYNCHRONIZE CACHE mean what SBC-4 says; VERIFY compares unmapped blocks with what they read as.
