@@ -96,7 +96,7 @@ export interface Outcome {
   readonly against: string
   readonly wanted: string
   readonly reached: string
-  /** What the bare limit reaches beside the same opponent: more than that no target can have here. */
+  /** What the bare limit reaches beside the same opponent: how much room that leaves. */
   readonly bare: string
   readonly verdict: 'met' | 'missed'
   readonly byCost: boolean
