@@ -30,9 +30,9 @@ class Held {
   }
 }
 
-test('a write takes 4 MiB where the last one was through before the clock ticked, else 1 MiB', () => {
+test('a write takes 4 MiB where the last one was through within a tick of the clock, else 1 MiB', () => {
   const socket = new Held()
-  const owner = { wasWriting: false, written: () => undefined }
+  const owner = { port: { clock: 7 }, written: () => undefined }
   const out = new SendQueue(socket as unknown as Socket, {} as Engine, owner, {
     bytesOut: 0,
   } as ConnectionCounters)
@@ -41,10 +41,11 @@ test('a write takes 4 MiB where the last one was through before the clock ticked
   out.flush()
   socket.end()
   socket.end()
-  owner.wasWriting = true
+  owner.port.clock += 2
   socket.end()
+  owner.port.clock += 2
   socket.end()
-  owner.wasWriting = false
+  owner.port.clock += 1
   socket.end()
   assert.deepEqual(socket.writes, [MIB, 4 * MIB, 4 * MIB, MIB, MIB, 3 * MIB])
   socket.end()

@@ -22,8 +22,8 @@ export interface WireTap {
 export interface SendOwner {
   /** A write is through; `queued` fell. */
   written(): void
-  /** The write was under way when the clock last ticked. */
-  readonly wasWriting: boolean
+  /** Counts ticks, of a quarter of a second at most. */
+  readonly port: { readonly clock: number }
 }
 
 /**
@@ -65,6 +65,8 @@ export class SendQueue {
   #firstRun: Buffer = NOTHING
   #writing = false
   #writingBytes = 0
+  /** Tick in which the write under way began. */
+  #writingSince = 0
   #scheduled = false
   #closed = false
   readonly #onWritten = (error?: Error | null): void => this.#written(error ?? null)
@@ -132,6 +134,7 @@ export class SendQueue {
     while (end < this.#tail && bytes < most) bytes += this.#buffers[end++]!.length
     this.#writing = true
     this.#writingBytes = bytes
+    this.#writingSince = this.#owner.port.clock
     this.#counters.bytesOut += bytes
     this.#givenBuffers += end - this.#head
     if (this.tap !== null) this.tap.sent(this.#buffers, this.#head, end)
@@ -212,7 +215,7 @@ export class SendQueue {
     if (this.#closed || error !== null) return
     this.writes++
     this.queued -= this.#writingBytes
-    if (this.#writingBytes >= SLOW_BATCH_BYTES) this.slow = this.#owner.wasWriting
+    if (this.#writingBytes >= SLOW_BATCH_BYTES) this.slow = this.#owner.port.clock - this.#writingSince > 1
     // Still writing, so that answers which come out of responseSent() go with the next batch.
     this.#release(this.#givenBuffers)
     this.#writing = false
